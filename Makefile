@@ -1,0 +1,97 @@
+# Every command of the repository. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+ARGS ?=
+MEMBERS := shared/stubs shared/core shared/tlog services/auth services/audit clients/python stack
+MEMBER_PROJECTS := $(MEMBERS:%=%/pyproject.toml)
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python
+IMAGE := .build/protos.binpb
+# protoc finds its plugins on the path
+PROTO = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
+# what the protos must stay compatible with
+AGAINST ?= $(if $(CI),HEAD~1,main)
+
+.PHONY: help setup up demo test soak bench proto fmt lint check migrate down clean lock
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev ## make .venv with everything that runs, tests and checks need
+
+up: $(VENV)/.runtime ## start Postgres, auth, audit and the gateway; Ctrl-C stops them
+	@$(BIN)/smart-audit up $(ARGS)
+
+demo: $(VENV)/.runtime ## sign up, log in, import real events, prove one
+	@$(BIN)/smart-audit demo $(ARGS)
+
+test: $(VENV)/.dev ## run the tests, with coverage
+	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "not soak" \
+		--cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+
+soak: $(VENV)/.dev ## run the long fault, growth and fuzz tests
+	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+bench: $(VENV)/.dev ## measure, print the table and write bench.json
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+proto: $(VENV)/.dev ## generate the stubs from the protos
+	@$(PROTO)
+
+fmt: $(VENV)/.dev ## format the code
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
+
+lint: $(VENV)/.dev ## check format, lint, types, import contracts and protos
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports --no-cache | tail -n 3
+	$(PROTO) --check
+	@mkdir -p $(dir $(IMAGE))
+	@$(PROTO) --image $(IMAGE)
+	$(BIN)/buf lint $(IMAGE)
+	@if git rev-parse --verify --quiet $(AGAINST):protos >/dev/null; then \
+		$(PROTO) --image $(IMAGE).before --of $(AGAINST) && \
+		echo "$(BIN)/buf breaking $(IMAGE) --against $(AGAINST)" && \
+		$(BIN)/buf breaking $(IMAGE) --against $(IMAGE).before; fi
+
+check: lint test ## everything that has to pass before a commit
+
+migrate: $(VENV)/.runtime ## bring the schemas of DATABASE_URL (or the embedded database) up to date
+	@$(BIN)/smart-audit migrate $(ARGS)
+
+down: $(VENV)/.runtime ## stop what `make up` started
+	@$(BIN)/smart-audit down $(ARGS)
+
+clean: ## remove .venv and caches; data in .smart-audit stays
+	rm -rf $(VENV) .build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: $(VENV)/.bootstrap # pin requirements/*.in with hashes, for maintainers
+	@cd requirements && for name in bootstrap runtime dev; do \
+		../$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-emit-index-url $(ARGS) $$name.in -o $$name.txt || exit 1; done
+
+$(VENV)/.bootstrap: requirements/bootstrap.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
+		"Smart Audit needs Python 3.11 or newer, and $(PYTHON) is %d.%d; try make PYTHON=python3.12" \
+		% sys.version_info[:2])'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) lacks the venv module; install your system's python3-venv package" >&2; exit 1; }
+	@echo "making $(VENV) with hash-pinned packages; the first time takes about a minute"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements/bootstrap.txt
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.bootstrap requirements/runtime.txt $(MEMBER_PROJECTS)
+	@$(INSTALL) --require-hashes -r requirements/runtime.txt
+	@$(INSTALL) --no-deps --no-build-isolation $(MEMBERS:%=-e %)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
