@@ -1,0 +1,102 @@
+"""Disclosures: facts kept outside the leaf, to which the leaf commits by a salted digest.
+
+    disclosure   base64url(JSON array [salt, name, value])
+    digest       base64url(SHA-256(disclosure))
+
+The salt keeps a guesser from confirming a value by its digest. A disclosure that is destroyed
+leaves a digest without meaning, and every proof of the leaf stays valid.
+
+Source: RFC 9901 (SD-JWT), sections 4.2.1 and 4.2.3; base64url without padding, RFC 7515.
+"""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+import orjson
+
+from smart_audit.tlog.canonical import canonical_json
+
+DIGEST_ALGORITHM: Final = "sha-256"
+DIGESTS_KEY: Final = "_sd"
+ALGORITHM_KEY: Final = "_sd_alg"
+# A disclosure of such a name would be taken for the mechanism itself. "..." is how RFC 9901
+# hides an element of an array.
+RESERVED_NAMES: Final = frozenset({DIGESTS_KEY, ALGORITHM_KEY, "..."})
+SALT_LENGTH: Final = 22  # characters: 16 bytes in base64url
+
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class LeafError(ValueError):
+    """A leaf or a disclosure that cannot be built or believed; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """One fact that is handed out or withheld by itself.
+
+    salt: base64url; name: the fact's name; value: JSON.
+    encoded: the disclosure as text. It is kept, not rebuilt, since the digest is over its
+    characters and another issuer's JSON may have other spaces.
+    digest: 43 characters, as it stands in the leaf.
+    """
+
+    salt: str
+    name: str
+    value: Any
+    encoded: str
+    digest: str
+
+    @classmethod
+    def parse(cls, encoded: str) -> "Disclosure":
+        """Read a disclosure.
+
+        Raises: LeafError when it is not the base64url of [salt, name, value].
+        """
+        content = _decode(encoded)
+        match content:
+            case [str(salt), str(name), value]:
+                _require_name(name)
+            case _:
+                raise LeafError(f"disclosure {encoded!r} is not [salt, name, value]")
+        return cls(salt, name, value, encoded, _digest(encoded.encode()))
+
+
+def new_disclosure(name: str, value: Any, salt: str) -> Disclosure:
+    """Make a disclosure.
+
+    salt: 16 fresh random bytes in base64url, 22 characters; never used twice.
+
+    Raises: LeafError for a reserved name or a salt of another form; CanonicalJsonError for a
+    value that is not JSON.
+    """
+    _require_name(name)
+    if len(salt) != SALT_LENGTH or not _BASE64URL.fullmatch(salt):
+        raise LeafError(f"the salt of {name!r} is not 16 bytes in base64url")
+    encoded = _base64url(canonical_json((salt, name, value)))
+    return Disclosure(salt, name, value, encoded.decode(), _digest(encoded))
+
+
+def _digest(encoded: bytes) -> str:
+    return _base64url(sha256(encoded).digest()).decode()
+
+
+def _base64url(data: bytes) -> bytes:
+    return urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _decode(encoded: str) -> Any:
+    if not _BASE64URL.fullmatch(encoded):
+        raise LeafError(f"disclosure {encoded!r} is not base64url")
+    try:
+        return orjson.loads(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+    except ValueError as error:
+        raise LeafError(f"disclosure {encoded!r} is not base64url of JSON") from error
+
+
+def _require_name(name: str) -> None:
+    if name in RESERVED_NAMES:
+        raise LeafError(f"a disclosure cannot be named {name!r}")
