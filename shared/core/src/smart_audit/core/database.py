@@ -1,0 +1,56 @@
+"""The database of a service: an engine, and one transaction per call."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+R = TypeVar("R")
+
+STATEMENT_TIMEOUT_MS = 30_000
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+
+
+def create_engine(url: str, *, pool_size: int, application: str) -> AsyncEngine:
+    """An engine on psycopg 3 for a `postgresql://` URL.
+
+    A statement that takes longer than 30 s is ended by the server, so that a lost client cannot
+    hold a log's head row for ever.
+    """
+    return create_async_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        pool_size=pool_size,
+        max_overflow=0,
+        # After a restart of the database the pool holds dead connections; asking first costs a
+        # round trip and saves the caller an error.
+        pool_pre_ping=True,
+        # Values of a failed statement would go into its error, and from there into the log.
+        hide_parameters=True,
+        connect_args={
+            "application_name": application,
+            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
+            f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
+            " -c timezone=UTC",
+        },
+    )
+
+
+class UnitOfWork(Generic[R]):
+    """Opens transactions and hands out the repositories that work in them."""
+
+    def __init__(self, engine: AsyncEngine, repositories: Callable[[AsyncSession], R]) -> None:
+        self._sessions = async_sessionmaker(engine, expire_on_commit=False)
+        self._repositories = repositories
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[R]:
+        """One transaction: committed at the end, rolled back when an exception passes."""
+        async with self._sessions.begin() as session:
+            yield self._repositories(session)

@@ -1,0 +1,60 @@
+"""Refusals that are safe to show. The mapping to a gRPC status is in `rpc.status`, once."""
+
+
+class DomainError(Exception):
+    """A refusal with a reason of `smart_audit.api.errors.v1.ErrorReason`.
+
+    Keyword arguments become `ErrorInfo.metadata`: every dynamic value of the message, as text.
+    """
+
+    reason: str
+
+    def __init__(self, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata = metadata
+
+
+class InvalidArgument(DomainError):
+    """The request is wrong whatever the state of the system is."""
+
+    reason = "INVALID_ARGUMENT"
+
+    def __init__(
+        self, message: str, *, fields: dict[str, str] | None = None, **metadata: str
+    ) -> None:
+        super().__init__(message, **metadata)
+        self.fields = fields or {}
+        """What is wrong, by path of the field."""
+
+
+class Unauthenticated(DomainError):
+    """Nobody knows who is calling."""
+
+
+class PermissionDenied(DomainError):
+    """It is known who is calling, and that is not enough."""
+
+
+class NotFound(DomainError):
+    """There is no such thing, or the caller may not know of it."""
+
+
+class AlreadyExists(DomainError):
+    """The thing is there already, and is another one."""
+
+
+class ResourceExhausted(DomainError):
+    """Too much at once."""
+
+    reason = "OVERLOADED"
+
+
+class Unavailable(DomainError):
+    """It may work in a moment."""
+
+    reason = "UNAVAILABLE"
+
+
+class DataLoss(DomainError):
+    """What is stored is not what was stored."""

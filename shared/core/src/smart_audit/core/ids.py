@@ -1,0 +1,29 @@
+"""Ids and clocks, injected wherever they are used."""
+
+import secrets
+from datetime import UTC, datetime
+from uuid import UUID
+
+SECRET_BYTES = 32
+
+
+def utc_now() -> datetime:
+    """The time now, timezone-aware UTC, in microseconds."""
+    return datetime.now(UTC)
+
+
+def new_id() -> UUID:
+    """A UUIDv7: 48 bits of milliseconds since 1970, then 74 random bits.
+
+    Source: RFC 9562, section 5.7.
+    """
+    milliseconds = int(utc_now().timestamp() * 1000)
+    value = milliseconds << 80 | secrets.randbits(80)
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return UUID(int=value)
+
+
+def new_secret() -> str:
+    """256 random bits as base64url, 43 characters."""
+    return secrets.token_urlsafe(SECRET_BYTES)

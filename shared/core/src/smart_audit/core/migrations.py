@@ -1,0 +1,53 @@
+"""Migrations: Alembic, one schema per service, run as the owner of the database."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from alembic import command, context
+from alembic.config import Config
+from psycopg import Connection, sql
+from sqlalchemy import create_engine, make_url, text
+
+LOCK_ID = 0x5341_4D49  # one migration at a time in a database, whichever service runs it
+
+
+def upgrade(owner_url: str, service_url: str, scripts: Path, schema: str) -> None:
+    """Bring `schema` up to date, then give the service's role its password.
+
+    Roles belong to the whole server and migrations to one database, so the password is set on
+    each run and not in a migration.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(scripts))
+    config.attributes["url"] = owner_url
+    config.attributes["schema"] = schema
+    command.upgrade(config, "head")
+    _set_password(owner_url, service_url)
+
+
+def run_env() -> None:
+    """What a service's `migrations/env.py` calls: run the migrations in one transaction."""
+    attributes = context.config.attributes
+    url = make_url(attributes["url"]).set(drivername="postgresql+psycopg")
+    schema = attributes["schema"]
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCK_ID})
+        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
+        context.configure(connection=connection, version_table_schema=schema)
+        context.run_migrations()
+    engine.dispose()
+
+
+def _set_password(owner_url: str, service_url: str) -> None:
+    parts = urlsplit(service_url)
+    if not parts.username or not parts.password:
+        return
+    statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+        sql.Identifier(unquote(parts.username)), sql.Literal(unquote(parts.password))
+    )
+    with Connection.connect(owner_url) as connection:
+        # Two services may set their roles' passwords at once, and Postgres refuses concurrent
+        # updates of one catalogue row instead of queueing them.
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_ID])
+        connection.execute(statement)

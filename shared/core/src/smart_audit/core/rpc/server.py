@@ -1,0 +1,86 @@
+"""Running a gRPC server: health, reflection, graceful stop."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import grpc.aio
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from smart_audit.core.rpc.access import rules_of
+from smart_audit.core.rpc.interceptor import Interceptor
+from smart_audit.core.tokens import TokenVerifier
+
+log = structlog.get_logger()
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+GRACE_S = 10
+
+
+class Server:
+    """A gRPC server with the kit's interceptor, `grpc.health.v1` and reflection."""
+
+    def __init__(self, services: Iterable[ServiceDescriptor], verifier: TokenVerifier) -> None:
+        services = list(services)
+        self._names = [service.full_name for service in services]
+        self.grpc = grpc.aio.server(
+            interceptors=[Interceptor(rules_of(services), verifier)],
+            options=[
+                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+                # Two processes on one port would each get a part of the calls, unnoticed.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+        reflection.enable_server_reflection(
+            [*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME], self.grpc
+        )
+
+    @asynccontextmanager
+    async def listening(self, host: str, port: int) -> AsyncIterator[int]:
+        """Listen, report SERVING, and give the port; at the end let running calls end.
+
+        Raises: RuntimeError when the port is taken.
+        """
+        bound = self.grpc.add_insecure_port(f"{host}:{port}")
+        await self.grpc.start()
+        await self._report(health_pb2.HealthCheckResponse.SERVING)
+        log.info("server.started", host=host, port=bound)
+        try:
+            yield bound
+        finally:
+            await self._report(health_pb2.HealthCheckResponse.NOT_SERVING)
+            await self.grpc.stop(GRACE_S)
+            log.info("server.stopped")
+
+    async def _report(self, status: int) -> None:
+        for name in ["", *self._names]:
+            await self._health.set(name, status)
+
+
+@asynccontextmanager
+async def background(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run something beside the server, until the context is left."""
+    task = asyncio.create_task(work())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until_signalled() -> None:
+    """Wait for SIGTERM or SIGINT."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
