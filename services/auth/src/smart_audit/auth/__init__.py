@@ -1,0 +1,1 @@
+"""Who you are: accounts, sessions, and the tokens that prove them."""

@@ -1,0 +1,9 @@
+"""`python -m smart_audit.auth serve|migrate`."""
+
+from pathlib import Path
+
+from smart_audit.auth.settings import AuthSettings
+from smart_audit.auth.wiring import running
+from smart_audit.core.main import run
+
+run("auth", AuthSettings, running, Path(__file__).parent / "migrations")

@@ -1,0 +1,162 @@
+"""Users, organisations, sessions: what they are and what holds of them. No I/O."""
+
+import hashlib
+import hmac
+import unicodedata
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import NewType
+from uuid import UUID
+
+UserId = NewType("UserId", UUID)
+OrganisationId = NewType("OrganisationId", UUID)
+SessionId = NewType("SessionId", UUID)
+CanonicalEmail = NewType("CanonicalEmail", str)
+
+# What concerns no organisation, e.g. a failed login for an unknown address, goes to the log of
+# the installation itself.
+INSTALLATION = OrganisationId(UUID("00000000-0000-7000-8000-000000000000"))
+
+OWNER = "owner"
+USER_SCOPES = ("events.read", "events.record", "log.read")
+SERVICE_SCOPES = ("events.record", "events.record_any")
+
+
+def canonical(email: str) -> CanonicalEmail:
+    """The form in which addresses are compared: NFKC, without case, without outer spaces."""
+    return CanonicalEmail(unicodedata.normalize("NFKC", email).strip().casefold())
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person who can log in."""
+
+    id: UserId
+    email: str
+    first_name: str
+    last_name: str
+    password_hash: str = field(repr=False)
+    created_at: datetime
+
+    @property
+    def name(self) -> str:
+        """The display name."""
+        return f"{self.first_name} {self.last_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """A group of users with one audit log."""
+
+    id: OrganisationId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What a user is in an organisation."""
+
+    organisation: Organisation
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login, from its start to its end."""
+
+    id: SessionId
+    user_id: UserId
+    organisation_id: OrganisationId
+    created_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None = None
+
+    def is_live(self, at: datetime) -> bool:
+        """Whether tokens of this session may be used."""
+        return self.ended_at is None and at < self.expires_at
+
+    def ended(self, at: datetime) -> "Session":
+        """The session after its end; ending it again changes nothing."""
+        return self if self.ended_at else replace(self, ended_at=at)
+
+
+class Exchange(Enum):
+    """What may be done with a refresh token."""
+
+    ROTATE = "rotate"
+    REPEAT = "repeat"
+    EXPIRED = "expired"
+    REUSED = "reused"
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """A refresh token as the database knows it: by its hash."""
+
+    token_hash: bytes
+    session_id: SessionId
+    expires_at: datetime
+    rotated_at: datetime | None = None
+
+    def exchange(self, at: datetime, grace: timedelta) -> Exchange:
+        """Decide about an exchange at `at`; a spent token repeats its answer within `grace`.
+
+        Source: RFC 9700, section 4.14.2.
+        """
+        if self.rotated_at is not None:
+            return Exchange.REPEAT if at - self.rotated_at <= grace else Exchange.REUSED
+        return Exchange.ROTATE if at < self.expires_at else Exchange.EXPIRED
+
+
+def token_hash(token: str) -> bytes:
+    """What is stored of a refresh token; 32 bytes. It has 256 random bits, so no salt is needed."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def successor(token: str, key: bytes) -> str:
+    """The refresh token that follows `token`; 256 bits as base64url.
+
+    Derived and not drawn, so that calls that race with one token all get the same successor,
+    though only hashes are stored.
+    """
+    digest = hmac.digest(key, token.encode(), "sha256")
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+class Outcome(Enum):
+    """How an attempt ended."""
+
+    SUCCESS = "success"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a call came from."""
+
+    address: str = ""
+    user_agent: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """A decision of auth, on its way to the audit log."""
+
+    id: UUID
+    organisation_id: OrganisationId
+    action: str
+    occurred_at: datetime
+    outcome: Outcome
+    client: Client
+    reason: str = ""
+    actor_id: str = "anonymous"
+    actor_type: str = "anonymous"
+    actor_name: str = ""
+    actor_email: str = ""
+    targets: tuple[tuple[str, str], ...] = ()
+    """(type, id) of each."""
+    metadata: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,124 @@
+"""Signing keys and the access tokens they sign."""
+
+import asyncio
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from smart_audit.auth.domain import OrganisationId
+from smart_audit.auth.repository import Repositories, SigningKeyRow
+from smart_audit.core.database import UnitOfWork
+from smart_audit.core.ids import new_id, utc_now
+from smart_audit.core.sealing import Sealer
+from smart_audit.core.tokens import ALGORITHM, TOKEN_TYPE
+
+PURPOSE = "token signing key"
+REREAD_AFTER = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A verification key as it is published."""
+
+    id: str
+    raw: bytes
+    """32 bytes."""
+
+    @property
+    def x(self) -> str:
+        """The key in base64url without padding (RFC 8037)."""
+        return base64.urlsafe_b64encode(self.raw).rstrip(b"=").decode()
+
+
+class KeyRing:
+    """The installation's signing keys, made on first use, kept sealed in the database."""
+
+    def __init__(self, work: UnitOfWork[Repositories], sealer: Sealer) -> None:
+        self._work = work
+        self._sealer = sealer
+        self._rows: list[SigningKeyRow] = []
+        self._read_at: datetime | None = None
+        self._lock = asyncio.Lock()
+
+    async def published(self) -> list[PublicKey]:
+        """The keys that verify tokens, the newest first."""
+        return [PublicKey(row.id, row.public_key) for row in await self._current_rows()]
+
+    async def verification_keys(self) -> dict[str, Ed25519PublicKey]:
+        """The same keys, ready to verify with, by key id."""
+        keys = await self.published()
+        return {key.id: Ed25519PublicKey.from_public_bytes(key.raw) for key in keys}
+
+    async def signing_key(self) -> tuple[str, Ed25519PrivateKey]:
+        """The newest active key: (key id, key). Raises: SealBroken."""
+        rows = await self._current_rows()
+        now = utc_now()
+        row = next(row for row in rows if row.activates_at <= now)
+        raw = self._sealer.open(row.sealed_private_key, PURPOSE)
+        return row.id, Ed25519PrivateKey.from_private_bytes(raw)
+
+    async def _current_rows(self) -> list[SigningKeyRow]:
+        async with self._lock:
+            now = utc_now()
+            if self._read_at is None or now - self._read_at > REREAD_AFTER:
+                async with self._work.begin() as repositories:
+                    self._rows = await self._read_or_make(repositories, now)
+                self._read_at = now
+        return self._rows
+
+    async def _read_or_make(self, repositories: Repositories, now: datetime) -> list[SigningKeyRow]:
+        if rows := await repositories.signing_keys.published(now):
+            return rows
+        await repositories.signing_keys.lock()
+        if rows := await repositories.signing_keys.published(now):
+            return rows
+        row = self._new_row(now)
+        await repositories.signing_keys.add(row)
+        return [row]
+
+    def _new_row(self, now: datetime) -> SigningKeyRow:
+        private_key = Ed25519PrivateKey.generate()
+        public = private_key.public_key().public_bytes_raw()
+        key_id = base64.urlsafe_b64encode(hashlib.sha256(public).digest()[:12]).decode()
+        sealed = self._sealer.seal(private_key.private_bytes_raw(), PURPOSE)
+        return SigningKeyRow(key_id, public, sealed, created_at=now, activates_at=now)
+
+
+class TokenIssuer:
+    """Signs access tokens (RFC 9068)."""
+
+    def __init__(self, keys: KeyRing, *, issuer: str, audience: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+
+    async def issue(
+        self,
+        subject: str,
+        organisation_id: OrganisationId,
+        scopes: tuple[str, ...],
+        lifetime: timedelta,
+        session_id: str | None = None,
+    ) -> str:
+        """A signed token that lives from now for `lifetime`."""
+        key_id, key = await self._keys.signing_key()
+        now = utc_now()
+        claims: dict[str, object] = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": subject,
+            "org": str(organisation_id),
+            "scope": " ".join(scopes),
+            "jti": str(new_id()),
+            "iat": now,
+            "exp": now + lifetime,
+        }
+        if session_id is not None:
+            claims["sid"] = session_id
+        return jwt.encode(
+            claims, key, algorithm=ALGORITHM, headers={"kid": key_id, "typ": TOKEN_TYPE}
+        )

@@ -1,0 +1,69 @@
+"""Password hashing: argon2id through libpass, in a bounded pool of threads."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from passlib.context import CryptContext
+
+from smart_audit.core.errors import ResourceExhausted
+from smart_audit.core.ids import new_secret
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The password was right; `new_hash` replaces a hash of an older kind or cost."""
+
+    new_hash: str | None
+
+
+class Hasher:
+    """Hashes and verifies passwords off the event loop.
+
+    The pool bounds the memory: `threads` hashes at once, `queue` waiting. argon2 releases the
+    interpreter lock, so threads hash in parallel.
+    """
+
+    def __init__(self, *, memory_kib: int, passes: int, threads: int, queue: int) -> None:
+        self._context = CryptContext(
+            schemes=["argon2", "bcrypt"],
+            deprecated=["bcrypt"],
+            argon2__type="ID",
+            argon2__memory_cost=memory_kib,
+            argon2__time_cost=passes,
+            argon2__parallelism=1,
+            truncate_error=False,
+        )
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hash")
+        self._room = asyncio.BoundedSemaphore(threads + queue)
+        # What an unknown user's password is compared with: the same work, never the same password.
+        self._nobody = self._context.hash(new_secret())
+
+    async def hash(self, password: str) -> str:
+        """Hash a new password. Raises: ResourceExhausted when too many wait."""
+        return await self._run(self._context.hash, password)
+
+    async def verify(self, password: str, password_hash: str | None) -> Verified | None:
+        """Check a password; None when it is wrong, or when there is no hash to check against.
+
+        Raises: ResourceExhausted when too many wait.
+        """
+        right, new_hash = await self._run(
+            self._context.verify_and_update, password, password_hash or self._nobody
+        )
+        return Verified(new_hash) if right and password_hash else None
+
+    async def _run(self, work: Callable[..., T], *arguments: str) -> T:
+        if self._room.locked():
+            raise ResourceExhausted("too many logins at once; retry in a moment")
+        async with self._room:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, work, *arguments)
+
+    def close(self) -> None:
+        """End the threads, after the hashes that are running."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,1 @@
+"""What auth does, a verb a file. No wire, no SQL."""
