@@ -1,0 +1,1 @@
+"""What happened: events in a Merkle log, one log per organisation."""

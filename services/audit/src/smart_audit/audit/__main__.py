@@ -1,0 +1,9 @@
+"""`python -m smart_audit.audit serve|migrate`."""
+
+from pathlib import Path
+
+from smart_audit.audit.settings import AuditSettings
+from smart_audit.audit.wiring import running
+from smart_audit.core.main import run
+
+run("audit", AuditSettings, running, Path(__file__).parent / "migrations")

@@ -1,0 +1,3 @@
+from smart_audit.core.migrations import run_env
+
+run_env()

@@ -1,0 +1,95 @@
+"""Group commit: in each process one sequencer per organisation gathers what waits and appends it.
+
+No timer: a lone event is committed at once; while a batch is being committed the next one fills.
+Several processes share a log by the lock on its head row.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from smart_audit.audit.append import Appended
+from smart_audit.audit.domain import Entry, OrganisationId
+from smart_audit.core.errors import ResourceExhausted
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where one submission came to lie: in the batch `appended`, from place `start` on."""
+
+    appended: Appended
+    start: int
+
+    def index(self, offset: int) -> int:
+        """The place in the log of the submission's entry number `offset`."""
+        return self.appended.indexes[self.start + offset]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    entries: Sequence[Entry]
+    done: "asyncio.Future[Slot]" = field(default_factory=asyncio.Future)
+
+
+Append = Callable[[OrganisationId, Sequence[Entry]], Awaitable[Appended]]
+
+
+class Sequencer:
+    """Batches appends, a batch at a time for each organisation."""
+
+    def __init__(self, append: Append, *, batch_size: int, queue_size: int) -> None:
+        self._append = append
+        self._batch_size = batch_size
+        self._room = queue_size
+        self._queues: dict[OrganisationId, deque[_Waiting]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def submit(self, organisation_id: OrganisationId, entries: Sequence[Entry]) -> Slot:
+        """Append entries, and return once they are durable.
+
+        A caller that goes away loses the answer, not the entries. Raises: ResourceExhausted when
+        too many wait, and what the append raised, in which case nothing of them is in the log.
+        """
+        if len(entries) > self._room:
+            raise ResourceExhausted("too many events wait to be recorded; retry in a moment")
+        self._room -= len(entries)
+        waiting = _Waiting(entries)
+        queue = self._queues.get(organisation_id)
+        if queue is None:
+            self._queues[organisation_id] = deque([waiting])
+            task = asyncio.create_task(self._drain(organisation_id))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        else:
+            queue.append(waiting)
+        return await asyncio.shield(waiting.done)
+
+    async def _drain(self, organisation_id: OrganisationId) -> None:
+        """Commit batch after batch until nothing waits."""
+        queue = self._queues[organisation_id]
+        while queue:
+            batch = self._take(queue)
+            entries = [entry for waiting in batch for entry in waiting.entries]
+            try:
+                appended = await self._append(organisation_id, entries)
+            except Exception as error:  # noqa: BLE001  (each waiting caller gets it)
+                for waiting in batch:
+                    waiting.done.set_exception(error)
+                    waiting.done.exception()  # a caller that left is no unhandled error
+            else:
+                start = 0
+                for waiting in batch:
+                    waiting.done.set_result(Slot(appended, start))
+                    start += len(waiting.entries)
+            self._room += len(entries)
+        del self._queues[organisation_id]
+
+    def _take(self, queue: deque[_Waiting]) -> list[_Waiting]:
+        """Whole submissions, as many as fit into a batch, and at least one."""
+        batch = [queue.popleft()]
+        size = len(batch[0].entries)
+        while queue and size + len(queue[0].entries) <= self._batch_size:
+            batch.append(queue.popleft())
+            size += len(batch[-1].entries)
+        return batch

@@ -1,0 +1,24 @@
+"""What audit reads from its environment, each name behind `AUDIT_`."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from smart_audit.core.settings import ServiceSettings
+
+
+class AuditSettings(ServiceSettings):
+    """Read once at start, frozen."""
+
+    model_config = SettingsConfigDict(env_prefix="AUDIT_", frozen=True, extra="ignore")
+
+    port: int = Field(50052, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    auth_address: str = Field(
+        "127.0.0.1:50051", description="host:port of auth; several IP addresses by commas"
+    )
+    log_origin: str = Field(
+        "localhost/smart-audit",
+        pattern=r"^[^\s+]+$",
+        description="what the names of this installation's logs begin with; a URL without scheme",
+    )
+    batch_size: int = Field(1000, gt=0, description="events per commit at most")
+    queue_size: int = Field(20_000, gt=0, description="events waiting at most; more are refused")

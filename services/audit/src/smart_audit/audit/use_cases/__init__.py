@@ -1,0 +1,1 @@
+"""What audit does, a verb a file. No wire, no SQL."""

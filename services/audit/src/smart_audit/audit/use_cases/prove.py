@@ -1,0 +1,115 @@
+"""Prove what the log holds."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from smart_audit.audit.domain import ConsistencyProof, EventId, InclusionProof, OrganisationId
+from smart_audit.audit.errors import EventNotFound, LogRangeInvalid
+from smart_audit.audit.repository import Database, LogReader
+from smart_audit.tlog.compact import CompactRange
+from smart_audit.tlog.hashing import fold
+from smart_audit.tlog.proofs import (
+    Element,
+    Node,
+    consistency_nodes,
+    inclusion_nodes,
+    perfect_nodes,
+)
+from smart_audit.tlog.tilereader import required_tiles, resolve
+
+Hash = Callable[[Element], bytes]
+
+
+async def get_head(organisation_id: OrganisationId, database: Database) -> CompactRange:
+    """The state of a log. It covers every event whose receipt has been given."""
+    async with database.begin(organisation_id) as log:
+        return await log.head()
+
+
+async def prove_inclusion(
+    organisation_id: OrganisationId, leaf: EventId | int, tree_size: int, database: Database
+) -> InclusionProof:
+    """Prove that a leaf, by event id or by index, is in the tree of `tree_size`, or of now if 0.
+
+    Raises: EventNotFound, LogRangeInvalid.
+    """
+    async with database.begin(organisation_id) as log:
+        head = await log.head()
+        size = _size("tree_size", tree_size, head)
+        index = leaf if isinstance(leaf, int) else await log.place(leaf)
+        if index is None:
+            raise EventNotFound("no such event in this log", event_id=str(leaf))
+        if index >= size:
+            raise LogRangeInvalid(
+                f"leaf {index} is not in the tree of {size} leaves",
+                fields={"tree_size": f"must be more than {index}"},
+                log_index=str(index),
+                tree_size=str(size),
+            )
+        (proof,) = await prove_inclusions([(index, size)], log)
+        return proof
+
+
+async def prove_inclusions(
+    places: Sequence[tuple[int, int]], log: LogReader
+) -> list[InclusionProof]:
+    """Prove leaves by (index, tree size), all of them with one look at the tiles."""
+    wanted: list[Element] = []
+    for index, size in places:
+        wanted += [(Node(0, index),), *inclusion_nodes(index, size), perfect_nodes(0, size)]
+    hashed = await _hasher(wanted, log)
+    return [
+        InclusionProof(
+            log_index=index,
+            tree_size=size,
+            leaf_hash=hashed((Node(0, index),)),
+            hashes=[hashed(element) for element in inclusion_nodes(index, size)],
+            root=hashed(perfect_nodes(0, size)),
+        )
+        for index, size in places
+    ]
+
+
+async def prove_consistency(
+    organisation_id: OrganisationId, first_size: int, second_size: int, database: Database
+) -> ConsistencyProof:
+    """Prove that the tree of `second_size`, or of now if 0, extends that of `first_size`.
+
+    Raises: LogRangeInvalid.
+    """
+    async with database.begin(organisation_id) as log:
+        second = _size("second_size", second_size, await log.head())
+        if first_size > second:
+            raise LogRangeInvalid(
+                f"the tree of {second} leaves is smaller than that of {first_size}",
+                fields={"first_size": f"must be at most {second}"},
+                first_size=str(first_size),
+                second_size=str(second),
+            )
+        first_root, second_root = perfect_nodes(0, first_size), perfect_nodes(0, second)
+        elements = consistency_nodes(first_size, second)
+        hashed = await _hasher([*elements, first_root, second_root], log)
+        return ConsistencyProof(
+            first_size,
+            second,
+            hashed(first_root),
+            hashed(second_root),
+            [hashed(element) for element in elements],
+        )
+
+
+def _size(field: str, asked: int, head: CompactRange) -> int:
+    if asked > head.size:
+        raise LogRangeInvalid(
+            f"the log has {head.size} entries",
+            fields={field: f"must be at most {head.size}"},
+            log_size=str(head.size),
+        )
+    return asked or head.size
+
+
+async def _hasher(wanted: Iterable[Element], log: LogReader) -> Hash:
+    """Fetch the tiles behind all wanted elements; then each element folds to its hash."""
+    nodes = {node for element in wanted for node in element}
+    head = await log.head()
+    tiles = await log.tile_hashes(required_tiles(nodes, head.size), head.size)
+    return lambda element: fold([resolve(node, tiles) for node in element])

@@ -1,0 +1,95 @@
+"""Puts audit together and runs it."""
+
+import asyncio
+import contextlib
+import secrets
+from base64 import urlsafe_b64decode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc
+from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
+from smart_audit.audit.checkpoints import load_signer
+from smart_audit.audit.repository import Database
+from smart_audit.audit.sequencer import Sequencer
+from smart_audit.audit.servicer import EventServicer, LogServicer
+from smart_audit.audit.settings import AuditSettings
+from smart_audit.audit.use_cases.record_events import Deps
+from smart_audit.core.database import create_engine
+from smart_audit.core.ids import utc_now
+from smart_audit.core.rpc.client import open_channel
+from smart_audit.core.rpc.server import Server, background
+from smart_audit.core.sealing import Sealer
+from smart_audit.core.tokens import KeyCache, TokenVerifier
+
+SERVICES = [
+    audit_pb2.DESCRIPTOR.services_by_name["EventService"],
+    audit_pb2.DESCRIPTOR.services_by_name["LogService"],
+]
+SALT_BYTES = 16
+KEYS_DEADLINE_S = 5
+PARTITIONS_EVERY = timedelta(hours=6)
+
+
+@asynccontextmanager
+async def running(settings: AuditSettings) -> AsyncIterator[int]:
+    """Serve while the context is open; gives the port.
+
+    Raises: SealBroken when the key-encryption key is not the one of this database.
+    """
+    engine = create_engine(
+        settings.database_url.get_secret_value(),
+        pool_size=settings.database_pool_size,
+        application="smart-audit-audit",
+    )
+    database = Database(engine)
+    await database.ensure_partitions(utc_now())
+    signer = await load_signer(database, Sealer(settings.sealing_key()), settings.log_origin)
+    deps = Deps(
+        now=utc_now,
+        new_salt=lambda: secrets.token_urlsafe(SALT_BYTES),
+        sequencer=Sequencer(
+            database.append, batch_size=settings.batch_size, queue_size=settings.queue_size
+        ),
+    )
+    async with open_channel(settings.auth_address) as channel:
+        keys = PublishedKeys(auth_pb2_grpc.AuthServiceStub(channel))
+        verifier = TokenVerifier(
+            KeyCache(keys.fetch), issuer=settings.issuer, audience=settings.audience
+        )
+        server = Server(SERVICES, verifier)
+        events = EventServicer(database, deps)
+        audit_pb2_grpc.add_EventServiceServicer_to_server(events, server.grpc)
+        audit_pb2_grpc.add_LogServiceServicer_to_server(LogServicer(database, signer), server.grpc)
+        upkeep = partial(_keep_partitions, database)
+        async with server.listening(settings.host, settings.port) as port, background(upkeep):
+            yield port
+    await engine.dispose()
+
+
+class PublishedKeys:
+    """The keys that auth publishes."""
+
+    def __init__(self, auth: "auth_pb2_grpc.AuthServiceAsyncStub") -> None:
+        self._auth = auth
+
+    async def fetch(self) -> dict[str, Ed25519PublicKey]:
+        """The verification keys by key id. Raises: grpc.aio.AioRpcError, ValueError."""
+        answer = await self._auth.GetJwks(auth_pb2.GetJwksRequest(), timeout=KEYS_DEADLINE_S)
+        return {
+            key.kid: Ed25519PublicKey.from_public_bytes(urlsafe_b64decode(key.x + "="))
+            for key in answer.keys
+            if key.kty == "OKP" and key.crv == "Ed25519"
+        }
+
+
+async def _keep_partitions(database: Database) -> None:
+    """Make next month's partition in time; what fails is tried again."""
+    while True:
+        await asyncio.sleep(PARTITIONS_EVERY.total_seconds())
+        with contextlib.suppress(Exception):
+            await database.ensure_partitions(utc_now())
