@@ -1,0 +1,77 @@
+"""The commands `up`, `down` and `migrate`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_OLDEST_PYTHON = (3, 11)
+
+DataDirOption = Annotated[
+    Path, typer.Option("--data-dir", help="Where the stack keeps its data.", show_default=True)
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this package's commands to the `smart-audit` command."""
+    app.command("up")(up)
+    app.command("down")(down)
+    app.command("migrate")(migrate)
+
+
+def up(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the gateway.")] = 8000,
+    auth_port: Annotated[int, typer.Option(min=1, max=65535, help="gRPC port of auth.")] = 50051,
+    audit_port: Annotated[int, typer.Option(min=1, max=65535, help="gRPC port of audit.")] = 50052,
+    data_dir: DataDirOption = Path(".smart-audit"),
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes per service.")] = 1,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Start the whole system on this machine and stay until Ctrl-C."""
+    _refuse_old_python()
+    # Imported late: the modules behind need the Python that was just checked.
+    from smart_audit.stack import foreground  # noqa: PLC0415
+    from smart_audit.stack.problem import Problem  # noqa: PLC0415
+
+    try:
+        foreground.up(data_dir, foreground.Asked(host, port, auth_port, audit_port, workers))
+    except Problem as problem:
+        _fail(str(problem))
+
+
+def down(data_dir: DataDirOption = Path(".smart-audit")) -> None:
+    """Stop the system that `up` started, and wait until it has ended."""
+    _refuse_old_python()
+    from smart_audit.stack import foreground  # noqa: PLC0415
+    from smart_audit.stack.problem import Problem  # noqa: PLC0415
+
+    try:
+        typer.echo(foreground.down(data_dir))
+    except Problem as problem:
+        _fail(str(problem))
+
+
+def migrate(data_dir: DataDirOption = Path(".smart-audit")) -> None:
+    """Bring the schemas of DATABASE_URL, or of the embedded database, up to date."""
+    _refuse_old_python()
+    from smart_audit.stack import foreground  # noqa: PLC0415
+    from smart_audit.stack.problem import Problem  # noqa: PLC0415
+
+    try:
+        foreground.migrate(data_dir)
+    except Problem as problem:
+        _fail(str(problem))
+
+
+def _refuse_old_python() -> None:
+    if sys.version_info < _OLDEST_PYTHON:
+        running = ".".join(str(part) for part in sys.version_info[:3])
+        _fail(f"Smart Audit needs Python 3.11 or newer and this is {running}; install a newer one.")
+
+
+def _fail(sentence: str) -> None:
+    typer.echo(f"smart-audit: {sentence}", err=True)
+    raise typer.Exit(1)

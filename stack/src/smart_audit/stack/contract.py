@@ -1,0 +1,102 @@
+"""What the gateway needs to know of the API, read from the generated stubs themselves.
+
+Nothing is written twice: descriptors, public paths and streaming methods follow the protos.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from google.api import annotations_pb2, http_pb2
+from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.rpc import error_details_pb2
+
+from smart_audit.api.access.v1 import access_pb2
+from smart_audit.api.audit.v1 import audit_pb2
+from smart_audit.api.auth.v1 import auth_pb2
+from smart_audit.api.errors.v1 import errors_pb2
+
+# error_details carries no service, but without it Envoy cannot print the details of an error.
+_FILES: tuple[FileDescriptor, ...] = (
+    auth_pb2.DESCRIPTOR,
+    audit_pb2.DESCRIPTOR,
+    errors_pb2.DESCRIPTOR,
+    error_details_pb2.DESCRIPTOR,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One RPC: its full gRPC path, its JSON paths as templates, and what it is."""
+
+    path: str
+    json_paths: tuple[str, ...]
+    public: bool
+    streams: bool
+
+
+def descriptor_set() -> bytes:
+    """Return a serialized FileDescriptorSet of the API and all it imports, imports first."""
+    ordered: dict[str, FileDescriptor] = {}
+
+    def visit(file: FileDescriptor) -> None:
+        for needed in file.dependencies:
+            visit(needed)
+        ordered[file.name] = file
+
+    for file in _FILES:
+        visit(file)
+    found = FileDescriptorSet()
+    for file in ordered.values():
+        # Parsed from the bytes that the generator wrote: they keep the google.api.http options.
+        found.file.add().ParseFromString(file.serialized_pb)
+    return found.SerializeToString(deterministic=True)
+
+
+def services() -> list[str]:
+    """Return the full names of all services."""
+    return [service.full_name for file in _FILES for service in file.services_by_name.values()]
+
+
+def methods() -> list[Method]:
+    """Return every method of every service."""
+    return [
+        _method(service, method)
+        for file in _FILES
+        for service in file.services_by_name.values()
+        for method in service.methods
+    ]
+
+
+def path_pattern(template: str) -> str | None:
+    """Return a regular expression for a path template, or None when it is a plain path.
+
+    `{id}` and `{id=*}` stand for one segment, `{rest=**}` for the rest of the path.
+    """
+    parts = re.split(r"(\{[^}]*\})", template)
+    if len(parts) == 1:
+        return None
+    variables = {True: ".+", False: "[^/]+"}
+    return "".join(
+        variables["**" in part] if part.startswith("{") else re.escape(part) for part in parts
+    )
+
+
+def _method(service: ServiceDescriptor, method: MethodDescriptor) -> Method:
+    options = method.GetOptions()
+    access = options.Extensions[access_pb2.access]
+    return Method(
+        path=f"/{service.full_name}/{method.name}",
+        json_paths=tuple(_json_paths(options.Extensions[annotations_pb2.http])),
+        public=access.WhichOneof("rule") == "public" and access.public,
+        streams=method.server_streaming or method.client_streaming,
+    )
+
+
+def _json_paths(rule: http_pb2.HttpRule) -> Iterator[str]:
+    kind = rule.WhichOneof("pattern")
+    if kind is not None:
+        yield rule.custom.path if kind == "custom" else getattr(rule, kind)
+    for other in rule.additional_bindings:
+        yield from _json_paths(other)

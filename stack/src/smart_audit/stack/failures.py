@@ -1,0 +1,163 @@
+"""How the gateway's own failures look: the one error shape of the API."""
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+from google.rpc import error_details_pb2, status_pb2
+
+Json = dict[str, Any]
+
+_ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
+_DOMAIN = "smart-audit"
+
+NOT_GRPC: Json = {
+    "name": "content-type",
+    "string_match": {"prefix": "application/grpc"},
+    "invert_match": True,
+    "treat_missing_header_as_empty": True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An HTTP status, and what becomes of it.
+
+    `code` is a google.rpc.Code. `details` narrows it to Envoy's own reasons that begin so.
+    `shown_status` replaces the HTTP status where Envoy's is misleading.
+    """
+
+    status: int
+    code: int
+    reason: str
+    message: str
+    details: str = ""
+    shown_status: int | None = None
+
+
+# In this order: the first that matches counts.
+FAILURES = (
+    Failure(
+        401,
+        16,
+        "TOKEN_MISSING",
+        "no access token was sent",
+        details="jwt_authn_access_denied{Jwt_is_missing",
+    ),
+    Failure(
+        401,
+        16,
+        "TOKEN_EXPIRED",
+        "the access token has expired",
+        details="jwt_authn_access_denied{Jwt_is_expired",
+    ),
+    Failure(401, 16, "TOKEN_INVALID", "the access token is not valid"),
+    # Of the audience only: a token for somebody else is no token here.
+    Failure(
+        403,
+        16,
+        "TOKEN_INVALID",
+        "the access token is not valid",
+        details="jwt_authn_access_denied",
+        shown_status=401,
+    ),
+    # What the transcoder cannot read is the client's fault, not ours.
+    Failure(
+        500,
+        3,
+        "INVALID_REQUEST",
+        "the request cannot be read: is its JSON nested too deep?",
+        details="grpc_json_transcode_failure",
+        shown_status=400,
+    ),
+    Failure(400, 3, "INVALID_REQUEST", "the request cannot be read"),
+    Failure(403, 7, "FORBIDDEN", "the request is not allowed"),
+    Failure(404, 5, "ROUTE_NOT_FOUND", "no such path"),
+    Failure(405, 12, "METHOD_NOT_ALLOWED", "the path does not know this HTTP method"),
+    Failure(408, 4, "REQUEST_TIMEOUT", "the request took too long to arrive"),
+    Failure(413, 8, "REQUEST_TOO_LARGE", "the request is larger than 4 MiB"),
+    Failure(415, 3, "UNSUPPORTED_MEDIA_TYPE", "the content type is not supported"),
+    Failure(429, 8, "TOO_MANY_REQUESTS", "too many requests; try again later"),
+    Failure(431, 8, "HEADERS_TOO_LARGE", "the headers are too large"),
+    Failure(500, 13, "INTERNAL", "the gateway failed"),
+    Failure(502, 14, "UPSTREAM_UNAVAILABLE", "the service does not answer; try again later"),
+    Failure(503, 14, "UPSTREAM_UNAVAILABLE", "the service does not answer; try again later"),
+    Failure(504, 4, "UPSTREAM_TIMEOUT", "the service took too long"),
+)
+
+
+def mappers() -> list[Json]:
+    """Return the mappers of Envoy's local_reply_config."""
+    return [_mapper(failure) for failure in FAILURES]
+
+
+def body(code: int, reason: str, message: str) -> Json:
+    """Return one error as JSON: google.rpc.Status with one ErrorInfo."""
+    info = {"@type": _ERROR_INFO, "reason": reason, "domain": _DOMAIN, "metadata": {}}
+    return {"code": code, "message": message, "details": [info]}
+
+
+def unreadable_script() -> str:
+    """Return a Lua script that turns a service's "cannot parse" into INVALID_ARGUMENT.
+
+    JSON nested deeper than about 33 levels becomes a message deeper than protobuf parses. gRPC's
+    server answers INTERNAL before any code of the service runs, so it is mended here.
+    """
+    code, message = 3, "the request cannot be read: is it nested too deep?"
+    info = error_details_pb2.ErrorInfo(reason="INVALID_REQUEST", domain=_DOMAIN)
+    status = status_pb2.Status(code=code, message=message)
+    status.details.add().Pack(info)
+    details = base64.b64encode(status.SerializeToString()).decode()
+    return f"""
+        function envoy_on_response(handle)
+          local headers = handle:headers()
+          if headers:get("grpc-message") == "Exception deserializing request!" then
+            headers:replace("grpc-status", "{code}")
+            headers:replace("grpc-message", "{message}")
+            headers:replace("grpc-status-details-bin", "{details}")
+          end
+        end
+    """
+
+
+def _mapper(failure: Failure) -> Json:
+    conditions = [_has_status(failure.status), _asked_in_json()]
+    if failure.details:
+        conditions.append(_has_details(failure.details))
+    mapper: Json = {
+        "filter": {"and_filter": {"filters": conditions}},
+        "body_format_override": {
+            "json_format": body(failure.code, failure.reason, failure.message)
+        },
+    }
+    if failure.shown_status is not None:
+        mapper["status_code"] = failure.shown_status
+    return mapper
+
+
+def _has_status(status: int) -> Json:
+    value = {"default_value": status, "runtime_key": "unused"}
+    return {"status_code_filter": {"comparison": {"op": "EQ", "value": value}}}
+
+
+def _asked_in_json() -> Json:
+    """Match JSON requests: a client of gRPC or gRPC-Web gets the gRPC status that Envoy makes.
+
+    The transcoder turns the content type of a JSON request to gRPC, and leaves the original path.
+    """
+    transcoded = {"name": "x-envoy-original-path", "present_match": True}
+    filters = [{"header_filter": {"header": header}} for header in (NOT_GRPC, transcoded)]
+    return {"or_filter": {"filters": filters}}
+
+
+def _has_details(prefix: str) -> Json:
+    return {
+        "extension_filter": {
+            "name": "envoy.access_loggers.extension_filters.cel",
+            "typed_config": {
+                "@type": "type.googleapis.com/"
+                "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                "expression": f'response.code_details.startsWith("{prefix}")',
+            },
+        }
+    }

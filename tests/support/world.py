@@ -1,0 +1,160 @@
+"""Both services as one process sees them: real servers, real gRPC, a real database."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import grpc.aio
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from smart_audit.api.audit.v1 import audit_pb2_grpc
+from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
+from smart_audit.audit.settings import AuditSettings
+from smart_audit.audit.wiring import running as audit_running
+from smart_audit.auth.settings import AuthSettings
+from smart_audit.auth.wiring import running as auth_running
+from tests.support.database import Database
+
+ISSUER = "http://issuer.test"
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass(frozen=True)
+class World:
+    """Both services, running."""
+
+    database: Database
+    auth_port: int
+    audit_port: int
+    auth: Any
+    events: Any
+    log: Any
+
+    async def new_user(self) -> "User":
+        """Sign a new user up and log in."""
+        email = f"{uuid4().hex}@example.com"
+        await self.auth.Signup(
+            auth_pb2.SignupRequest(
+                email=email, password=PASSWORD, first_name="Ada", last_name="Lovelace"
+            )
+        )
+        return await self.login(email)
+
+    async def login(self, email: str, password: str = PASSWORD) -> "User":
+        """Log in."""
+        answer = await self.auth.Login(auth_pb2.LoginRequest(email=email, password=password))
+        return User(
+            id=answer.user.id,
+            email=email,
+            organisation_id=answer.organisation_id,
+            session_id=answer.session_id,
+            access_token=answer.access_token,
+            refresh_token=answer.refresh_token,
+        )
+
+
+@dataclass(frozen=True)
+class User:
+    """A logged-in user."""
+
+    id: str
+    email: str
+    organisation_id: str
+    session_id: str
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What a call of this user carries."""
+        return (("authorization", f"Bearer {self.access_token}"),)
+
+
+@asynccontextmanager
+async def running_world(
+    database: Database, auth: dict[str, Any] | None = None, audit: dict[str, Any] | None = None
+) -> AsyncIterator[World]:
+    """Run both services on a database; settings may be given."""
+    auth_port, audit_port = free_port(), free_port()
+    common = {"issuer": ISSUER, "log_level": "ERROR"}
+    auth_settings = AuthSettings(
+        **{
+            **common,
+            "port": auth_port,
+            "database_url": database.service_url("auth"),
+            "audit_address": f"127.0.0.1:{audit_port}",
+            **(auth or {}),
+        }
+    )
+    audit_settings = AuditSettings(
+        **{
+            **common,
+            "port": audit_port,
+            "database_url": database.service_url("audit"),
+            "auth_address": f"127.0.0.1:{auth_port}",
+            **(audit or {}),
+        }
+    )
+    async with (
+        audit_running(audit_settings),
+        auth_running(auth_settings),
+        grpc.aio.insecure_channel(f"127.0.0.1:{auth_port}") as auth_channel,
+        grpc.aio.insecure_channel(f"127.0.0.1:{audit_port}") as audit_channel,
+    ):
+        yield World(
+            database,
+            auth_port,
+            audit_port,
+            auth_pb2_grpc.AuthServiceStub(auth_channel),
+            audit_pb2_grpc.EventServiceStub(audit_channel),
+            audit_pb2_grpc.LogServiceStub(audit_channel),
+        )
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A call that was refused."""
+
+    code: grpc.StatusCode
+    reason: str
+    message: str
+    fields: dict[str, str]
+    metadata: dict[str, str]
+
+
+async def refusal(call: Any) -> Refusal:
+    """Await a call that must be refused, and tell how."""
+    try:
+        answer = await call
+    except grpc.aio.AioRpcError as error:
+        return read_refusal(error)
+    raise AssertionError(f"the call was not refused: {answer}")
+
+
+def read_refusal(error: grpc.aio.AioRpcError) -> Refusal:
+    """The one ErrorInfo of a refusal, and its BadRequest if there is one."""
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    assert status is not None, f"no details: {error.code()} {error.details()}"
+    infos, fields = [], {}
+    for detail in status.details:
+        info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        if detail.Unpack(info):
+            infos.append(info)
+        if detail.Unpack(bad):
+            fields = {one.field: one.description for one in bad.field_violations}
+    (info,) = infos
+    assert info.domain == "smart-audit"
+    return Refusal(error.code(), info.reason, status.message, fields, dict(info.metadata))
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
