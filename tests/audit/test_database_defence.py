@@ -1,0 +1,154 @@
+"""What the database denies audit's own role, and what shows when its owner tampers."""
+
+import psycopg
+import pytest
+
+from smart_audit.api.audit.v1 import audit_pb2
+from tests.support.events import event, get, record_batch, settled
+from tests.support.world import refusal
+
+LOG_TABLES = ["entries", "entry_targets", "disclosures", "tiles"]
+
+
+@pytest.fixture
+async def user(world):
+    user = await world.new_user()
+    await settled(world, user)
+    await record_batch(world, user, [event() for _ in range(300)])
+    return user
+
+
+@pytest.fixture
+def as_service(world, user):
+    """A connection of the service's role, in the name of the user's organisation."""
+    with psycopg.connect(world.database.service_url("audit"), autocommit=True) as connection:
+        connection.execute(
+            "SELECT set_config('audit.organisation_id', %s, false)", [user.organisation_id]
+        )
+        yield connection
+
+
+@pytest.mark.parametrize("table", LOG_TABLES)
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM audit.{}", "TRUNCATE audit.{}", "DROP TABLE audit.{}"]
+)
+async def test_the_service_cannot_take_log_rows_away(as_service, table, statement):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        as_service.execute(statement.format(table))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit.entries SET leaf = ''",
+        "UPDATE audit.tiles SET root = ''",
+        "UPDATE audit.disclosures SET disclosures = '{}'",
+        "UPDATE audit.logs SET organisation_id = gen_random_uuid()",
+        "ALTER TABLE audit.entries DISABLE ROW LEVEL SECURITY",
+        "SELECT * FROM auth.users",
+        "CREATE TABLE audit.mine ()",
+    ],
+)
+async def test_the_service_cannot_change_log_rows_or_look_elsewhere(as_service, statement):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        as_service.execute(statement)
+
+
+@pytest.mark.parametrize("change", ["size = 0", "size = size - 1", "size = size"])
+async def test_the_head_only_moves_forward(as_service, change):
+    with pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="only grows"):
+        as_service.execute(f"UPDATE audit.logs SET {change}")
+
+
+async def test_auth_cannot_look_into_audit_nor_unmake_users(world):
+    with psycopg.connect(world.database.service_url("auth"), autocommit=True) as connection:
+        for statement in (
+            "SELECT * FROM audit.entries",
+            "DELETE FROM auth.users",
+            "UPDATE auth.users SET email = ''",
+            "UPDATE auth.signing_keys SET sealed_private_key = ''",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+
+
+async def test_row_security_shows_one_organisation_and_none_by_default(world, user, as_service):
+    other = await world.new_user()
+    await settled(world, other)
+    for table in [*LOG_TABLES, "logs"]:
+        rows = as_service.execute(f"SELECT DISTINCT organisation_id::text FROM audit.{table}")
+        assert rows.fetchall() == [(user.organisation_id,)]
+    as_service.execute("SELECT set_config('audit.organisation_id', '', false)")
+    for table in [*LOG_TABLES, "logs"]:
+        assert as_service.execute(f"SELECT FROM audit.{table}").fetchall() == []
+
+
+async def test_row_security_refuses_rows_of_another_organisation(as_service):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+        as_service.execute(
+            "INSERT INTO audit.logs (organisation_id, size, compact_range)"
+            " VALUES (gen_random_uuid(), 0, '')"
+        )
+
+
+@pytest.mark.parametrize("position", [1, 40, 300])
+async def test_a_flipped_byte_in_a_stored_leaf_is_named(world, user, position):
+    with world.database.connect() as connection:
+        index, event_id = connection.execute(
+            "UPDATE audit.entries SET leaf = set_byte(leaf, %s, get_byte(leaf, %s) # 1)"
+            " WHERE organisation_id = %s AND log_index = 17 RETURNING log_index, event_id::text",
+            [position, position, user.organisation_id],
+        ).fetchone()
+    call = world.events.GetEvent(
+        audit_pb2.GetEventRequest(event_id=event_id), metadata=user.metadata
+    )
+    refused = await refusal(call)
+    assert refused.reason == "LOG_DAMAGED"
+    assert refused.metadata == {"log_index": str(index), "event_id": event_id}
+    assert "entry 17" in refused.message
+    listing = world.events.ListEvents(audit_pb2.ListEventsRequest(), metadata=user.metadata)
+    for _ in range(10):
+        try:
+            page = await listing
+        except Exception:  # noqa: BLE001
+            break
+        listing = world.events.ListEvents(
+            audit_pb2.ListEventsRequest(page_token=page.next_page_token), metadata=user.metadata
+        )
+    else:
+        pytest.fail("the listing passed over a damaged entry")
+
+
+async def test_a_changed_disclosure_is_named(world, user):
+    with world.database.connect() as connection:
+        connection.execute(
+            "UPDATE audit.disclosures SET disclosures[1] = 'WyJ4IiwieSIsInoiXQ'"
+            " WHERE organisation_id = %s AND log_index = 5",
+            [user.organisation_id],
+        )
+        (event_id,) = connection.execute(
+            "SELECT event_id::text FROM audit.entries WHERE organisation_id = %s AND log_index = 5",
+            [user.organisation_id],
+        ).fetchone()
+    call = world.events.GetEvent(
+        audit_pb2.GetEventRequest(event_id=event_id), metadata=user.metadata
+    )
+    refused = await refusal(call)
+    assert refused.reason == "LOG_DAMAGED"
+    assert refused.metadata["log_index"] == "5"
+
+
+async def test_a_removed_disclosure_leaves_the_event_readable_and_proven(world, user):
+    # What erasure will do: the leaf still proves itself, the personal part is gone.
+    with world.database.connect() as connection:
+        connection.execute(
+            "DELETE FROM audit.disclosures WHERE organisation_id = %s AND log_index = 9",
+            [user.organisation_id],
+        )
+        (event_id,) = connection.execute(
+            "SELECT event_id::text FROM audit.entries WHERE organisation_id = %s AND log_index = 9",
+            [user.organisation_id],
+        ).fetchone()
+    answer = await get(world, user, event_id)
+    assert answer.event.actor.name == ""
+    assert answer.event.actor.id == "u_1"

@@ -1,0 +1,263 @@
+"""Access and refresh tokens: what they say, what refuses them, how they rotate."""
+
+import asyncio
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+
+import grpc
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from smart_audit.api.audit.v1 import audit_pb2
+from smart_audit.api.auth.v1 import auth_pb2
+from smart_audit.core.sealing import Sealer
+from smart_audit.core.settings import DEVELOPMENT_KEY
+from tests.support.world import ISSUER, refusal
+
+
+def bearer(token):
+    return (("authorization", f"Bearer {token}"),)
+
+
+async def me(world, token):
+    return await world.auth.GetMe(auth_pb2.GetMeRequest(), metadata=bearer(token))
+
+
+async def refused_token(world, token):
+    """The reason for which both services refuse a token."""
+    reasons = {
+        (await refusal(world.auth.GetMe(auth_pb2.GetMeRequest(), metadata=bearer(token)))).reason,
+        (
+            await refusal(
+                world.events.ListEvents(audit_pb2.ListEventsRequest(), metadata=bearer(token))
+            )
+        ).reason,
+    }
+    (reason,) = reasons
+    return reason
+
+
+@pytest.fixture(scope="session")
+def installation_key(world):
+    """The installation's own signing key, unsealed: (key id, key)."""
+    sealer = Sealer(base64.b64decode(DEVELOPMENT_KEY))
+    with world.database.connect() as connection:
+        key_id, sealed = connection.execute(
+            "SELECT id, sealed_private_key FROM auth.signing_keys"
+        ).fetchone()
+    raw = sealer.open(sealed, "token signing key")
+    return key_id, Ed25519PrivateKey.from_private_bytes(raw)
+
+
+def forged(user, installation_key, *, headers=None, algorithm="EdDSA", key=None, **changes):
+    key_id, own_key = installation_key
+    now = datetime.now(UTC)
+    claims = jwt.decode(user.access_token, options={"verify_signature": False})
+    claims |= {"iat": now, "exp": now + timedelta(minutes=5)} | changes
+    claims = {name: value for name, value in claims.items() if value is not None}
+    headers = {"kid": key_id, "typ": "at+jwt"} | (headers or {})
+    return jwt.encode(claims, key or own_key, algorithm=algorithm, headers=headers)
+
+
+async def test_an_access_token_says_who_for_which_organisation_and_how_long(world):
+    user = await world.new_user()
+    header = jwt.get_unverified_header(user.access_token)
+    claims = jwt.decode(user.access_token, options={"verify_signature": False})
+    assert (header["alg"], header["typ"]) == ("EdDSA", "at+jwt")
+    assert claims["iss"] == ISSUER
+    assert claims["aud"] == "smart-audit"
+    assert (claims["sub"], claims["org"], claims["sid"]) == (
+        user.id,
+        user.organisation_id,
+        user.session_id,
+    )
+    assert claims["exp"] - claims["iat"] == 30 * 60
+    assert "events.record_any" not in claims["scope"]
+
+
+async def test_the_published_keys_verify_tokens_and_hold_nothing_secret(world):
+    user = await world.new_user()
+    keys = (await world.auth.GetJwks(auth_pb2.GetJwksRequest())).keys
+    (key,) = [one for one in keys if one.kid == jwt.get_unverified_header(user.access_token)["kid"]]
+    fields = {field.name: getattr(key, field.name) for field in key.DESCRIPTOR.fields}
+    assert set(fields) == {"kty", "crv", "x", "kid", "use", "alg"}
+    verified = jwt.decode(
+        user.access_token,
+        jwt.PyJWK(fields).key,
+        algorithms=["EdDSA"],
+        audience="smart-audit",
+        issuer=ISSUER,
+    )
+    assert verified["sub"] == user.id
+
+
+async def test_a_signing_key_is_sealed_in_the_database(world, installation_key):
+    _, key = installation_key
+    with world.database.connect() as connection:
+        (sealed,) = connection.execute(
+            "SELECT sealed_private_key FROM auth.signing_keys"
+        ).fetchone()
+    assert key.private_bytes_raw() not in sealed
+
+
+async def test_a_call_without_a_token_is_refused(world):
+    refused = await refusal(world.auth.GetMe(auth_pb2.GetMeRequest()))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING")
+    refused = await refusal(world.events.ListEvents(audit_pb2.ListEventsRequest()))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING")
+
+
+async def test_a_well_made_token_is_accepted(world, installation_key):
+    # The control of the tests below: their tokens differ from this one in one point each.
+    user = await world.new_user()
+    assert (await me(world, forged(user, installation_key))).user.id == user.id
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"exp": datetime(2020, 1, 1, tzinfo=UTC)}, "TOKEN_EXPIRED"),
+        ({"aud": "another audience"}, "TOKEN_INVALID"),
+        ({"aud": ["smart-audit", "another"]}, "TOKEN_INVALID"),
+        ({"iss": "http://elsewhere.test"}, "TOKEN_INVALID"),
+        ({"org": None}, "TOKEN_INVALID"),
+        ({"org": "not a uuid"}, "TOKEN_INVALID"),
+        ({"exp": None}, "TOKEN_INVALID"),
+        ({"nbf": datetime(2100, 1, 1, tzinfo=UTC)}, "TOKEN_INVALID"),
+        ({"headers": {"typ": "JWT"}}, "TOKEN_INVALID"),
+        ({"headers": {"kid": "unknown"}}, "TOKEN_INVALID"),
+    ],
+)
+async def test_a_token_with_one_wrong_claim_is_refused(world, installation_key, changes, reason):
+    user = await world.new_user()
+    token = forged(user, installation_key, **changes)
+    assert await refused_token(world, token) == reason
+
+
+async def test_a_token_that_names_no_key_is_refused(world, installation_key):
+    user = await world.new_user()
+    head, body, signature = forged(user, installation_key).split(".")
+    header = json.loads(base64.urlsafe_b64decode(head + "=="))
+    del header["kid"]
+    head = base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
+    assert await refused_token(world, f"{head}.{body}.{signature}") == "TOKEN_INVALID"
+
+
+async def test_a_key_that_the_token_brings_along_is_ignored(world, installation_key):
+    user = await world.new_user()
+    own = Ed25519PrivateKey.generate()
+    raw = base64.urlsafe_b64encode(own.public_key().public_bytes_raw()).rstrip(b"=").decode()
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": raw, "kid": "mine"}
+    for headers in ({"jwk": jwk}, {"jku": "http://localhost/keys"}, {"kid": "mine", "jwk": jwk}):
+        token = forged(user, installation_key, key=own, headers=headers)
+        assert await refused_token(world, token) == "TOKEN_INVALID"
+
+
+async def test_no_other_algorithm_is_accepted(world, installation_key):
+    user = await world.new_user()
+    key_id, key = installation_key
+    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    symmetric = forged(user, installation_key, algorithm="HS256", key=public)
+    unsigned = forged(user, (key_id, ""), algorithm="none", key="")
+    for token in (symmetric, unsigned, unsigned.rsplit(".", 1)[0] + "."):
+        assert await refused_token(world, token) == "TOKEN_INVALID"
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "ey.ey.ey", "é.ü.ö", "." * 10])
+async def test_what_is_no_token_is_refused(world, token):
+    call = world.auth.GetMe(
+        auth_pb2.GetMeRequest(), metadata=(("authorization", f"Bearer {token!a}"),)
+    )
+    assert (await refusal(call)).reason == "TOKEN_INVALID"
+
+
+async def test_a_user_may_not_do_what_its_scopes_lack(world, installation_key):
+    user = await world.new_user()
+    token = forged(user, installation_key, scope="events.record")
+    refused = await refusal(
+        world.events.ListEvents(audit_pb2.ListEventsRequest(), metadata=bearer(token))
+    )
+    assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "SCOPE_MISSING")
+    assert refused.metadata == {"scope": "events.read"}
+
+
+async def refresh(world, token):
+    return await world.auth.RefreshToken(auth_pb2.RefreshTokenRequest(refresh_token=token))
+
+
+async def refused_refresh(world, token):
+    request = auth_pb2.RefreshTokenRequest(refresh_token=token)
+    return (await refusal(world.auth.RefreshToken(request))).reason
+
+
+async def test_a_refresh_rotates_both_tokens(world):
+    user = await world.new_user()
+    answer = await refresh(world, user.refresh_token)
+    assert answer.refresh_token != user.refresh_token
+    assert answer.access_token != user.access_token
+    assert (answer.token_type, answer.expires_in) == ("bearer", 1800)
+    assert (await me(world, answer.access_token)).session_id == user.session_id
+    assert (await refresh(world, answer.refresh_token)).access_token
+
+
+async def test_refreshes_that_race_get_the_same_successor(world):
+    user = await world.new_user()
+    answers = await asyncio.gather(*(refresh(world, user.refresh_token) for _ in range(5)))
+    (successor,) = {answer.refresh_token for answer in answers}
+    assert (await refresh(world, successor)).access_token
+
+
+def age(world, user, by):
+    """Make all that a session has happened earlier by `by`."""
+    with world.database.connect() as connection:
+        connection.execute(
+            "UPDATE auth.refresh_tokens SET rotated_at = rotated_at - %s, expires_at = expires_at"
+            " - %s WHERE session_id = %s",
+            [by, by, user.session_id],
+        )
+
+
+async def test_a_reuse_after_the_grace_ends_the_session(world):
+    user = await world.new_user()
+    answer = await refresh(world, user.refresh_token)
+    age(world, user, timedelta(seconds=11))
+    assert await refused_refresh(world, user.refresh_token) == "TOKEN_REUSED"
+    assert await refused_refresh(world, answer.refresh_token) == "SESSION_ENDED"
+    ended = world.auth.GetMe(auth_pb2.GetMeRequest(), metadata=bearer(answer.access_token))
+    assert (await refusal(ended)).reason == "SESSION_ENDED"
+
+
+async def test_a_refresh_token_expires(world):
+    user = await world.new_user()
+    age(world, user, timedelta(days=15))
+    assert await refused_refresh(world, user.refresh_token) == "TOKEN_EXPIRED"
+
+
+async def test_an_unknown_refresh_token_is_refused(world):
+    assert await refused_refresh(world, "no token of ours") == "TOKEN_INVALID"
+
+
+async def test_no_refresh_token_is_stored(world):
+    user = await world.new_user()
+    with world.database.connect() as connection:
+        rows = connection.execute("SELECT * FROM auth.refresh_tokens").fetchall()
+    assert user.refresh_token.encode() not in b"".join(bytes(row[0]) for row in rows)
+
+
+async def test_a_logout_ends_the_session_and_may_be_repeated(world):
+    user = await world.new_user()
+    for _ in range(2):
+        answer = await world.auth.Logout(auth_pb2.LogoutRequest(), metadata=user.metadata)
+        assert answer.message == "Logged out"
+    ended = world.auth.GetMe(auth_pb2.GetMeRequest(), metadata=user.metadata)
+    assert (await refusal(ended)).reason == "SESSION_ENDED"
+    assert await refused_refresh(world, user.refresh_token) == "SESSION_ENDED"
+
+
+async def test_a_logout_leaves_other_sessions_alone(world):
+    first = await world.new_user()
+    second = await world.login(first.email)
+    await world.auth.Logout(auth_pb2.LogoutRequest(), metadata=first.metadata)
+    assert (await me(world, second.access_token)).session_id == second.session_id

@@ -1,0 +1,47 @@
+"""Connections of the services to the database are cut; nothing acknowledged is lost."""
+
+import asyncio
+
+import grpc
+import grpc.aio
+
+from tests.support.events import event, record_batch, settled, verify
+from tests.support.world import running_world
+
+
+def cut_connections(world):
+    with world.database.connect() as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+async def persistently(world, user, batch):
+    for _ in range(100):
+        try:
+            return await record_batch(world, user, batch)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+            await asyncio.sleep(0.02)
+    raise TimeoutError("the batch was never answered")
+
+
+async def test_cut_connections_are_unavailable_at_worst_and_lose_nothing(cluster):
+    async with running_world(cluster.new_database()) as world:
+        user = await world.new_user()
+        await settled(world, user)
+        batches = [[event() for _ in range(10)] for _ in range(60)]
+        senders = [asyncio.create_task(persistently(world, user, batch)) for batch in batches]
+        for _ in range(4):
+            await asyncio.sleep(0.03)
+            await asyncio.to_thread(cut_connections, world)
+        answers = await asyncio.gather(*senders)
+        state = await settled(world, user, 602)
+        again = await world.login(user.email)
+        await settled(world, again, 603)
+    assert state.tree_size == 602
+    for answer in answers:
+        for result in answer:
+            verify(result.receipt.proof)
