@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -168,7 +168,8 @@ def to_position(request: audit_pb2.ListEventsRequest) -> domain.Position | None:
         fingerprint, microseconds, index = orjson.loads(
             base64.b64decode(request.page_token, altchars=b"-_", validate=True)
         )
-        position = domain.Position(datetime.fromtimestamp(microseconds / 1e6, UTC), int(index))
+        occurred_at = EPOCH + timedelta(microseconds=microseconds)
+        position = domain.Position(occurred_at, int(index))
     except (binascii.Error, ValueError, TypeError, OverflowError) as error:
         raise _bad_page_token("is not a page token; start again without one") from error
     if fingerprint != _fingerprint(request):
@@ -262,8 +263,11 @@ def _number(number: float) -> int | float:
 
 
 def _datetime(timestamp: Timestamp) -> datetime:
-    """To the microsecond."""
-    return timestamp.ToDatetime(UTC)
+    """To the microsecond. Raises: InvalidArgument outside the years 1 to 9999."""
+    try:
+        return timestamp.ToDatetime(UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidArgument("a time is out of range; use the years 1 to 9999") from error
 
 
 def _timestamp(time: datetime) -> Timestamp:
