@@ -12,9 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.api.auth.v1 import auth_pb2
+from smart_audit.auth.domain import INSTALLATION
 from smart_audit.core.sealing import Sealer
 from smart_audit.core.settings import DEVELOPMENT_KEY
-from tests.support.world import ISSUER, refusal
+from smart_audit.core.tokens import KeyCache, TokenInvalid, TokenVerifier
+from tests.support.world import ISSUER, read_refusal, refusal, running_world
 
 
 def bearer(token):
@@ -261,3 +263,71 @@ async def test_a_logout_leaves_other_sessions_alone(world):
     second = await world.login(first.email)
     await world.auth.Logout(auth_pb2.LogoutRequest(), metadata=first.metadata)
     assert (await me(world, second.access_token)).session_id == second.session_id
+
+
+async def test_a_token_that_was_good_is_refused_once_it_expires(cluster):
+    lifetime = {"access_token_lifetime": timedelta(seconds=-4)}  # the leeway is five seconds
+    async with running_world(cluster.new_database(), auth=lifetime) as world:
+        user = await world.new_user()
+        assert (await me(world, user.access_token)).user.id == user.id
+        for _ in range(40):
+            await asyncio.sleep(0.05)
+            try:
+                await me(world, user.access_token)
+            except grpc.aio.AioRpcError as error:
+                assert read_refusal(error).reason == "TOKEN_EXPIRED"  # noqa: PT017
+                return
+    raise AssertionError("the token lived on")
+
+
+async def test_a_token_that_was_good_is_refused_once_its_key_is_gone():
+    key = Ed25519PrivateKey.generate()
+    published = {"k": key.public_key()}
+
+    async def fetch():
+        return dict(published)
+
+    cache = KeyCache(fetch, fresh_for_s=0, refetch_after_s=0)
+    verifier = TokenVerifier(cache, issuer=ISSUER, audience="smart-audit")
+    now = datetime.now(UTC)
+    claims = {
+        "iss": ISSUER, "aud": "smart-audit", "sub": "s", "scope": "", "jti": "1", "iat": now,
+        "org": str(INSTALLATION), "exp": now + timedelta(minutes=1),
+    }  # fmt: skip
+    headers = {"kid": "k", "typ": "at+jwt"}
+    token = jwt.encode(claims, key, algorithm="EdDSA", headers=headers)
+    for _ in range(2):
+        assert (await verifier.verify(token)).subject == "s"
+    published["k"] = Ed25519PrivateKey.generate().public_key()
+    with pytest.raises(TokenInvalid):
+        await verifier.verify(token)
+    del published["k"]
+    with pytest.raises(TokenInvalid):
+        await verifier.verify(token)
+
+
+async def test_known_keys_serve_while_their_source_is_away_but_not_for_ever():
+    key = Ed25519PrivateKey.generate().public_key()
+    answers = [{"k": key}]
+
+    async def fetch():
+        return answers.pop()
+
+    cache = KeyCache(fetch, fresh_for_s=0, stale_for_s=0.2, refetch_after_s=0)
+    assert await cache.get("k") == key
+    assert await cache.get("k") == key
+    await asyncio.sleep(0.25)
+    assert await cache.get("k") is None
+
+
+async def test_unknown_key_ids_do_not_hammer_the_source():
+    asked = []
+
+    async def fetch():
+        asked.append(1)
+        return {}
+
+    cache = KeyCache(fetch, refetch_after_s=60)
+    for number in range(50):
+        assert await cache.get(f"unknown-{number}") is None
+    assert len(asked) == 1

@@ -109,7 +109,8 @@ async def append(
         growth = grow(head, [entry.leaf_hash for entry in fresh.values()])
         if fresh:
             await _insert(cursor, organisation_id, fresh, growth)
-    await connection.commit()
+        else:
+            await connection.commit()
     return Appended(growth, indexes, fresh)
 
 
@@ -136,6 +137,7 @@ async def _insert(
     fresh: dict[int, Entry],
     growth: Growth,
 ) -> None:
+    """Insert what is new, move the head, and commit, all in one round trip."""
     rows = await _tile_rows(cursor, organisation_id, fresh, growth)
     entries = list(fresh.values())
     events = [entry.event for entry in entries]
@@ -170,6 +172,7 @@ async def _insert(
         await cursor.execute(
             MOVE_HEAD, [growth.after.size, growth.after.to_bytes(), organisation_id]
         )
+        await cursor.connection.commit()
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

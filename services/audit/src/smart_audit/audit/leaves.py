@@ -113,7 +113,7 @@ def _disclosed(event: Event) -> Iterator[tuple[str, Any]]:
 
 def _text(time: datetime) -> str:
     """RFC 3339 in UTC with six digits of a second, so that one time has one spelling."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return time.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _time(text: str) -> datetime:

@@ -4,6 +4,7 @@ import logging
 import sys
 from typing import Literal
 
+import orjson
 import structlog
 
 
@@ -14,16 +15,27 @@ def configure(service: str, log_format: Literal["console", "json"], level: str) 
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    as_json = log_format == "json"
+    colours = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            *shared,
+            structlog.processors.format_exc_info,
+            # One line a call is a tenth of a call's cost by json, and a hundredth by orjson.
+            structlog.processors.JSONRenderer(serializer=orjson.dumps)
+            if as_json
+            else structlog.dev.ConsoleRenderer(colors=colours),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer)
+        if as_json
+        else structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
-        if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=colours)
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
