@@ -1,0 +1,1 @@
+"""Measures Smart Audit against what bounds it, on one machine: `python -m benchmarks`."""
