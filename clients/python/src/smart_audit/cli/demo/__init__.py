@@ -1,0 +1,1 @@
+"""`smart-audit demo`: the product in one run, against a real stack."""

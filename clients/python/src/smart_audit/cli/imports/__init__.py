@@ -1,0 +1,1 @@
+"""`smart-audit import`: records of other systems become events."""

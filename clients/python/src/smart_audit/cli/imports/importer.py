@@ -1,0 +1,117 @@
+"""Sending records in batches, and telling what became of each."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from smart_audit.api.audit.v1 import audit_pb2
+from smart_audit.cli.imports.cloudtrail import BadRecord, to_event
+from smart_audit.cli.imports.lines import Found, Unreadable
+
+BATCH_EVENTS: Final = 250
+# A gRPC server takes messages of up to 4 MiB.
+BATCH_BYTES: Final = 3 * 1024 * 1024
+
+Send = Callable[[audit_pb2.RecordEventsRequest], audit_pb2.RecordEventsResponse]
+Placed = tuple[str, audit_pb2.Event]
+
+
+@dataclass
+class Tally:
+    """What became of the records."""
+
+    read: int = 0
+    recorded: int = 0
+    already_there: int = 0
+    skipped: int = 0
+
+    def __str__(self) -> str:
+        """One line for people and scripts."""
+        return (
+            f"{self.read} read, {self.recorded} recorded, "
+            f"{self.already_there} already there, {self.skipped} skipped"
+        )
+
+
+class Importer:
+    """One import into one log.
+
+    send: records a batch, or raises. log_size: of the log before the import.
+    complain: told the place of each record that is skipped, and why.
+    on_batch: called after each batch.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        log_size: int,
+        complain: Callable[[str, str], None],
+        on_batch: Callable[[], None],
+    ) -> None:
+        self.tally = Tally()
+        self._send = send
+        self._next_index = log_size
+        self._complain = complain
+        self._on_batch = on_batch
+
+    def run(self, found: Iterable[Found | Unreadable]) -> None:
+        """Record everything that can be recorded, in its order.
+
+        Raises: whatever `send` raises; `tally` then tells how far the import came.
+        """
+        for batch in batches(self._events(found)):
+            request = audit_pb2.RecordEventsRequest(events=[event for _, event in batch])
+            answer = self._send(request)
+            for (place, _), result in zip(batch, answer.results, strict=True):
+                self._settle(place, result)
+            self._on_batch()
+
+    def _events(self, found: Iterable[Found | Unreadable]) -> Iterator[Placed]:
+        for one in found:
+            self.tally.read += 1
+            if isinstance(one, Unreadable):
+                self._skip(one.place, one.why)
+                continue
+            try:
+                event = to_event(one.value)
+            except BadRecord as error:
+                self._skip(one.place, str(error))
+                continue
+            if event.ByteSize() > BATCH_BYTES:
+                # The service would refuse the whole call, and the events beside it.
+                self._skip(one.place, "larger than 3 MiB")
+                continue
+            yield one.place, event
+
+    def _settle(self, place: str, result: audit_pb2.RecordResult) -> None:
+        if result.WhichOneof("result") == "refusal":
+            refusal = result.refusal
+            self._skip(place, f"{refusal.message} ({refusal.reason})")
+            return
+        index = result.receipt.proof.log_index
+        # A log grows at its end only, and keeps the order of a batch. So an event that came in
+        # now stands behind all that came before it; any other was there, or came twice.
+        if index < self._next_index:
+            self.tally.already_there += 1
+        else:
+            self.tally.recorded += 1
+            self._next_index = index + 1
+
+    def _skip(self, place: str, why: str) -> None:
+        self.tally.skipped += 1
+        self._complain(place, why)
+
+
+def batches(events: Iterable[Placed]) -> Iterator[list[Placed]]:
+    """Batches that one call can carry, in order, none of them empty."""
+    batch: list[Placed] = []
+    size = 0
+    for placed in events:
+        event_size = placed[1].ByteSize()
+        if batch and (len(batch) == BATCH_EVENTS or size + event_size > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(placed)
+        size += event_size
+    if batch:
+        yield batch

@@ -1,0 +1,107 @@
+"""Reading JSON lines, plain or compressed."""
+
+import json
+import os
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from gzip import BadGzipFile, GzipFile
+from io import BufferedIOBase
+from typing import Any, Final, NoReturn
+
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record and its place, e.g. "line 7" or "line 1, record 3"."""
+
+    place: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line that is no JSON."""
+
+    place: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An opened file.
+
+    lines: as bytes. size: bytes of the file as it is stored, or None when it is a stream.
+    position: how many of them were read so far.
+    """
+
+    lines: BufferedIOBase
+    size: int | None
+    position: Callable[[], int]
+
+
+@contextmanager
+def opened(name: str) -> Iterator[Input]:
+    """Open a file by name, "-" for stdin. What is compressed is told by content, not by name.
+
+    Raises: OSError.
+    """
+    is_stdin = name == "-"
+    file = sys.stdin.fileno() if is_stdin else name
+    with open(file, "rb", closefd=not is_stdin) as raw:
+        compressed = raw.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
+        lines = GzipFile(fileobj=raw) if compressed else raw
+        if raw.seekable():
+            yield Input(lines, os.fstat(raw.fileno()).st_size, raw.tell)
+        else:
+            yield Input(lines, None, lambda: 0)
+
+
+def records(lines: BufferedIOBase) -> Iterator[Found | Unreadable]:
+    """The records of a file, in order; empty lines are passed over.
+
+    A line is one record, or a whole CloudTrail file: {"Records": [record, …]}.
+    """
+    number = 0
+    while True:
+        number += 1
+        place = f"line {number}"
+        try:
+            line = lines.readline()
+        except (EOFError, zlib.error, BadGzipFile) as error:
+            # What came before the damage is good; nothing behind it can be read.
+            yield Unreadable(place, f"the compressed file is damaged here: {error}")
+            return
+        if not line:
+            return
+        if number == 1:
+            line = line.removeprefix(_BOM)
+        if line.strip():
+            yield from _parsed(line, place)
+
+
+def _parsed(line: bytes, place: str) -> Iterator[Found | Unreadable]:
+    try:
+        value = json.loads(line.decode(), parse_constant=_refuse)
+    except UnicodeDecodeError:
+        yield Unreadable(place, "not UTF-8")
+    except ValueError as error:
+        yield Unreadable(place, f"not JSON: {error}")
+    except RecursionError:
+        yield Unreadable(place, "not JSON that can be read: nested too deep")
+    else:
+        inner = value.get("Records") if isinstance(value, dict) else None
+        if isinstance(inner, list):
+            for number, record in enumerate(inner, start=1):
+                yield Found(f"{place}, record {number}", record)
+        else:
+            yield Found(place, value)
+
+
+def _refuse(constant: str) -> NoReturn:
+    """Python reads NaN and Infinity; JSON has neither."""
+    raise ValueError(f"{constant} is not a JSON value")

@@ -1,0 +1,167 @@
+"""A connection to the gateway: a channel, a session's tokens, and patience.
+
+Every call of this API may be repeated: reads change nothing, and a recorded event is known by its
+id. So a call is repeated, with growing pauses, while the service is away.
+"""
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import grpc
+import grpc.aio
+
+from smart_audit.api.audit.v1 import audit_pb2_grpc
+from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
+from smart_audit.client.errors import CallError
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+CALL_LIMIT_S: Final = 30.0
+FIRST_PAUSE_S: Final = 0.1
+LAST_PAUSE_S: Final = 5.0
+
+_OPTIONS: Final = (
+    # gRPC's own pause between attempts to connect grows to two minutes: a service that is back
+    # would stay unseen for so long.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # Without TLS a proxy on the way could read the token.
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+@dataclass
+class Session:
+    """The tokens of one login. Without a refresh token it ends with its access token.
+
+    An empty access token means a caller without a session.
+    """
+
+    access_token: str = field(default="", repr=False)
+    refresh_token: str = field(default="", repr=False)
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What a call in this session carries."""
+        if not self.access_token:
+            return ()
+        return (("authorization", f"Bearer {self.access_token}"),)
+
+
+def ignore_trouble(_error: CallError) -> None:
+    """Nobody wants to know that a call is being repeated."""
+
+
+class Connection:
+    """Calls in one session.
+
+    address: host:port. retry_for_s: how long a call is repeated while the service is away.
+    on_trouble: told of the failure that leads to a call's first repetition.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        session: Session,
+        *,
+        retry_for_s: float = 10.0,
+        on_trouble: Callable[[CallError], None] = ignore_trouble,
+    ) -> None:
+        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self._session = session
+        self._retry_for_s = retry_for_s
+        self._on_trouble = on_trouble
+        self._refreshing = asyncio.Lock()
+        self.auth = auth_pb2_grpc.AuthServiceStub(self._channel)
+        self.events = audit_pb2_grpc.EventServiceStub(self._channel)
+        self.log = audit_pb2_grpc.LogServiceStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the connection; calls that are under way fail."""
+        await self._channel.close()
+
+    async def call(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request
+    ) -> Response:
+        """Call a method of one of the stubs, again and again while the service is away.
+
+        Raises: CallError.
+        """
+        give_up_at = None
+        for pause_s in pauses():
+            try:
+                return await self._call_in_session(method, request)
+            except CallError as error:
+                if not error.may_pass:
+                    raise
+                now = time.monotonic()
+                is_first = give_up_at is None
+                give_up_at = give_up_at or now + self._retry_for_s
+                if now + pause_s > give_up_at:
+                    raise
+                if is_first:
+                    self._on_trouble(error)
+            await asyncio.sleep(pause_s)
+        raise AssertionError("pauses never end")
+
+    async def _call_in_session(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request
+    ) -> Response:
+        """Call once; when the access token is refused, once more with a fresh one."""
+        used = self._session.access_token
+        try:
+            return await self._call_once(method, request)
+        except CallError as error:
+            if error.code is not grpc.StatusCode.UNAUTHENTICATED or error.may_pass:
+                raise
+            if not self._session.refresh_token:
+                raise
+        await self._refresh(used)
+        return await self._call_once(method, request)
+
+    async def _call_once(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request
+    ) -> Response:
+        try:
+            return await method(request, timeout=CALL_LIMIT_S, metadata=self._session.metadata)
+        except grpc.aio.AioRpcError as error:
+            raise CallError.of(error) from error
+
+    async def _refresh(self, used: str) -> None:
+        """Exchange the tokens, unless another call has done so since `used` was sent."""
+        async with self._refreshing:
+            if self._session.access_token != used:
+                return
+            request = auth_pb2.RefreshTokenRequest(refresh_token=self._session.refresh_token)
+            try:
+                # No access token goes along: the gateway would refuse the expired one.
+                answer = await self.auth.RefreshToken(request, timeout=CALL_LIMIT_S)
+            except grpc.aio.AioRpcError as error:
+                raise CallError.of(error) from error
+            self._session.access_token = answer.access_token
+            self._session.refresh_token = answer.refresh_token
+
+
+def pauses() -> Iterator[float]:
+    """Growing pauses in seconds, without end; the jitter keeps clients from marching in step."""
+    for attempt in itertools.count():
+        longest = min(LAST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(attempt, 16))
+        yield random.uniform(longest / 2, longest)  # noqa: S311  (jitter, not a secret)

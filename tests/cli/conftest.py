@@ -1,0 +1,80 @@
+"""The command line as a person runs it: a process of its own, against real servers."""
+
+import asyncio
+import gzip
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+RECORDS = Path(__file__).parents[1] / "data" / "cloudtrail" / "events.jsonl.gz"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Cli:
+    """Runs `smart-audit` with an environment of the test's."""
+
+    environment: dict[str, str]
+
+    async def run(self, *arguments, stdin=b"", **environment) -> Result:
+        """Run to the end; a variable given as None is taken out of the environment."""
+        process = await self.start(*arguments, **environment)
+        out, err = await asyncio.wait_for(process.communicate(stdin), 120)
+        return Result(await process.wait(), out.decode(), err.decode())
+
+    async def start(self, *arguments, **environment) -> asyncio.subprocess.Process:
+        """Start, with pipes to all three streams."""
+        merged = os.environ | self.environment | environment
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "smart_audit.cli",
+            *map(str, arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={name: value for name, value in merged.items() if value is not None},
+        )
+
+
+@pytest.fixture
+async def user(world):
+    """A new user, logged in."""
+    return await world.new_user()
+
+
+@pytest.fixture
+def cli(gateway, user):
+    """The command line of the user, through the gateway."""
+    return Cli({"SMART_AUDIT_ADDRESS": gateway.address, "SMART_AUDIT_TOKEN": user.access_token})
+
+
+@pytest.fixture(scope="session")
+def real_records():
+    """The 2,900 records, as CloudTrail wrote them."""
+    with gzip.open(RECORDS) as lines:
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def few_records(tmp_path, real_records):
+    """A file of 30 records."""
+    return written(tmp_path / "few.jsonl", real_records[:30])
+
+
+def written(path, records):
+    """Write records as JSON lines."""
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    return path

@@ -1,0 +1,88 @@
+"""The command line as a whole: help, token, errors, plug-ins."""
+
+import asyncio
+import signal
+from importlib.metadata import EntryPoint
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from smart_audit.cli import main
+from tests.cli.cable import cable_to
+from tests.support.events import event, record_batch
+from tests.support.world import PASSWORD
+
+
+async def test_the_password_comes_by_stdin_and_the_token_goes_to_stdout(cli, user):
+    result = await cli.run("token", "--email", user.email, stdin=f"{PASSWORD}\n".encode())
+    assert (result.code, result.err) == (0, "")
+    token = result.out.removesuffix("\n")
+    assert token.count(".") == 2
+    verified = await cli.run("verify", SMART_AUDIT_TOKEN=token)
+    assert verified.code == 0
+
+
+async def test_a_wrong_password_ends_with_4_and_one_sentence(cli, user):
+    result = await cli.run("token", "--email", user.email, stdin=b"wrong password\n")
+    assert (result.code, result.out) == (4, "")
+    assert result.err.startswith("smart-audit: ")
+    assert "CREDENTIALS_INVALID, request " in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+async def test_no_password_is_a_usage_error(cli, user):
+    result = await cli.run("token", "--email", user.email)
+    assert (result.code, result.err) == (2, "smart-audit: no password on stdin\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["verify", "--nonsense"], ["import", "cloudtrail"], ["nonsense"]]
+)
+async def test_wrong_usage_ends_with_2(cli, arguments):
+    result = await cli.run(*arguments)
+    assert result.code == 2
+    assert result.out == ""
+
+
+async def test_ctrl_c_ends_a_verification_with_130(cli, gateway, world, user):
+    for _ in range(4):
+        await record_batch(world, user, [event() for _ in range(1000)])
+    async with cable_to(gateway.address) as cable:
+        await cable.plug()
+        process = await cli.start("verify", SMART_AUDIT_ADDRESS=cable.address)
+        await cable.until_sent(50_000)
+        process.send_signal(signal.SIGINT)
+        out, err = await asyncio.wait_for(process.communicate(), 20)
+    assert (process.returncode, out, err) == (130, b"", b"")
+
+
+def test_other_packages_add_commands(monkeypatch):
+    monkeypatch.setattr(main, "entry_points", lambda **_: [_plugin("good"), _plugin("broken")])
+    app = main.build()
+    result = CliRunner().invoke(app, ["greet"])
+    assert (result.exit_code, result.stdout) == (0, "hello\n")
+
+
+def test_a_broken_plugin_is_named_and_harms_no_other(monkeypatch, capsys):
+    monkeypatch.setattr(main, "entry_points", lambda **_: [_plugin("broken"), _plugin("good")])
+    assert CliRunner().invoke(main.build(), ["greet"]).exit_code == 0
+    assert "the commands of nowhere:register are missing" in capsys.readouterr().err
+
+
+def test_the_version_is_shown():
+    result = CliRunner().invoke(main.build(), ["--version"])
+    assert (result.exit_code, result.stdout.split()[0]) == (0, "smart-audit")
+
+
+def _plugin(name):
+    value = {"good": f"{__name__}:register", "broken": "nowhere:register"}[name]
+    return EntryPoint(name, value, main.PLUGINS)
+
+
+def register(app: typer.Typer) -> None:
+    """What a plug-in provides."""
+
+    @app.command("greet")
+    def greet() -> None:
+        typer.echo("hello")

@@ -1,0 +1,181 @@
+"""`smart-audit import cloudtrail` against real servers."""
+
+import asyncio
+import json
+import signal
+
+import pytest
+
+from tests.cli.cable import cable_to
+from tests.cli.conftest import RECORDS, written
+from tests.support.events import checkpoint, get, settled
+
+
+async def log_size(world, user):
+    return (await checkpoint(world, user)).tree_size
+
+
+async def test_real_records_are_imported_once_however_often_they_are_sent(cli, world, user):
+    before = (await settled(world, user)).tree_size
+    first = await cli.run("import", "cloudtrail", RECORDS)
+    assert first.out == "2900 read, 2900 recorded, 0 already there, 0 skipped\n"
+    assert (first.code, first.err) == (0, "")
+    assert await log_size(world, user) == before + 2900
+    again = await cli.run("import", "cloudtrail", RECORDS)
+    assert again.out == "2900 read, 0 recorded, 2900 already there, 0 skipped\n"
+    assert (again.code, again.err) == (0, "")
+    assert await log_size(world, user) == before + 2900
+
+
+async def test_an_imported_event_reads_back_whole(cli, world, user, real_records, few_records):
+    await cli.run("import", "cloudtrail", few_records)
+    record = real_records[7]
+    event = (await get(world, user, record["eventID"])).event
+    service = record["eventSource"].partition(".")[0]
+    assert event.action == f"{service}.{record['eventName']}"
+    assert event.source == "cloudtrail"
+    assert event.source_address == record["sourceIPAddress"]
+    assert event.user_agent == record["userAgent"]
+    assert event.metadata["userIdentity"] == record["userIdentity"]
+
+
+async def test_an_import_that_stopped_goes_on_where_it_was(cli, real_records, tmp_path):
+    await cli.run("import", "cloudtrail", written(tmp_path / "part", real_records[:400]))
+    rest = await cli.run("import", "cloudtrail", written(tmp_path / "all", real_records[:600]))
+    assert rest.out == "600 read, 200 recorded, 400 already there, 0 skipped\n"
+
+
+async def test_a_record_that_comes_twice_in_a_file_counts_as_already_there(
+    cli, real_records, tmp_path
+):
+    one, two = real_records[:2]
+    path = written(tmp_path / "twice", [one, one, two, one])
+    result = await cli.run("import", "cloudtrail", path)
+    assert result.out == "4 read, 2 recorded, 2 already there, 0 skipped\n"
+
+
+async def test_bad_lines_are_named_skipped_and_told_by_the_exit_code(cli, real_records, tmp_path):
+    good = json.dumps(real_records[0])
+    taken = json.dumps({**real_records[0], "eventName": "Other"})
+    infinite = json.dumps({**real_records[1], "odd": "number"}).replace('"number"', "1e999")
+    bad_time = json.dumps({**real_records[2], "eventTime": "soon"})
+    path = tmp_path / "mixed"
+    path.write_text("\n".join([good, "{oops", "[1]", bad_time, "", taken, infinite, good]))
+    result = await cli.run("import", "cloudtrail", path)
+    assert result.code == 5
+    assert result.out == "7 read, 1 recorded, 1 already there, 5 skipped\n"
+    places = [line.split(":")[0] for line in result.err.splitlines()]
+    assert places == ["line 2", "line 3", "line 4", "line 6", "line 7"]
+    assert "not JSON" in result.err
+    assert "'soon' is not a time" in result.err
+    assert "(EVENT_ID_CONFLICT)" in result.err
+    assert "metadata" in result.err.splitlines()[-1]
+
+
+async def test_a_record_no_call_could_carry_does_not_hold_up_its_neighbours(
+    cli, real_records, tmp_path
+):
+    huge = {**real_records[0], "additionalEventData": ["x" * 1000] * 4000}
+    large = [{**one, "additionalEventData": "x" * 200_000} for one in real_records[1:41]]
+    path = written(tmp_path / "large", [huge, *large])
+    result = await cli.run("import", "cloudtrail", path)
+    assert result.err == "line 1: larger than 3 MiB\n"
+    assert result.out == "41 read, 40 recorded, 0 already there, 1 skipped\n"
+
+
+async def test_records_come_through_a_pipe(cli, real_records):
+    data = "".join(f"{json.dumps(record)}\n" for record in real_records[:3]).encode()
+    result = await cli.run("import", "cloudtrail", "-", stdin=data)
+    assert result.out == "3 read, 3 recorded, 0 already there, 0 skipped\n"
+
+
+async def test_a_compressed_cloudtrail_file_comes_through_a_pipe(cli, real_records):
+    result = await cli.run("import", "cloudtrail", "-", stdin=RECORDS.read_bytes())
+    assert result.out.startswith("2900 read, 2900 recorded")
+
+
+async def test_ctrl_c_ends_an_import_that_waits_for_its_pipe(cli, gateway):
+    async with cable_to(gateway.address) as cable:
+        await cable.plug()
+        process = await cli.start("import", "cloudtrail", "-", SMART_AUDIT_ADDRESS=cable.address)
+        # The checkpoint has been asked for; now there is nothing but the pipe to wait for.
+        await cable.until_sent(500)
+        await asyncio.sleep(1)
+        process.send_signal(signal.SIGINT)
+        out, err = await asyncio.wait_for(process.communicate(), 10)
+    assert (process.returncode, out, err) == (130, b"", b"")
+
+
+async def test_a_broken_connection_loses_and_doubles_nothing(cli, gateway, world, user):
+    before = (await settled(world, user)).tree_size
+    async with cable_to(gateway.address) as cable:
+        await cable.plug()
+        running = asyncio.create_task(
+            cli.run("import", "cloudtrail", RECORDS, SMART_AUDIT_ADDRESS=cable.address)
+        )
+        for threshold in (400_000, 1_500_000):
+            await cable.until_sent(threshold)
+            await cable.pull()
+            await asyncio.sleep(0.5)
+            await cable.plug()
+        result = await running
+    assert result.code == 0
+    assert "trying again for up to 60 seconds" in result.err
+    assert result.out == "2900 read, 2900 recorded, 0 already there, 0 skipped\n"
+    assert await log_size(world, user) == before + 2900
+
+
+async def test_a_service_that_stays_away_ends_the_import_with_a_sentence(cli, few_records):
+    async with cable_to("127.0.0.1:1") as nowhere:
+        result = await cli.run(
+            "import",
+            "cloudtrail",
+            few_records,
+            "--retry-for",
+            1,
+            SMART_AUDIT_ADDRESS=nowhere.address,
+        )
+    assert result.code == 1
+    assert "UNAVAILABLE" in result.err
+    assert result.out == ""
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("token", "sentence"),
+    [
+        (None, "no access token"),
+        ("", "no access token"),
+        ("two words", "malformed"),
+        ("e30.e30.e30", "get a new token"),
+    ],
+)
+async def test_without_a_good_token_the_exit_code_is_4(cli, few_records, token, sentence):
+    result = await cli.run("import", "cloudtrail", few_records, SMART_AUDIT_TOKEN=token)
+    assert result.code == 4
+    assert sentence in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+async def test_the_token_may_be_in_a_file(cli, user, few_records, tmp_path):
+    token = tmp_path / "token"
+    token.write_text(f"{user.access_token}\n")
+    result = await cli.run(
+        "import", "cloudtrail", few_records, "--token-file", token, SMART_AUDIT_TOKEN=None
+    )
+    assert result.code == 0
+    missing = await cli.run("import", "cloudtrail", few_records, "--token-file", "/nowhere")
+    assert (missing.code, missing.err) == (1, "smart-audit: /nowhere: No such file or directory\n")
+
+
+async def test_a_file_that_is_not_there_is_named(cli, tmp_path):
+    result = await cli.run("import", "cloudtrail", tmp_path / "missing")
+    assert result.code == 1
+    assert f"{tmp_path / 'missing'}: No such file" in result.err
+
+
+@pytest.mark.parametrize("address", ["localhost", ":8000", "https://localhost:8000", "a:b"])
+async def test_a_malformed_address_is_a_usage_error(cli, few_records, address):
+    result = await cli.run("import", "cloudtrail", few_records, "--address", address)
+    assert result.code == 2
+    assert address in result.err
