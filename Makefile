@@ -10,6 +10,7 @@ MEMBERS := shared/stubs shared/core shared/tlog services/auth services/audit cli
 MEMBER_PROJECTS := $(MEMBERS:%=%/pyproject.toml)
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 IMAGE := .build/protos.binpb
+BEFORE := .build/protos-before.binpb
 # protoc finds its plugins on the path
 PROTO = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
 # what the protos must stay compatible with
@@ -48,15 +49,15 @@ lint: $(VENV)/.dev ## check format, lint, types, import contracts and protos
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/lint-imports --no-cache | tail -n 3
-	$(PROTO) --check
 	@mkdir -p $(dir $(IMAGE))
+	$(BIN)/lint-imports --no-cache >.build/imports.txt || { cat .build/imports.txt; exit 1; }
+	$(PROTO) --check
 	@$(PROTO) --image $(IMAGE)
 	$(BIN)/buf lint $(IMAGE)
 	@if git rev-parse --verify --quiet $(AGAINST):protos >/dev/null; then \
-		$(PROTO) --image $(IMAGE).before --of $(AGAINST) && \
+		$(PROTO) --image $(BEFORE) --of $(AGAINST) && \
 		echo "$(BIN)/buf breaking $(IMAGE) --against $(AGAINST)" && \
-		$(BIN)/buf breaking $(IMAGE) --against $(IMAGE).before; fi
+		$(BIN)/buf breaking $(IMAGE) --against $(BEFORE); fi
 
 check: lint test ## everything that has to pass before a commit
 

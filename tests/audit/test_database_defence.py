@@ -1,5 +1,6 @@
 """What the database denies audit's own role, and what shows when its owner tampers."""
 
+import grpc
 import psycopg
 import pytest
 
@@ -152,3 +153,21 @@ async def test_a_removed_disclosure_leaves_the_event_readable_and_proven(world, 
     answer = await get(world, user, event_id)
     assert answer.event.actor.name == ""
     assert answer.event.actor.id == "u_1"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM audit.entries WHERE organisation_id = %s AND log_index = 290",
+        "DELETE FROM audit.tiles WHERE organisation_id = %s AND tile_index = 0",
+    ],
+)
+async def test_a_missing_row_is_damage_and_no_crash(world, user, statement):
+    with world.database.connect() as connection:
+        assert connection.execute(statement, [user.organisation_id]).rowcount == 1
+    call = world.log.GetInclusionProof(
+        audit_pb2.GetInclusionProofRequest(log_index=301), metadata=user.metadata
+    )
+    refused = await refusal(call)
+    assert refused.code is grpc.StatusCode.DATA_LOSS
+    assert refused.reason == "LOG_DAMAGED"

@@ -56,7 +56,7 @@ async def test_a_child_deaf_to_sigterm_is_killed(tmp_path, supervisor):
     )
     child = await supervisor.start(program(tmp_path, script))
     async with asyncio.timeout(10):
-        while last_line(tmp_path / "child.log") != "deaf":  # noqa: ASYNC110
+        while last_line(tmp_path / "child.log") != "deaf":
             await asyncio.sleep(0.02)
     pid = child.pid
     assert pid is not None
@@ -74,7 +74,7 @@ async def test_a_program_is_stopped_when_its_wait_is_cut_short(tmp_path):
     known = set(me.children())
     task = asyncio.create_task(run_to_end(program(tmp_path, "import time; time.sleep(60)")))
     async with asyncio.timeout(10):
-        while not (children := set(me.children()) - known):  # noqa: ASYNC110
+        while not (children := set(me.children()) - known):
             await asyncio.sleep(0.02)
         task.cancel()
         await asyncio.wait([task])

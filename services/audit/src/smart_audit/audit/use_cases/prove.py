@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from smart_audit.audit.domain import ConsistencyProof, EventId, InclusionProof, OrganisationId
-from smart_audit.audit.errors import EventNotFound, LogRangeInvalid
+from smart_audit.audit.errors import EventNotFound, LogDamaged, LogRangeInvalid
 from smart_audit.audit.repository import Database, LogReader
 from smart_audit.tlog.compact import CompactRange
 from smart_audit.tlog.hashing import fold
@@ -30,7 +30,7 @@ async def prove_inclusion(
 ) -> InclusionProof:
     """Prove that a leaf, by event id or by index, is in the tree of `tree_size`, or of now if 0.
 
-    Raises: EventNotFound, LogRangeInvalid.
+    Raises: EventNotFound, LogRangeInvalid, LogDamaged.
     """
     async with database.begin(organisation_id) as log:
         head = await log.head()
@@ -45,18 +45,18 @@ async def prove_inclusion(
                 log_index=str(index),
                 tree_size=str(size),
             )
-        (proof,) = await prove_inclusions([(index, size)], log)
+        (proof,) = await prove_inclusions([(index, size)], log, head)
         return proof
 
 
 async def prove_inclusions(
-    places: Sequence[tuple[int, int]], log: LogReader
+    places: Sequence[tuple[int, int]], log: LogReader, head: CompactRange
 ) -> list[InclusionProof]:
     """Prove leaves by (index, tree size), all of them with one look at the tiles."""
     wanted: list[Element] = []
     for index, size in places:
         wanted += [(Node(0, index),), *inclusion_nodes(index, size), perfect_nodes(0, size)]
-    hashed = await _hasher(wanted, log)
+    hashed = await _hasher(wanted, log, head)
     return [
         InclusionProof(
             log_index=index,
@@ -74,10 +74,11 @@ async def prove_consistency(
 ) -> ConsistencyProof:
     """Prove that the tree of `second_size`, or of now if 0, extends that of `first_size`.
 
-    Raises: LogRangeInvalid.
+    Raises: LogRangeInvalid, LogDamaged.
     """
     async with database.begin(organisation_id) as log:
-        second = _size("second_size", second_size, await log.head())
+        head = await log.head()
+        second = _size("second_size", second_size, head)
         if first_size > second:
             raise LogRangeInvalid(
                 f"the tree of {second} leaves is smaller than that of {first_size}",
@@ -87,7 +88,7 @@ async def prove_consistency(
             )
         first_root, second_root = perfect_nodes(0, first_size), perfect_nodes(0, second)
         elements = consistency_nodes(first_size, second)
-        hashed = await _hasher([*elements, first_root, second_root], log)
+        hashed = await _hasher([*elements, first_root, second_root], log, head)
         return ConsistencyProof(
             first_size,
             second,
@@ -107,9 +108,15 @@ def _size(field: str, asked: int, head: CompactRange) -> int:
     return asked or head.size
 
 
-async def _hasher(wanted: Iterable[Element], log: LogReader) -> Hash:
+async def _hasher(wanted: Iterable[Element], log: LogReader, head: CompactRange) -> Hash:
     """Fetch the tiles behind all wanted elements; then each element folds to its hash."""
     nodes = {node for element in wanted for node in element}
-    head = await log.head()
     tiles = await log.tile_hashes(required_tiles(nodes, head.size), head.size)
-    return lambda element: fold([resolve(node, tiles) for node in element])
+
+    def hashed(element: Element) -> bytes:
+        try:
+            return fold([resolve(node, tiles) for node in element])
+        except (KeyError, ValueError) as error:
+            raise LogDamaged(f"rows of the log are missing: {error}") from error
+
+    return hashed

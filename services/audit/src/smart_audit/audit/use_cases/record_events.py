@@ -75,7 +75,9 @@ async def _repeat(
     async with database.begin(organisation_id) as log:
         recorded = await log.at({index for index, _ in repeated.values()})
         places = [(one.log_index, one.tree_size) for one in recorded.values()]
-        proofs = dict(zip(recorded, await prove_inclusions(places, log), strict=True))
+        proofs = dict(
+            zip(recorded, await prove_inclusions(places, log, await log.head()), strict=True)
+        )
     return {
         number: _compare(entry, recorded[index], proofs[index])
         for number, (index, entry) in repeated.items()
