@@ -227,6 +227,13 @@ async def test_a_batch_holds_at_most_a_thousand_events(world):
     assert "1000" in (await refusal(call)).fields["events"]
 
 
+async def test_megabytes_in_one_batch_are_recorded(world):
+    user = await world.new_user()
+    messages = [event(metadata={"text": "x" * 9_000}) for _ in range(1000)]
+    results = await asyncio.wait_for(record_batch(world, user, messages), 20)
+    assert all(result.HasField("receipt") for result in results)
+
+
 async def test_a_caller_records_for_its_own_organisation_only(world):
     user = await world.new_user()
     own = await record(world, user, event(organisation_id=user.organisation_id))

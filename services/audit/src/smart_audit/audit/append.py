@@ -1,8 +1,10 @@
 """The append: the one path that is raw psycopg instead of SQLAlchemy.
 
-Reason: speed. A batch costs two round trips, one to lock the head and look for repetitions, one to
-insert and commit; rows travel as binary arrays. COPY would be faster still, but PostgreSQL does
-not allow COPY FROM on tables with row-level security, and that guard is worth more.
+Reason: speed. A batch costs four round trips: lock the head, look for repetitions, insert all rows
+by one statement, commit; rows travel as binary arrays. COPY would be faster still, but PostgreSQL
+does not allow COPY FROM on tables with row-level security, and that guard is worth more. A pipeline
+would save round trips, but psycopg 3.3 may stop flushing one before all of it is sent: with some
+megabytes of rows both ends then wait for ever.
 """
 
 from collections.abc import Sequence
@@ -34,38 +36,42 @@ SELECT event_id, log_index FROM audit.entries
 WHERE organisation_id = %s AND event_id = ANY(%b::uuid[])
 """
 
-INSERT_ENTRIES = """
-INSERT INTO audit.entries (organisation_id, log_index, event_id, occurred_at, recorded_at, action,
-    actor_id, outcome, tree_size, leaf, leaf_hash)
-SELECT %s, new.log_index, new.event_id, new.occurred_at, new.recorded_at, new.action,
-    new.actor_id, new.outcome, %s, new.leaf, new.leaf_hash
-FROM unnest(%b::bigint[], %b::uuid[], %b::timestamptz[], %b::timestamptz[], %b::text[],
-    %b::text[], %b::smallint[], %b::bytea[], %b::bytea[])
-    AS new (log_index, event_id, occurred_at, recorded_at, action, actor_id, outcome, leaf,
-        leaf_hash)
+# All that a batch changes, in one statement. Disclosures are base64url, so a comma can join those
+# of one event, and an array of arrays of different lengths is not needed.
+INSERT = """
+WITH new_entries AS (
+    INSERT INTO audit.entries (organisation_id, log_index, event_id, occurred_at, recorded_at,
+        action, actor_id, outcome, tree_size, leaf, leaf_hash)
+    SELECT %(organisation_id)s, new.log_index, new.event_id, new.occurred_at, new.recorded_at,
+        new.action, new.actor_id, new.outcome, %(size)s, new.leaf, new.leaf_hash
+    FROM unnest(%(indexes)b::bigint[], %(event_ids)b::uuid[], %(occurred)b::timestamptz[],
+        %(recorded)b::timestamptz[], %(actions)b::text[], %(actor_ids)b::text[],
+        %(outcomes)b::smallint[], %(leaves)b::bytea[], %(leaf_hashes)b::bytea[])
+        AS new (log_index, event_id, occurred_at, recorded_at, action, actor_id, outcome, leaf,
+            leaf_hash)
+), new_disclosures AS (
+    INSERT INTO audit.disclosures (organisation_id, recorded_at, log_index, disclosures)
+    SELECT %(organisation_id)s, new.recorded_at, new.log_index,
+        string_to_array(new.disclosures, ',')
+    FROM unnest(%(recorded)b::timestamptz[], %(indexes)b::bigint[], %(disclosures)b::text[])
+        AS new (recorded_at, log_index, disclosures)
+), new_targets AS (
+    INSERT INTO audit.entry_targets (organisation_id, target_id, occurred_at, log_index)
+    SELECT %(organisation_id)s, new.target_id, new.occurred_at, new.log_index
+    FROM unnest(%(target_ids)b::text[], %(target_times)b::timestamptz[],
+        %(target_indexes)b::bigint[]) AS new (target_id, occurred_at, log_index)
+), new_tiles AS (
+    INSERT INTO audit.tiles (organisation_id, level, tile_index, hashes, root)
+    SELECT %(organisation_id)s, new.level, new.tile_index, new.hashes, new.root
+    FROM unnest(%(tile_levels)b::smallint[], %(tile_indexes)b::bigint[],
+        %(tile_hashes)b::bytea[], %(tile_roots)b::bytea[])
+        AS new (level, tile_index, hashes, root)
+)
+UPDATE audit.logs SET size = %(size)s, compact_range = %(compact_range)s
+WHERE organisation_id = %(organisation_id)s
 """
 
-# Disclosures are base64url, so a comma can join those of one event in a single array of texts.
-INSERT_DISCLOSURES = """
-INSERT INTO audit.disclosures (organisation_id, recorded_at, log_index, disclosures)
-SELECT %s, new.recorded_at, new.log_index, string_to_array(new.disclosures, ',')
-FROM unnest(%b::timestamptz[], %b::bigint[], %b::text[])
-    AS new (recorded_at, log_index, disclosures)
-"""
-
-INSERT_TARGETS = """
-INSERT INTO audit.entry_targets (organisation_id, target_id, occurred_at, log_index)
-SELECT %s, new.target_id, new.occurred_at, new.log_index
-FROM unnest(%b::text[], %b::timestamptz[], %b::bigint[])
-    AS new (target_id, occurred_at, log_index)
-"""
-
-INSERT_TILES = """
-INSERT INTO audit.tiles (organisation_id, level, tile_index, hashes, root)
-SELECT %s, new.level, new.tile_index, new.hashes, new.root
-FROM unnest(%b::smallint[], %b::bigint[], %b::bytea[], %b::bytea[])
-    AS new (level, tile_index, hashes, root)
-"""
+TILE_COLUMNS = ("tile_levels", "tile_indexes", "tile_hashes", "tile_roots")
 
 TAIL_LEAF_HASHES = """
 SELECT leaf_hash FROM audit.entries
@@ -76,8 +82,6 @@ TILE_ROOTS = """
 SELECT root FROM audit.tiles
 WHERE organisation_id = %s AND level = %s AND tile_index >= %s ORDER BY tile_index
 """
-
-MOVE_HEAD = "UPDATE audit.logs SET size = %s, compact_range = %s WHERE organisation_id = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +113,7 @@ async def append(
         growth = grow(head, [entry.leaf_hash for entry in fresh.values()])
         if fresh:
             await _insert(cursor, organisation_id, fresh, growth)
-        else:
-            await connection.commit()
+    await connection.commit()
     return Appended(growth, indexes, fresh)
 
 
@@ -118,17 +121,15 @@ async def _lock(
     cursor: AsyncCursor[Any], organisation_id: OrganisationId, batch: Sequence[Entry]
 ) -> tuple[CompactRange, dict[UUID, int]]:
     """Lock the log's head: (the head, index by id of the batch's events that the log holds)."""
-    connection = cursor.connection
-    async with connection.pipeline():
+    # Short enough for any socket's buffer, so that this much may be a pipeline.
+    async with cursor.connection.pipeline():
         await cursor.execute(SET_ORGANISATION, [str(organisation_id)])
-        head = await connection.execute(LOCK_HEAD, [organisation_id])
-        known = await connection.execute(
-            REPETITIONS, [organisation_id, [entry.event.id for entry in batch]]
-        )
-    if (row := await head.fetchone()) is None:
+        await cursor.execute(LOCK_HEAD, [organisation_id])
+    if (head := await cursor.fetchone()) is None:
         await cursor.execute(NEW_LOG, [organisation_id])
         return await _lock(cursor, organisation_id, batch)
-    return CompactRange.from_bytes(row[0], row[1]), dict(await known.fetchall())
+    await cursor.execute(REPETITIONS, [organisation_id, [entry.event.id for entry in batch]])
+    return CompactRange.from_bytes(*head), dict(await cursor.fetchall())
 
 
 async def _insert(
@@ -137,46 +138,34 @@ async def _insert(
     fresh: dict[int, Entry],
     growth: Growth,
 ) -> None:
-    """Insert what is new, move the head, and commit, all in one round trip."""
-    rows = await _tile_rows(cursor, organisation_id, fresh, growth)
     entries = list(fresh.values())
     events = [entry.event for entry in entries]
-    occurred = [event.occurred_at for event in events]
-    recorded = [entry.recorded_at for entry in entries]
-    indexes = list(fresh)
-    async with cursor.connection.pipeline():
-        await cursor.execute(
-            INSERT_ENTRIES,
-            [
-                organisation_id,
-                growth.after.size,
-                indexes,
-                [event.id for event in events],
-                occurred,
-                recorded,
-                [event.action for event in events],
-                [event.actor.id for event in events],
-                [int(event.outcome) for event in events],
-                [entry.leaf for entry in entries],
-                [entry.leaf_hash for entry in entries],
-            ],
-        )
-        await cursor.execute(
-            INSERT_DISCLOSURES,
-            [organisation_id, recorded, indexes, [",".join(e.disclosures) for e in entries]],
-        )
-        if targets := _targets(fresh):
-            await cursor.execute(INSERT_TARGETS, [organisation_id, *_columns(targets)])
-        if rows:
-            await cursor.execute(INSERT_TILES, [organisation_id, *_columns(rows)])
-        await cursor.execute(
-            MOVE_HEAD, [growth.after.size, growth.after.to_bytes(), organisation_id]
-        )
-        await cursor.connection.commit()
+    targets = _columns(3, _targets(fresh))
+    tiles = _columns(4, await _tile_rows(cursor, organisation_id, fresh, growth))
+    await cursor.execute(
+        INSERT,
+        {
+            "organisation_id": organisation_id,
+            "size": growth.after.size,
+            "compact_range": growth.after.to_bytes(),
+            "indexes": list(fresh),
+            "event_ids": [event.id for event in events],
+            "occurred": [event.occurred_at for event in events],
+            "recorded": [entry.recorded_at for entry in entries],
+            "actions": [event.action for event in events],
+            "actor_ids": [event.actor.id for event in events],
+            "outcomes": [int(event.outcome) for event in events],
+            "leaves": [entry.leaf for entry in entries],
+            "leaf_hashes": [entry.leaf_hash for entry in entries],
+            "disclosures": [",".join(entry.disclosures) for entry in entries],
+            **dict(zip(("target_ids", "target_times", "target_indexes"), targets, strict=True)),
+            **dict(zip(TILE_COLUMNS, tiles, strict=True)),
+        },
+    )
 
 
-def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _columns(width: int, rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [[row[place] for row in rows] for place in range(width)]
 
 
 def _targets(fresh: dict[int, Entry]) -> list[tuple[str, datetime, int]]:

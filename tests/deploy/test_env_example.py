@@ -1,0 +1,84 @@
+"""`.env.example` and the tables of docs/operations.md say what the settings classes say."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from smart_audit.audit.settings import AuditSettings
+from smart_audit.auth.settings import AuthSettings
+from smart_audit.cli import options
+from smart_audit.stack import gateway
+
+ROOT = Path(__file__).parents[2]
+SETTING = re.compile(r"#([A-Z][A-Z0-9_]*)=(.*)")
+ROW = re.compile(r"^\| `([A-Z*][A-Z0-9_*]*)` \| (?:`([^|]*)`|[^|]*) \|", re.MULTILINE)
+SERVICES = {"AUTH_": AuthSettings, "AUDIT_": AuditSettings}
+NEEDED = {"DATABASE_URL", "MIGRATION_DATABASE_URL"}
+
+
+def listed():
+    """The settings of .env.example: value by name."""
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    found = [match.groups() for match in map(SETTING.fullmatch, lines) if match]
+    assert len(found) == len(dict(found)), "a setting is listed twice"
+    return dict(found)
+
+
+def of_service(prefix):
+    return {
+        field.validation_alias or f"{prefix}{name.upper()}"
+        for name, field in SERVICES[prefix].model_fields.items()
+    }
+
+
+def of_gateway():
+    return set(re.findall(r'"(GATEWAY_[A-Z_]+)"', Path(gateway.__file__).read_text()))
+
+
+def of_compose():
+    text = (ROOT / "docker-compose.yml").read_text()
+    return set(re.findall(r"\$\{([A-Z_]+)", text))
+
+
+def test_every_setting_is_listed_and_no_other():
+    known = {"DATABASE_URL", options.ADDRESS_VARIABLE, options.TOKEN_VARIABLE}
+    known |= of_service("AUTH_") | of_service("AUDIT_") | of_gateway() | of_compose()
+    assert set(listed()) == known
+
+
+@pytest.mark.parametrize("prefix", SERVICES)
+def test_the_values_are_the_defaults(monkeypatch, prefix):
+    needed = {f"{prefix}DATABASE_URL": "postgresql:///x"}
+    for name in of_service(prefix):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in needed.items():
+        monkeypatch.setenv(name, value)
+    defaults = SERVICES[prefix]()
+    for name in of_service(prefix) - {f"{prefix}{one}" for one in NEEDED}:
+        monkeypatch.setenv(name, listed()[name])
+    assert SERVICES[prefix]() == defaults
+
+
+def test_the_values_of_the_gateway_are_its_defaults(tmp_path):
+    values = listed()
+    needed = ("GATEWAY_AUTH_ENDPOINTS", "GATEWAY_AUDIT_ENDPOINTS", "GATEWAY_ISSUER")
+    fewest = {name: values[name] for name in needed}
+    everything = {name: values[name] for name in of_gateway()}
+    assert gateway.settings_from(everything, tmp_path) == gateway.settings_from(fewest, tmp_path)
+    assert values[options.ADDRESS_VARIABLE] == options.DEFAULT_ADDRESS
+
+
+def test_the_tables_of_the_handbook_agree():
+    values = listed()
+    handbook = (ROOT / "docs" / "operations.md").read_text()
+    rows = {}
+    for name, default in ROW.findall(handbook):
+        for full in (name.replace("*", "AUTH"), name.replace("*", "AUDIT")):
+            rows[full] = default
+    known = of_service("AUTH_") | of_service("AUDIT_") | of_gateway()
+    assert set(rows) - known <= {"AUTH_KEY_ENCRYPTION_KEY"}
+    assert known - set(rows) == set()
+    for name, default in rows.items():
+        if default:
+            assert values[name] in default.replace("`", "").split(", "), name
