@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import importlib
 import os
 import sys
+from functools import partial
 
 import grpc
 import grpc.aio
@@ -11,37 +13,46 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from smart_audit.core import logs
 from tests.support.world import running_world
 
 
-async def run(*arguments, **environment):
-    """Run a service's command line: (exit code, what it said)."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AUTH_", "AUDIT_", "ENV"))}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *arguments,
-        env={**clean, **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 30)
-    return process.returncode, output.decode().strip()
+def run(monkeypatch, capsys, service, *arguments, **environment):
+    """Run a service's command line in this process: (exit code, what it said)."""
+    for name in [name for name in os.environ if name.startswith(("AUTH_", "AUDIT_", "ENV"))]:
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", [service, *arguments])
+    main = importlib.import_module(f"smart_audit.{service}.__main__").main
+    monkeypatch.setattr(logs, "configure", lambda *_: None)
+    try:
+        main()
+    except SystemExit as done:
+        code = done.code
+        said = code if isinstance(code, str) else capsys.readouterr().err.strip()
+        return 1 if isinstance(code, str) else code, said
+    return 0, capsys.readouterr().err.strip()
 
 
-async def test_an_unknown_verb_gets_the_usage():
-    code, said = await run("smart_audit.auth", "dance")
+@pytest.fixture
+def start(monkeypatch, capsys):
+    return partial(run, monkeypatch, capsys)
+
+
+def test_an_unknown_verb_gets_the_usage(start):
+    code, said = start("auth", "dance")
     assert (code, said) == (2, "usage: python -m smart_audit.auth serve|migrate")
 
 
-async def test_a_missing_setting_is_named():
-    code, said = await run("smart_audit.audit", "serve")
+def test_a_missing_setting_is_named(start):
+    code, said = start("audit", "serve")
     assert (code, said) == (1, "AUDIT_DATABASE_URL: Field required")
 
 
-async def test_a_bad_key_is_named_with_the_remedy():
-    code, said = await run(
-        "smart_audit.auth",
+def test_a_bad_key_is_named_with_the_remedy(start):
+    code, said = start(
+        "auth",
         "serve",
         AUTH_DATABASE_URL="postgresql:///x",
         AUTH_KEY_ENCRYPTION_KEY="short",
@@ -51,46 +62,44 @@ async def test_a_bad_key_is_named_with_the_remedy():
     assert "openssl rand -base64 32" in said
 
 
-async def test_production_refuses_the_development_key():
-    code, said = await run(
-        "smart_audit.auth", "serve", AUTH_DATABASE_URL="postgresql:///x", ENV="production"
-    )
+def test_production_refuses_the_development_key(start):
+    code, said = start("auth", "serve", AUTH_DATABASE_URL="postgresql:///x", ENV="production")
     assert code == 1
     assert "ENV=production needs AUTH_KEY_ENCRYPTION_KEY" in said
 
 
-async def test_an_unreachable_database_is_one_sentence():
+def test_an_unreachable_database_is_one_sentence(start):
     url = "postgresql://nobody:very-secret@127.0.0.1:1/x"
-    code, said = await run("smart_audit.auth", "serve", AUTH_DATABASE_URL=url)
+    code, said = start("auth", "serve", AUTH_DATABASE_URL=url)
     assert code == 1
     assert said.startswith("auth cannot reach its database: ")
     assert "\n" not in said
     assert "very-secret" not in said
 
 
-async def test_an_unmigrated_database_says_so(cluster):
+def test_an_unmigrated_database_says_so(start, cluster):
     database = cluster.empty_database()
     for service in ("auth", "audit"):
         url = {f"{service.upper()}_DATABASE_URL": database.service_url(service)}
-        code, said = await run(f"smart_audit.{service}", "serve", **url)
+        code, said = start(service, "serve", **url)
         assert code == 1
         assert said.endswith("run `migrate` first")
         assert "\n" not in said
 
 
-async def test_migrate_needs_the_owners_address(cluster):
+def test_migrate_needs_the_owners_address(start, cluster):
     url = cluster.empty_database().service_url("auth")
-    code, said = await run("smart_audit.auth", "migrate", AUTH_DATABASE_URL=url)
+    code, said = start("auth", "migrate", AUTH_DATABASE_URL=url)
     assert code == 1
     assert said.startswith("AUTH_MIGRATION_DATABASE_URL: ")
 
 
-async def test_migrating_again_changes_nothing(cluster):
+def test_migrating_again_changes_nothing(start, cluster):
     database = cluster.new_database()
     for service in ("auth", "audit"):
         prefix = service.upper()
-        code, said = await run(
-            f"smart_audit.{service}",
+        code, said = start(
+            service,
             "migrate",
             **{
                 f"{prefix}_DATABASE_URL": database.service_url(service),
@@ -100,15 +109,19 @@ async def test_migrating_again_changes_nothing(cluster):
         assert (code, said) == (0, "")
 
 
-async def test_another_key_than_the_databases_own_stops_the_start(cluster):
+def test_another_key_than_the_databases_own_stops_the_start(start, cluster):
     database = cluster.new_database()
-    async with running_world(database):
-        pass
+
+    async def first_start():
+        async with running_world(database):
+            pass
+
+    asyncio.run(first_start())
     other = base64.b64encode(b"another key, just as long: 32 B.").decode()
     for service in ("auth", "audit"):
         prefix = service.upper()
-        code, said = await run(
-            f"smart_audit.{service}",
+        code, said = start(
+            service,
             "serve",
             **{
                 f"{prefix}_DATABASE_URL": database.service_url(service),
@@ -121,9 +134,9 @@ async def test_another_key_than_the_databases_own_stops_the_start(cluster):
         assert "\n" not in said
 
 
-async def test_a_taken_port_is_one_sentence(cluster, world):
-    code, said = await run(
-        "smart_audit.audit",
+def test_a_taken_port_is_one_sentence(start, cluster, world):
+    code, said = start(
+        "audit",
         "serve",
         AUDIT_DATABASE_URL=world.database.service_url("audit"),
         AUDIT_PORT=str(world.audit_port),

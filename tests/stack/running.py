@@ -22,9 +22,6 @@ from smart_audit.stack.__main__ import main_app
 from smart_audit.stack.account import grant_passage, postgres_account
 from smart_audit.stack.postgres import binary
 
-REPOSITORY = Path(__file__).parents[2]
-FAKES = Path(__file__).with_name("fakes")
-
 START_LIMIT_S = 40.0
 STOP_LIMIT_S = 30.0
 
@@ -46,11 +43,10 @@ def eventually(condition: Callable[[], object], what: str, limit_s: float = STAR
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """Ours, with the fake services before the real ones; nothing of the developer's settings."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AUTH_", "AUDIT_", "COV_"))}
+    """Ours, with nothing of the developer's settings."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AUTH_", "AUDIT_"))}
     kept.pop("DATABASE_URL", None)
-    paths = [str(FAKES), str(REPOSITORY), *(path for path in sys.path if path)]
-    return kept | {"PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "200"} | extra
+    return kept | {"COLUMNS": "200"} | extra
 
 
 def smart_audit(*arguments: str, cwd: Path, **extra: str) -> Result:
@@ -58,8 +54,7 @@ def smart_audit(*arguments: str, cwd: Path, **extra: str) -> Result:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(cwd)
         patch.delenv("DATABASE_URL", raising=False)
-        paths = environment()["PYTHONPATH"]
-        return CliRunner().invoke(main_app(), arguments, env={"PYTHONPATH": paths, **extra})
+        return CliRunner().invoke(main_app(), arguments, env=extra)
 
 
 def refusal(done: Result) -> str:

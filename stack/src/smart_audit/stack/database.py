@@ -9,7 +9,6 @@ from psycopg.conninfo import conninfo_to_dict
 
 from smart_audit.stack.problem import Problem
 from smart_audit.stack.supervisor import Supervisor
-from smart_audit.stack.vault import Secrets
 
 AUTH_ROLE = "smart_audit_auth"
 AUDIT_ROLE = "smart_audit_audit"
@@ -121,37 +120,6 @@ async def ensure_database(server_url: str, name: str) -> None:
         found = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
         if await found.fetchone() is None:
             await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-
-
-async def ensure_roles(url: str, secrets: Secrets) -> None:
-    """Give each service a login of its own with the password of secrets.json.
-
-    The roles hold no rights yet: migrations grant each what its service needs.
-    Raises: Problem when the owner may not create roles.
-    """
-    roles = {AUTH_ROLE: secrets.auth_password, AUDIT_ROLE: secrets.audit_password}
-    try:
-        async with await _connect(url) as connection:
-            for role, password in roles.items():
-                await _ensure_role(connection, role, password)
-    except psycopg.Error as error:
-        raise Problem(
-            f"Cannot create the roles {AUTH_ROLE} and {AUDIT_ROLE} ({_first_line(error)}); "
-            "give the user of DATABASE_URL the right CREATEROLE."
-        ) from error
-
-
-async def _ensure_role(
-    connection: psycopg.AsyncConnection[tuple[object, ...]], role: str, password: str
-) -> None:
-    found = await connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
-    verb = "CREATE" if await found.fetchone() is None else "ALTER"
-    # Hash here: the statement's text may reach the server's log.
-    hashed = connection.pgconn.encrypt_password(
-        password.encode(), role.encode(), b"scram-sha-256"
-    ).decode()
-    statement = sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}")
-    await connection.execute(statement.format(sql.Identifier(role), sql.Literal(hashed)))
 
 
 async def _connect(url: str) -> psycopg.AsyncConnection[tuple[object, ...]]:

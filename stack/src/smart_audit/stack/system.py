@@ -99,7 +99,6 @@ async def _database(stack: Stack) -> AsyncIterator[tuple[str, Secrets]]:
     url = database.normalised(stack.options.database_url)
     await database.check_outside(url)
     secrets = load_or_create(stack.data.secrets, data_exists=await database.holds_data(url))
-    await database.ensure_roles(url, secrets)
     yield url, secrets
 
 
@@ -115,7 +114,6 @@ async def _embedded_database(stack: Stack) -> AsyncIterator[tuple[str, Secrets]]
         server_url = cluster.url(password, database="postgres")
         await database.wait_for_server(server_url, stack.supervisor)
         await database.ensure_database(server_url, postgres.DATABASE)
-        await database.ensure_roles(cluster.url(password), secrets)
         yield cluster.url(password), secrets
     finally:
         await stack.supervisor.stop_all()
@@ -137,11 +135,11 @@ def _plan(options: Options, data: DataDir, secrets: Secrets, owner_url: str) -> 
 
 
 async def _migrate(plan: services.Plan) -> None:
-    # One after the other: both touch the database's own rights, and Postgres refuses one of two
-    # concurrent changes to them.
-    for service in ("auth", "audit"):
-        program = services.migration(plan, service)
-        if await run_to_end(program) != 0:
+    programs = [services.migration(plan, service) for service in ("auth", "audit")]
+    for program, code in zip(
+        programs, await asyncio.gather(*map(run_to_end, programs)), strict=True
+    ):
+        if code != 0:
             raise crashed(program)
 
 

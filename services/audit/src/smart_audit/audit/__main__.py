@@ -6,4 +6,11 @@ from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.wiring import running
 from smart_audit.core.main import run
 
-run("audit", AuditSettings, running, Path(__file__).parent / "migrations")
+
+def main() -> None:
+    """Run what the command line asks for."""
+    run("audit", AuditSettings, running, Path(__file__).parent / "migrations")
+
+
+if __name__ == "__main__":
+    main()

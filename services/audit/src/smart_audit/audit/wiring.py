@@ -19,7 +19,7 @@ from smart_audit.audit.sequencer import Sequencer
 from smart_audit.audit.servicer import EventServicer, LogServicer
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.use_cases.record_events import Deps
-from smart_audit.core.database import create_engine
+from smart_audit.core.database import open_engine
 from smart_audit.core.ids import utc_now
 from smart_audit.core.rpc.client import open_channel
 from smart_audit.core.rpc.server import Server, background
@@ -41,34 +41,40 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
 
     Raises: SealBroken when the key-encryption key is not the one of this database.
     """
-    engine = create_engine(
-        settings.database_url.get_secret_value(),
-        pool_size=settings.database_pool_size,
-        application="smart-audit-audit",
-    )
-    database = Database(engine)
-    await database.ensure_partitions(utc_now())
-    signer = await load_signer(database, Sealer(settings.sealing_key()), settings.log_origin)
-    deps = Deps(
+    async with (
+        open_engine(
+            settings.database_url.get_secret_value(),
+            pool_size=settings.database_pool_size,
+            application="smart-audit-audit",
+        ) as engine,
+        open_channel(settings.auth_address) as channel,
+    ):
+        database = Database(engine)
+        await database.ensure_partitions(utc_now())
+        signer = await load_signer(database, Sealer(settings.sealing_key()), settings.log_origin)
+        keys = PublishedKeys(auth_pb2_grpc.AuthServiceStub(channel))
+        verifier = TokenVerifier(
+            KeyCache(keys.fetch), issuer=settings.issuer, audience=settings.audience
+        )
+        server = Server(SERVICES, verifier)
+        events = EventServicer(database, _deps(settings, database))
+        audit_pb2_grpc.add_EventServiceServicer_to_server(events, server.grpc)
+        audit_pb2_grpc.add_LogServiceServicer_to_server(LogServicer(database, signer), server.grpc)
+        async with (
+            server.listening(settings.host, settings.port) as port,
+            background(partial(_keep_partitions, database)),
+        ):
+            yield port
+
+
+def _deps(settings: AuditSettings, database: Database) -> Deps:
+    return Deps(
         now=utc_now,
         new_salt=lambda: secrets.token_urlsafe(SALT_BYTES),
         sequencer=Sequencer(
             database.append, batch_size=settings.batch_size, queue_size=settings.queue_size
         ),
     )
-    async with open_channel(settings.auth_address) as channel:
-        keys = PublishedKeys(auth_pb2_grpc.AuthServiceStub(channel))
-        verifier = TokenVerifier(
-            KeyCache(keys.fetch), issuer=settings.issuer, audience=settings.audience
-        )
-        server = Server(SERVICES, verifier)
-        events = EventServicer(database, deps)
-        audit_pb2_grpc.add_EventServiceServicer_to_server(events, server.grpc)
-        audit_pb2_grpc.add_LogServiceServicer_to_server(LogServicer(database, signer), server.grpc)
-        upkeep = partial(_keep_partitions, database)
-        async with server.listening(settings.host, settings.port) as port, background(upkeep):
-            yield port
-    await engine.dispose()
 
 
 class PublishedKeys:

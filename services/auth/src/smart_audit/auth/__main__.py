@@ -6,4 +6,11 @@ from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.wiring import running
 from smart_audit.core.main import run
 
-run("auth", AuthSettings, running, Path(__file__).parent / "migrations")
+
+def main() -> None:
+    """Run what the command line asks for."""
+    run("auth", AuthSettings, running, Path(__file__).parent / "migrations")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,7 @@ from smart_audit.auth.repository import Repositories
 from smart_audit.auth.servicer import AuthServicer
 from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.use_cases.common import Deps, Lifetimes
-from smart_audit.core.database import UnitOfWork, create_engine
+from smart_audit.core.database import UnitOfWork, open_engine
 from smart_audit.core.ids import new_id, new_secret, utc_now
 from smart_audit.core.rpc.client import open_channel
 from smart_audit.core.rpc.server import Server, background
@@ -30,26 +30,28 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
 
     Raises: SealBroken when the key-encryption key is not the one of this database.
     """
-    engine = create_engine(
-        settings.database_url.get_secret_value(),
-        pool_size=settings.database_pool_size,
-        application="smart-audit-auth",
-    )
-    work = UnitOfWork(engine, Repositories)
-    keys = KeyRing(work, Sealer(settings.sealing_key()))
-    await keys.signing_key()  # a wrong key-encryption key must stop us here, not at a login
-    issuer = TokenIssuer(keys, issuer=settings.issuer, audience=settings.audience)
-    verifier = TokenVerifier(
-        KeyCache(keys.verification_keys), issuer=settings.issuer, audience=settings.audience
-    )
-    hasher = Hasher(
-        memory_kib=settings.argon2_memory_kib,
-        passes=settings.argon2_passes,
-        threads=settings.hash_threads,
-        queue=settings.hash_queue,
-    )
-    server = Server(SERVICES, verifier)
-    async with open_channel(settings.audit_address) as channel:
+    async with (
+        open_engine(
+            settings.database_url.get_secret_value(),
+            pool_size=settings.database_pool_size,
+            application="smart-audit-auth",
+        ) as engine,
+        open_channel(settings.audit_address) as channel,
+    ):
+        work = UnitOfWork(engine, Repositories)
+        keys = KeyRing(work, Sealer(settings.sealing_key()))
+        await keys.signing_key()  # a wrong key-encryption key must stop us here, not at a login
+        issuer = TokenIssuer(keys, issuer=settings.issuer, audience=settings.audience)
+        verifier = TokenVerifier(
+            KeyCache(keys.verification_keys), issuer=settings.issuer, audience=settings.audience
+        )
+        hasher = Hasher(
+            memory_kib=settings.argon2_memory_kib,
+            passes=settings.argon2_passes,
+            threads=settings.hash_threads,
+            queue=settings.hash_queue,
+        )
+        server = Server(SERVICES, verifier)
         dispatcher = Dispatcher(work, issuer, channel)
         servicer = AuthServicer(work, keys, _deps(settings, hasher, issuer), dispatcher.wake)
         auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server.grpc)
@@ -58,8 +60,7 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             background(dispatcher.run),
         ):
             yield port
-    hasher.close()
-    await engine.dispose()
+        hasher.close()
 
 
 def _deps(settings: AuthSettings, hasher: Hasher, issuer: TokenIssuer) -> Deps:

@@ -18,13 +18,14 @@ STATEMENT_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 
 
-def create_engine(url: str, *, pool_size: int, application: str) -> AsyncEngine:
-    """An engine on psycopg 3 for a `postgresql://` URL.
+@asynccontextmanager
+async def open_engine(url: str, *, pool_size: int, application: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on psycopg 3 for a `postgresql://` URL; its connections are closed at the end.
 
     A statement that takes longer than 30 s is ended by the server, so that a lost client cannot
     hold a log's head row for ever.
     """
-    return create_async_engine(
+    engine = create_async_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=0,
@@ -40,6 +41,10 @@ def create_engine(url: str, *, pool_size: int, application: str) -> AsyncEngine:
             " -c timezone=UTC",
         },
     )
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
 
 
 class UnitOfWork(Generic[R]):

@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from alembic import command, context
 from alembic.config import Config
-from psycopg import Connection, sql
+from psycopg import Connection, OperationalError, sql
 from sqlalchemy import create_engine, make_url, text
 
 LOCK_ID = 0x5341_4D49  # one migration at a time in a database, whichever service runs it
@@ -40,14 +40,26 @@ def run_env() -> None:
 
 
 def _set_password(owner_url: str, service_url: str) -> None:
+    """Let the service's role in by the password of its URL, if it does not get in already."""
     parts = urlsplit(service_url)
-    if not parts.username or not parts.password:
+    if not parts.username or not parts.password or _is_let_in(service_url):
         return
-    statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-        sql.Identifier(unquote(parts.username)), sql.Literal(unquote(parts.password))
-    )
+    role, password = unquote(parts.username).encode(), unquote(parts.password).encode()
     with Connection.connect(owner_url) as connection:
         # Two services may set their roles' passwords at once, and Postgres refuses concurrent
         # updates of one catalogue row instead of queueing them.
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_ID])
-        connection.execute(statement)
+        # Hashed here, because the text of a statement may reach the server's log.
+        hashed = connection.pgconn.encrypt_password(password, role, b"scram-sha-256")
+        statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
+        connection.execute(
+            statement.format(sql.Identifier(role.decode()), sql.Literal(hashed.decode()))
+        )
+
+
+def _is_let_in(service_url: str) -> bool:
+    try:
+        Connection.connect(service_url).close()
+    except OperationalError:
+        return False
+    return True
