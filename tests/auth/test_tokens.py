@@ -288,7 +288,7 @@ async def test_a_token_that_was_good_is_refused_once_its_key_is_gone():
         return dict(published)
 
     cache = KeyCache(fetch, fresh_for_s=0, refetch_after_s=0)
-    verifier = TokenVerifier(cache, issuer=ISSUER, audience="smart-audit")
+    verifier = TokenVerifier(cache, issuer=ISSUER)
     now = datetime.now(UTC)
     claims = {
         "iss": ISSUER, "aud": "smart-audit", "sub": "s", "scope": "", "jti": "1", "iat": now,

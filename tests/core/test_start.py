@@ -13,6 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from smart_audit.auth.settings import AuthSettings
 from smart_audit.core import logs
 from tests.support.world import running_world
 
@@ -160,3 +161,26 @@ async def test_health_and_reflection_need_no_token(world, service):
             assert any(name.startswith(f"smart_audit.api.{service}.v1.") for name in names)
             assert "grpc.health.v1.Health" in names
             break
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("1800", 1800), ("PT30M", 1800), ("00:00:10", 10)])
+def test_a_duration_is_seconds_or_iso_8601(monkeypatch, given, seconds):
+    monkeypatch.setenv("AUTH_ACCESS_TOKEN_LIFETIME", given)
+    settings = AuthSettings(database_url="postgresql:///x")
+    assert settings.access_token_lifetime.total_seconds() == seconds
+
+
+def test_a_migration_without_the_rights_is_one_sentence(start, cluster):
+    database = cluster.empty_database()
+    with database.connect() as connection:
+        connection.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
+    code, said = start(
+        "audit",
+        "migrate",
+        AUDIT_DATABASE_URL=database.service_url("audit"),
+        AUDIT_MIGRATION_DATABASE_URL=database.owner_url,
+    )
+    assert code == 1
+    assert said.startswith("audit cannot be migrated: ")
+    assert "read-only" in said
+    assert "\n" not in said

@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+from smart_audit.tlog.append import grow
+from smart_audit.tlog.compact import CompactRange
 from tests.faults.test_killed_services import channel_to, stored_log, world_of
 from tests.support.events import checkpoint, settled
 from tests.support.processes import running_processes
@@ -53,7 +55,5 @@ async def test_killing_audit_in_the_middle_of_an_import(cluster, tmp_path):
         state = await checkpoint(world, user)
         assert state.tree_size == len(log) == before.tree_size + COUNT
         assert len({event_id for _, event_id, _ in log}) == len(log)
-        verifying = await smart_audit("verify", **command)
-        out, err = await asyncio.wait_for(verifying.communicate(), 60)
-        assert verifying.returncode == 0, err.decode()
-        assert f"verified {len(log)} entries" in out.decode().replace(",", "")
+    growth = grow(CompactRange.empty(), [bytes(leaf_hash) for _, _, leaf_hash in log])
+    assert (growth.after.size, growth.root) == (state.tree_size, state.root_hash)

@@ -1,5 +1,6 @@
 """gRPC and gRPC-Web pass through the gateway."""
 
+import asyncio
 import base64
 import struct
 
@@ -73,3 +74,17 @@ async def test_grpc_needs_a_token_too(gateway, channel):
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await events.ListEvents(audit_pb2.ListEventsRequest())
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_a_stream_to_an_unknown_method_is_refused_at_once(gateway, channel):
+    user = await gateway.world.new_user()
+
+    async def endless():
+        yield b""
+        await asyncio.sleep(60)
+
+    call = channel.stream_stream("/nobody.knows.Service/Method")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        async for _ in call(endless(), metadata=user.metadata, timeout=10):
+            pass
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED

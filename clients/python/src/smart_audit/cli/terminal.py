@@ -1,5 +1,10 @@
 """Where output goes: data to stdout, everything else to stderr; NO_COLOR is rich's own affair."""
 
+import os
+import shutil
+import sys
+from pathlib import Path
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -19,6 +24,14 @@ def notices() -> Console:
 def say(console: Console, line: str) -> None:
     """Print a line that is data: brackets in it are not markup, and nothing cuts it."""
     console.print(line, markup=False, soft_wrap=True)
+
+
+def command() -> str:
+    """How a person types this command: by name, or by path when it is not on PATH."""
+    if shutil.which("smart-audit"):
+        return "smart-audit"
+    script = Path(sys.executable).with_name("smart-audit")
+    return os.path.relpath(script) if script.is_relative_to(Path.cwd()) else str(script)
 
 
 def progress(console: Console, *, counted: bool = True) -> Progress:

@@ -1,7 +1,6 @@
 """Puts audit together and runs it."""
 
 import asyncio
-import contextlib
 import secrets
 from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
@@ -9,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc
@@ -25,6 +25,8 @@ from smart_audit.core.rpc.client import open_channel
 from smart_audit.core.rpc.server import Server, background
 from smart_audit.core.sealing import Sealer
 from smart_audit.core.tokens import KeyCache, TokenVerifier
+
+log = structlog.get_logger()
 
 SERVICES = [
     audit_pb2.DESCRIPTOR.services_by_name["EventService"],
@@ -53,9 +55,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         await database.ensure_partitions(utc_now())
         signer = await load_signer(database, Sealer(settings.sealing_key()), settings.log_origin)
         keys = PublishedKeys(auth_pb2_grpc.AuthServiceStub(channel))
-        verifier = TokenVerifier(
-            KeyCache(keys.fetch), issuer=settings.issuer, audience=settings.audience
-        )
+        verifier = TokenVerifier(KeyCache(keys.fetch), issuer=settings.issuer)
         server = Server(SERVICES, verifier)
         events = EventServicer(database, _deps(settings, database))
         audit_pb2_grpc.add_EventServiceServicer_to_server(events, server.grpc)
@@ -97,5 +97,7 @@ async def _keep_partitions(database: Database) -> None:
     """Make next month's partition in time; what fails is tried again."""
     while True:
         await asyncio.sleep(PARTITIONS_EVERY.total_seconds())
-        with contextlib.suppress(Exception):
+        try:
             await database.ensure_partitions(utc_now())
+        except Exception as error:  # noqa: BLE001  (whatever it is, there is a month to mend it)
+            log.error("partitions.failed", error=type(error).__name__)

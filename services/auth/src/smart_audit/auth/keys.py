@@ -14,7 +14,7 @@ from smart_audit.auth.repository import Repositories, SigningKeyRow
 from smart_audit.core.database import UnitOfWork
 from smart_audit.core.ids import new_id, utc_now
 from smart_audit.core.sealing import Sealer
-from smart_audit.core.tokens import ALGORITHM, TOKEN_TYPE
+from smart_audit.core.tokens import ALGORITHM, AUDIENCE, TOKEN_TYPE
 
 PURPOSE = "token signing key"
 REREAD_AFTER = timedelta(seconds=15)
@@ -91,10 +91,9 @@ class KeyRing:
 class TokenIssuer:
     """Signs access tokens (RFC 9068)."""
 
-    def __init__(self, keys: KeyRing, *, issuer: str, audience: str) -> None:
+    def __init__(self, keys: KeyRing, *, issuer: str) -> None:
         self._keys = keys
         self._issuer = issuer
-        self._audience = audience
 
     async def issue(
         self,
@@ -109,7 +108,7 @@ class TokenIssuer:
         now = utc_now()
         claims: dict[str, object] = {
             "iss": self._issuer,
-            "aud": self._audience,
+            "aud": AUDIENCE,
             "sub": subject,
             "org": str(organisation_id),
             "scope": " ".join(scopes),

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from smart_audit.core.settings import ServiceSettings
+from smart_audit.core.settings import Duration, ServiceSettings
 
 
 class AuthSettings(ServiceSettings):
@@ -17,14 +17,16 @@ class AuthSettings(ServiceSettings):
     audit_address: str = Field(
         "127.0.0.1:50052", description="host:port of audit; several IP addresses by commas"
     )
-    access_token_lifetime: timedelta = timedelta(minutes=30)
-    refresh_token_lifetime: timedelta = Field(
+    access_token_lifetime: Duration = Field(
+        timedelta(minutes=30), description="how long an access token is good, whatever happens"
+    )
+    refresh_token_lifetime: Duration = Field(
         timedelta(days=14), description="a session unused for so long ends"
     )
-    session_lifetime: timedelta = Field(
+    session_lifetime: Duration = Field(
         timedelta(days=30), description="a session ends after so long, used or not"
     )
-    refresh_grace: timedelta = Field(
+    refresh_grace: Duration = Field(
         timedelta(seconds=10), description="how long a spent refresh token gives its successor"
     )
     argon2_memory_kib: int = Field(19 * 1024, ge=19 * 1024, description="KiB per hash")

@@ -41,10 +41,8 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
         work = UnitOfWork(engine, Repositories)
         keys = KeyRing(work, Sealer(settings.sealing_key()))
         await keys.signing_key()  # a wrong key-encryption key must stop us here, not at a login
-        issuer = TokenIssuer(keys, issuer=settings.issuer, audience=settings.audience)
-        verifier = TokenVerifier(
-            KeyCache(keys.verification_keys), issuer=settings.issuer, audience=settings.audience
-        )
+        issuer = TokenIssuer(keys, issuer=settings.issuer)
+        verifier = TokenVerifier(KeyCache(keys.verification_keys), issuer=settings.issuer)
         hasher = Hasher(
             memory_kib=settings.argon2_memory_kib,
             passes=settings.argon2_passes,

@@ -7,9 +7,10 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeVar
 
+import psycopg
 import uvloop
 from pydantic import ValidationError
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from smart_audit.core import logs
 from smart_audit.core.rpc.server import until_signalled
@@ -34,14 +35,14 @@ def run(
         sys.exit(USAGE)
     settings = _read(settings_type)
     logs.configure(service, settings.log_format, settings.log_level)
-    if verb == "migrate":
-        _migrate(service, settings, scripts)
-        return
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        try:
-            runner.run(_serve(running(settings)))
-        except (SealBroken, OperationalError, ProgrammingError, RuntimeError) as error:
-            sys.exit(_sentence(error, service))
+    try:
+        if verb == "migrate":
+            _migrate(service, settings, scripts)
+        else:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve(running(settings)))
+    except (SealBroken, RuntimeError, DBAPIError, psycopg.Error) as error:
+        sys.exit(_sentence(error, service, verb))
 
 
 async def _serve(server: AbstractAsyncContextManager[int]) -> None:
@@ -49,14 +50,17 @@ async def _serve(server: AbstractAsyncContextManager[int]) -> None:
         await until_signalled()
 
 
-def _sentence(error: Exception, service: str) -> str:
-    """Why a service cannot start or go on, and the remedy."""
-    if isinstance(error, OperationalError):
-        return f"{service} cannot reach its database: {str(error.orig).splitlines()[0]}"
-    if isinstance(error, ProgrammingError):
-        said = str(error.orig).splitlines()[0]
-        return f"the database is not ready for {service}: {said}; run `migrate` first"
-    return str(error)
+def _sentence(error: Exception, service: str, verb: str) -> str:
+    """Why a service cannot start or go on, and the remedy; never a statement or its values."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    said = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+    if not isinstance(cause, psycopg.Error):
+        return said
+    if isinstance(cause, psycopg.OperationalError):
+        return f"{service} cannot reach its database: {said}"
+    if verb == "migrate":
+        return f"{service} cannot be migrated: {said}"
+    return f"the database is not ready for {service}: {said}; run `migrate` first"
 
 
 def _read(settings_type: type[S]) -> S:

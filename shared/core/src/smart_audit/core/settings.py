@@ -2,12 +2,22 @@
 
 import base64
 import binascii
-from typing import Literal, Self
+from datetime import timedelta
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 KEY_BYTES = 32
+
+
+def _seconds(value: object) -> object:
+    """A bare number is seconds; what has units is an ISO 8601 duration such as PT30M."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_seconds)]
+
 DEVELOPMENT_KEY = base64.b64encode(b"insecure key of the development!").decode()
 
 
@@ -32,7 +42,6 @@ class ServiceSettings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     issuer: str = Field("http://localhost:8000", description="`iss` of access tokens")
-    audience: str = Field("smart-audit", description="`aud` of access tokens")
 
     @field_validator("key_encryption_key")
     @classmethod

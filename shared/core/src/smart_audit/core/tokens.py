@@ -19,6 +19,8 @@ from smart_audit.core.errors import Unauthenticated
 log = structlog.get_logger()
 
 ALGORITHM = "EdDSA"
+# The gateway's configuration says the same.
+AUDIENCE = "smart-audit"
 TOKEN_TYPE = "at+jwt"  # noqa: S105
 REQUIRED_CLAIMS = ["iss", "aud", "sub", "org", "scope", "jti", "iat", "exp"]
 LEEWAY_S = 5
@@ -111,17 +113,16 @@ class _Verified:
 
 
 class TokenVerifier:
-    """Checks access tokens of one issuer for one audience.
+    """Checks access tokens of one issuer.
 
     A signature costs 200 µs to check and a caller sends one token many times, so good tokens are
     remembered, by digest. What can change is looked at each time: the lifetime, and whether the
     key is still published.
     """
 
-    def __init__(self, keys: KeyCache, *, issuer: str, audience: str) -> None:
+    def __init__(self, keys: KeyCache, *, issuer: str) -> None:
         self._keys = keys
         self._issuer = issuer
-        self._audience = audience
         self._verified: dict[bytes, _Verified] = {}
 
     async def verify(self, token: str) -> Caller:
@@ -153,7 +154,7 @@ class TokenVerifier:
                 key,
                 algorithms=[ALGORITHM],
                 issuer=self._issuer,
-                audience=self._audience,
+                audience=AUDIENCE,
                 leeway=LEEWAY_S,
                 options={"require": REQUIRED_CLAIMS, "strict_aud": True},
             )

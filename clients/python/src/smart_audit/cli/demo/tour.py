@@ -9,7 +9,7 @@ from smart_audit.cli.demo import gateway
 from smart_audit.cli.demo.show import Steps, event_table, outcome_text
 from smart_audit.cli.failures import ExitCode, Failure
 from smart_audit.cli.imports.command import import_file
-from smart_audit.cli.terminal import notices, say
+from smart_audit.cli.terminal import command, notices, say
 from smart_audit.client.blocking import BlockingConnection
 from smart_audit.client.connection import Session
 from smart_audit.client.verification import (
@@ -171,9 +171,9 @@ def show_next(steps: Steps, visitor: Visitor, address: str, *, stays: bool) -> N
     say(
         console,
         f"export SMART_AUDIT_TOKEN=$(echo '{visitor.password}' |"
-        f" smart-audit token --email {visitor.email})",
+        f" {command()} token --email {visitor.email})",
     )
-    say(console, "smart-audit verify --save checkpoint")
+    say(console, f"{command()} verify --save checkpoint")
     say(
         console,
         'curl -H "Authorization: Bearer $SMART_AUDIT_TOKEN" '
