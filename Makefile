@@ -30,7 +30,7 @@ demo: $(VENV)/.runtime ## sign up, log in, import real events, prove one
 	@$(BIN)/smart-audit demo $(ARGS)
 
 test: $(VENV)/.dev ## run the tests, with coverage
-	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "not soak" \
+	@$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" \
 		--cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 
 soak: $(VENV)/.dev ## run the long fault, growth and fuzz tests

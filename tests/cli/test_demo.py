@@ -31,7 +31,7 @@ async def test_the_commands_it_names_work(cli, real_records, tmp_path):
     records = written(tmp_path / "some", real_records[:200] + _denied(real_records))
     result = await cli.run("demo", "--records", records)
     assert result.code == 0
-    found = re.search(r"echo '(.*)' \| smart-audit token --email (\S+)\)", result.out)
+    found = re.search(r"echo '(.*)' \| \S*smart-audit token --email (\S+)\)", result.out)
     assert found is not None
     password, email = found.groups()
     token = await cli.run("token", "--email", email, stdin=f"{password}\n".encode())

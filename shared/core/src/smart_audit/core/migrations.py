@@ -31,12 +31,14 @@ def run_env() -> None:
     url = make_url(attributes["url"]).set(drivername="postgresql+psycopg")
     schema = attributes["schema"]
     engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCK_ID})
-        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
-        context.configure(connection=connection, version_table_schema=schema)
-        context.run_migrations()
-    engine.dispose()
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCK_ID})
+            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
+            context.configure(connection=connection, version_table_schema=schema)
+            context.run_migrations()
+    finally:
+        engine.dispose()
 
 
 def _set_password(owner_url: str, service_url: str) -> None:

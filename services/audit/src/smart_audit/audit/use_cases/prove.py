@@ -109,14 +109,14 @@ def _size(field: str, asked: int, head: CompactRange) -> int:
 
 
 async def _hasher(wanted: Iterable[Element], log: LogReader, head: CompactRange) -> Hash:
-    """Fetch the tiles behind all wanted elements; then each element folds to its hash."""
+    """Fetch the tiles behind all wanted elements and hash each node once.
+
+    Raises: LogDamaged.
+    """
     nodes = {node for element in wanted for node in element}
     tiles = await log.tile_hashes(required_tiles(nodes, head.size), head.size)
-
-    def hashed(element: Element) -> bytes:
-        try:
-            return fold([resolve(node, tiles) for node in element])
-        except (KeyError, ValueError) as error:
-            raise LogDamaged(f"rows of the log are missing: {error}") from error
-
-    return hashed
+    try:
+        hashes = {node: resolve(node, tiles) for node in nodes}
+    except (KeyError, ValueError) as error:
+        raise LogDamaged(f"rows of the log are missing: {error}") from error
+    return lambda element: fold([hashes[node] for node in element])
