@@ -3,6 +3,11 @@ template, real servers of both services, a real Envoy."""
 
 import fcntl
 import os
+
+# Servers and clients run in this process while tests fork others out of it: gRPC's own handlers of
+# fork() would run in the child and may crash it before it becomes what it is to be. Before grpc.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
 import shutil
 import tempfile
 from collections.abc import AsyncIterator

@@ -15,7 +15,7 @@ LOG_TABLES = ["entries", "entry_targets", "disclosures", "tiles"]
 async def user(world):
     user = await world.new_user()
     await settled(world, user)
-    await record_batch(world, user, [event() for _ in range(300)])
+    await record_batch(world, user, [event() for _ in range(20)])
     return user
 
 
@@ -74,6 +74,7 @@ async def test_auth_cannot_look_into_audit_nor_unmake_users(world):
 
 
 async def test_row_security_shows_one_organisation_and_none_by_default(world, user, as_service):
+    await record_batch(world, user, [event() for _ in range(280)])  # so that there is a tile
     other = await world.new_user()
     await settled(world, other)
     for table in [*LOG_TABLES, "logs"]:
@@ -163,6 +164,7 @@ async def test_a_removed_disclosure_leaves_the_event_readable_and_proven(world, 
     ],
 )
 async def test_a_missing_row_is_damage_and_no_crash(world, user, statement):
+    await record_batch(world, user, [event() for _ in range(280)])
     with world.database.connect() as connection:
         assert connection.execute(statement, [user.organisation_id]).rowcount == 1
     call = world.log.GetInclusionProof(

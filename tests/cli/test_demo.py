@@ -28,7 +28,7 @@ async def test_the_demo_goes_through_all_its_steps(cli):
 
 
 async def test_the_commands_it_names_work(cli, real_records, tmp_path):
-    records = written(tmp_path / "some", real_records[:200] + _denied(real_records))
+    records = written(tmp_path / "some", real_records[:40] + _denied(real_records))
     result = await cli.run("demo", "--records", records)
     assert result.code == 0
     found = re.search(r"echo '(.*)' \| \S*smart-audit token --email (\S+)\)", result.out)

@@ -1,7 +1,6 @@
 """The import of the real records, with audit killed in the middle of it."""
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from smart_audit.tlog.append import grow
 from smart_audit.tlog.compact import CompactRange
 from tests.faults.test_killed_services import channel_to, stored_log, world_of
 from tests.support.events import checkpoint, settled
-from tests.support.processes import running_processes
+from tests.support.processes import plain_environment, running_processes
 
 RECORDS = Path(__file__).parents[1] / "data" / "cloudtrail" / "events.jsonl.gz"
 COUNT = 2_900
@@ -23,7 +22,7 @@ async def smart_audit(*arguments, **environment):
         *map(str, arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **environment},
+        env={**plain_environment(), **environment},
     )
 
 
