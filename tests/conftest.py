@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from smart_audit.core import logs
 from tests.support.database import Cluster, start_cluster
@@ -22,6 +23,10 @@ from tests.support.world import World, running_world
 
 # Servers run inside the tests' process; what they log is noise unless it is an error.
 logs.configure("test", "console", "ERROR")
+
+# Enough to find what a change breaks; a single run of many more finds little else.
+settings.register_profile("suite", max_examples=40, deadline=None)
+settings.load_profile("suite")
 
 RUN_DIR = "SMART_AUDIT_TEST_RUN"
 

@@ -80,8 +80,8 @@ async def test_a_stream_to_an_unknown_method_is_refused_at_once(gateway, channel
     user = await gateway.world.new_user()
 
     async def endless():
-        yield b""
         await asyncio.sleep(60)
+        yield b""
 
     call = channel.stream_stream("/nobody.knows.Service/Method")
     with pytest.raises(grpc.aio.AioRpcError) as refused:
