@@ -28,7 +28,7 @@ def up(
     audit_port: Annotated[int, typer.Option(min=1, max=65535, help="gRPC port of audit.")] = 50052,
     data_dir: DataDirOption = Path(".smart-audit"),
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes per service.")] = 1,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address of the gateway.")] = "127.0.0.1",
 ) -> None:
     """Start the whole system on this machine and stay until Ctrl-C."""
     _refuse_old_python()

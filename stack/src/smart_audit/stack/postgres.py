@@ -192,11 +192,14 @@ def _environment() -> dict[str, str]:
 
 
 def _running_server(cluster: Path) -> int | None:
-    """Return the process id of a server that has this cluster open."""
-    try:
-        pid = int((cluster / "postmaster.pid").read_text().split("\n", 1)[0])
-        process = psutil.Process(abs(pid))
-        works_here = Path(process.cwd()).resolve() == cluster.resolve()
-    except (OSError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
-        return None  # a process that we may not look into is somebody else's
-    return process.pid if works_here else None
+    """Return the process id of whatever has this cluster open: a server, or what is left of one.
+
+    A killed server's sessions may outlive it for a while, and they work in the same directory.
+    """
+    for process in psutil.process_iter():
+        try:
+            if Path(process.cwd()).resolve() == cluster.resolve():
+                return process.pid
+        except (OSError, psutil.Error):
+            continue  # a process that we may not look into is somebody else's
+    return None

@@ -19,6 +19,9 @@ from smart_audit.stack.vault import Secrets
 _NOT_FOR_CHILDREN = ("DATABASE_URL", "AUTH_MIGRATION_DATABASE_URL", "AUDIT_MIGRATION_DATABASE_URL")
 
 
+LOOPBACK = "127.0.0.1"
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """One process of a service, and where it listens."""
@@ -78,13 +81,16 @@ def envoy(config: Path, log: Path) -> Program:
     )
 
 
-def workers(service: str, host: str, port: int, extra_ports: list[int]) -> list[Worker]:
+def workers(service: str, port: int, extra_ports: list[int]) -> list[Worker]:
     """Worker 0 has the service's known port; the others are reached by the gateway only.
+
+    All are on loopback, whatever the gateway listens on: they speak without TLS, and believe what
+    the gateway says of a client's address.
 
     Each has a port of its own because a shared one spreads connections, not calls.
     """
-    first = Worker(f"{service}-0", host, port)
-    rest = [Worker(f"{service}-{n}", "127.0.0.1", p) for n, p in enumerate(extra_ports, start=1)]
+    first = Worker(f"{service}-0", LOOPBACK, port)
+    rest = [Worker(f"{service}-{n}", LOOPBACK, p) for n, p in enumerate(extra_ports, start=1)]
     return [first, *rest]
 
 

@@ -43,8 +43,8 @@ class Options:
     def refuse_taken_ports(self) -> None:
         """Raise Problem when something else listens on one of the ports."""
         ports.refuse_taken(self.host, self.port, "the gateway", "--port")
-        ports.refuse_taken(self.host, self.auth_port, "auth", "--auth-port")
-        ports.refuse_taken(self.host, self.audit_port, "audit", "--audit-port")
+        ports.refuse_taken(services.LOOPBACK, self.auth_port, "auth", "--auth-port")
+        ports.refuse_taken(services.LOOPBACK, self.audit_port, "audit", "--audit-port")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +129,8 @@ def _plan(options: Options, data: DataDir, secrets: Secrets, owner_url: str) -> 
         owner_url=owner_url,
         issuer=f"http://localhost:{options.port}",
         environment_name=options.environment_name,
-        auth=services.workers("auth", options.host, options.auth_port, spare[:extra]),
-        audit=services.workers("audit", options.host, options.audit_port, spare[extra:]),
+        auth=services.workers("auth", options.auth_port, spare[:extra]),
+        audit=services.workers("audit", options.audit_port, spare[extra:]),
     )
 
 

@@ -26,6 +26,7 @@ DEFAULT_ACTOR_TYPE = "user"
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
 MAX_SAFE_INTEGER = 2**53 - 1
+MAX_INDEX = 2**63
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -169,6 +170,8 @@ def to_position(request: audit_pb2.ListEventsRequest) -> domain.Position | None:
             base64.b64decode(request.page_token, altchars=b"-_", validate=True)
         )
         occurred_at = EPOCH + timedelta(microseconds=microseconds)
+        if not 0 <= index < MAX_INDEX:
+            raise ValueError(f"{index} is no place in a log")  # noqa: TRY301
         position = domain.Position(occurred_at, int(index))
     except (binascii.Error, ValueError, TypeError, OverflowError) as error:
         raise _bad_page_token("is not a page token; start again without one") from error

@@ -4,9 +4,10 @@ import asyncio
 import base64
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import jwt
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from smart_audit.auth.domain import OrganisationId
@@ -15,6 +16,8 @@ from smart_audit.core.database import UnitOfWork
 from smart_audit.core.ids import new_id, utc_now
 from smart_audit.core.sealing import Sealer
 from smart_audit.core.tokens import ALGORITHM, AUDIENCE, TOKEN_TYPE
+
+log = structlog.get_logger()
 
 PURPOSE = "token signing key"
 REREAD_AFTER = timedelta(seconds=15)
@@ -41,7 +44,8 @@ class KeyRing:
         self._work = work
         self._sealer = sealer
         self._rows: list[SigningKeyRow] = []
-        self._read_at: datetime | None = None
+        self._read_at = datetime.min.replace(tzinfo=UTC)
+        self._rereading: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
 
     async def published(self) -> list[PublicKey]:
@@ -57,18 +61,36 @@ class KeyRing:
         """The newest active key: (key id, key). Raises: SealBroken."""
         rows = await self._current_rows()
         now = utc_now()
-        row = next(row for row in rows if row.activates_at <= now)
+        # By another machine's clock the first key may lie a moment ahead.
+        row = next((row for row in rows if row.activates_at <= now), rows[-1])
         raw = self._sealer.open(row.sealed_private_key, PURPOSE)
         return row.id, Ed25519PrivateKey.from_private_bytes(raw)
 
     async def _current_rows(self) -> list[SigningKeyRow]:
-        async with self._lock:
-            now = utc_now()
-            if self._read_at is None or now - self._read_at > REREAD_AFTER:
-                async with self._work.begin() as repositories:
-                    self._rows = await self._read_or_make(repositories, now)
-                self._read_at = now
+        """The known rows at once; old ones are read anew beside the call.
+
+        Callers may hold a database connection. If they waited here for another one, enough of them
+        together would wait for each other.
+        """
+        if not self._rows:
+            async with self._lock:
+                if not self._rows:
+                    await self._reread()
+        elif utc_now() - self._read_at > REREAD_AFTER and self._rereading is None:
+            self._rereading = asyncio.create_task(self._reread())
+            self._rereading.add_done_callback(self._reread_done)
         return self._rows
+
+    async def _reread(self) -> None:
+        now = utc_now()
+        async with self._work.begin() as repositories:
+            self._rows = await self._read_or_make(repositories, now)
+        self._read_at = now
+
+    def _reread_done(self, task: asyncio.Task[None]) -> None:
+        self._rereading = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("keys.reread_failed", error=type(error).__name__)
 
     async def _read_or_make(self, repositories: Repositories, now: datetime) -> list[SigningKeyRow]:
         if rows := await repositories.signing_keys.published(now):

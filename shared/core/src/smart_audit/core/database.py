@@ -36,6 +36,12 @@ async def open_engine(url: str, *, pool_size: int, application: str) -> AsyncIte
         hide_parameters=True,
         connect_args={
             "application_name": application,
+            # A network that swallows packets must not hold a connection for a quarter of an hour.
+            "connect_timeout": 10,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 20_000,
             "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
             f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
             " -c timezone=UTC",

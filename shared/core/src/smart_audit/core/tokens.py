@@ -78,12 +78,21 @@ class KeyCache:
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
         self._lock = asyncio.Lock()
+        self._refreshing: set[asyncio.Task[None]] = set()
 
     async def get(self, key_id: str) -> Ed25519PublicKey | None:
-        """The key with this id, or None when no published key has it."""
+        """The key with this id, or None when no published key has it.
+
+        A known key is given at once, and read anew beside the call when it is old: a slow source
+        must not slow every call down.
+        """
         age = time.monotonic() - self._fetched_at
-        if key_id not in self._keys or age > self._fresh_for_s:
+        if key_id not in self._keys or age > self._stale_for_s:
             await self._refresh()
+        elif age > self._fresh_for_s and not self._lock.locked():
+            task = asyncio.create_task(self._refresh())
+            self._refreshing.add(task)
+            task.add_done_callback(self._refreshing.discard)
         if time.monotonic() - self._fetched_at > self._stale_for_s:
             return None
         return self._keys.get(key_id)
@@ -93,13 +102,14 @@ class KeyCache:
             # Unknown key ids come from attackers too: ask the source at most so often.
             if time.monotonic() - self._tried_at < self._refetch_after_s:
                 return
-            self._tried_at = time.monotonic()
             try:
                 self._keys = await self._fetch()
             except Exception as error:  # noqa: BLE001  (whatever it is, the known keys serve on)
                 log.warning("keys.fetch_failed", error=type(error).__name__)
             else:
                 self._fetched_at = time.monotonic()
+            # From the end: who waited for a slow answer must not ask again at once.
+            self._tried_at = time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +145,7 @@ class TokenVerifier:
         if known is not None and time.time() < known.expires_at:
             if await self._keys.get(known.key_id) == known.key:
                 return known.caller
-            del self._verified[digest]
+            self._verified.pop(digest, None)
         verified = await self._check(token)
         while len(self._verified) >= REMEMBERED_TOKENS:
             del self._verified[next(iter(self._verified))]
