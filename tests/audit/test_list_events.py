@@ -3,6 +3,7 @@
 import base64
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 
 from smart_audit.api.audit.v1 import audit_pb2
@@ -146,3 +147,34 @@ async def test_a_page_size_is_coerced_or_refused(world, user):
         audit_pb2.ListEventsRequest(page_size=-1), metadata=user.metadata
     )
     assert "page_size" in (await refusal(call)).fields
+
+
+async def test_a_page_of_heavy_events_is_short_and_nothing_is_lost(world):
+    user = await world.new_user()
+    heavy = [
+        event(action=f"heavy.{number}", metadata={"text": "x" * 250_000}) for number in range(30)
+    ]
+    for message in heavy:
+        message.occurred_at.FromDatetime(START)
+    for start in range(0, 30, 10):
+        await record_batch(world, user, heavy[start : start + 10])
+    token, collected, pages = "", [], 0
+    while True:
+        actions, token = await listed(world, user, page_size=500, page_token=token)
+        collected += actions
+        pages += 1
+        if not token:
+            break
+    assert collected == [f"heavy.{number}" for number in range(29, -1, -1)]
+    assert pages > 3
+
+
+async def test_a_far_place_in_a_page_token_is_refused(world, user):
+    _, token = await listed(world, user, page_size=2)
+    fingerprint, time, _ = orjson.loads(base64.urlsafe_b64decode(token))
+    far = base64.urlsafe_b64encode(orjson.dumps([fingerprint, time, 2**63])).decode()
+    request = audit_pb2.ListEventsRequest(
+        occurred_before=stamp(START + timedelta(days=99)), page_token=far
+    )
+    call = world.events.ListEvents(request, metadata=user.metadata)
+    assert (await refusal(call)).reason == "PAGE_TOKEN_INVALID"

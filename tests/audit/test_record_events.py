@@ -138,6 +138,7 @@ async def test_an_id_belongs_to_one_organisation(world):
         ({"outcome": 9}, "event.outcome", "defined"),
         ({"id": "no uuid"}, "event.id", "UUID"),
         ({"targets": [audit_pb2.Target(type="x")]}, "event.targets[0].id", "is required"),
+        ({"source": "smart-audit.auth"}, "source", "services' own"),
         ({"metadata": {"x": "y" * 262_144}}, "metadata", "262144 bytes"),
         ({"metadata": {"x": float("inf")}}, "metadata", "infinite"),
     ],

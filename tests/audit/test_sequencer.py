@@ -35,13 +35,44 @@ class Log:
         return FakeAppended(list(range(start, start + len(entries))))
 
 
-def sequencer(log, batch_size=10, queue_size=100):
-    return Sequencer(log.append, batch_size=batch_size, queue_size=queue_size)
+class Name(str):
+    """An entry of one byte."""
+
+    size = 1
+
+
+class Heavy(str):
+    """An entry of many bytes."""
+
+    size = 60
+
+
+def sequencer(log, batch_size=10, batch_bytes=100, queue_bytes=1000):
+    return Sequencer(
+        log.append, batch_size=batch_size, batch_bytes=batch_bytes, queue_bytes=queue_bytes
+    )
+
+
+def names(text):
+    return [Name(letter) for letter in text]
+
+
+async def test_a_batch_ends_before_it_is_too_heavy():
+    log = Log()
+    log.open.clear()
+    gathering = sequencer(log)
+    waiting = []
+    for name in "abcd":
+        waiting.append(asyncio.create_task(gathering.submit(ORGANISATION, [Heavy(name)])))
+        await asyncio.sleep(0.01)
+    log.open.set()
+    await asyncio.gather(*waiting)
+    assert [len(batch) for batch in log.batches] == [1, 1, 1, 1]
 
 
 async def test_a_lone_event_is_committed_at_once():
     log = Log()
-    slot = await sequencer(log).submit(ORGANISATION, ["a"])
+    slot = await sequencer(log).submit(ORGANISATION, [Name("a")])
     assert (log.batches, slot.index(0)) == ([["a"]], 0)
 
 
@@ -51,7 +82,9 @@ async def test_what_arrives_during_a_commit_becomes_the_next_batch():
     gathering = sequencer(log)
     submissions = []
     for name in "abcdefg":
-        submissions.append(asyncio.create_task(gathering.submit(ORGANISATION, [name, name])))
+        submissions.append(
+            asyncio.create_task(gathering.submit(ORGANISATION, [Name(name), Name(name)]))
+        )
         await asyncio.sleep(0.01)
     log.open.set()
     slots = await asyncio.gather(*submissions)
@@ -63,10 +96,10 @@ async def test_organisations_do_not_wait_for_each_other():
     log = Log()
     log.open.clear()
     gathering = sequencer(log)
-    blocked = asyncio.create_task(gathering.submit(ORGANISATION, ["a"]))
+    blocked = asyncio.create_task(gathering.submit(ORGANISATION, [Name("a")]))
     await asyncio.sleep(0)
     log.open.set()
-    await gathering.submit(uuid4(), ["b"])
+    await gathering.submit(uuid4(), [Name("b")])
     await blocked
     assert sorted(map(tuple, log.batches)) == [("a",), ("b",)]
 
@@ -76,20 +109,20 @@ async def test_a_failed_commit_fails_its_callers_and_not_the_next():
     gathering = sequencer(log)
     log.failure = ConnectionError("gone")
     results = await asyncio.gather(
-        *(gathering.submit(ORGANISATION, [n]) for n in range(3)), return_exceptions=True
+        *(gathering.submit(ORGANISATION, [Name(n)]) for n in range(3)), return_exceptions=True
     )
     assert [type(result) for result in results] == [ConnectionError] * 3
     log.failure = None
-    assert await gathering.submit(ORGANISATION, ["after"])
+    assert await gathering.submit(ORGANISATION, [Name("after")])
 
 
 async def test_a_caller_that_leaves_takes_nothing_with_it():
     log = Log()
     log.open.clear()
     gathering = sequencer(log)
-    leaving = asyncio.create_task(gathering.submit(ORGANISATION, ["left"]))
+    leaving = asyncio.create_task(gathering.submit(ORGANISATION, [Name("left")]))
     await asyncio.sleep(0)
-    staying = asyncio.create_task(gathering.submit(ORGANISATION, ["stayed"]))
+    staying = asyncio.create_task(gathering.submit(ORGANISATION, [Name("stayed")]))
     await asyncio.sleep(0)
     leaving.cancel()
     await asyncio.sleep(0)
@@ -101,12 +134,12 @@ async def test_a_caller_that_leaves_takes_nothing_with_it():
 async def test_too_much_waiting_is_refused_and_the_room_comes_back():
     log = Log()
     log.open.clear()
-    gathering = sequencer(log, queue_size=4)
-    waiting = asyncio.create_task(gathering.submit(ORGANISATION, list("abc")))
+    gathering = sequencer(log, queue_bytes=4)
+    waiting = asyncio.create_task(gathering.submit(ORGANISATION, names("abc")))
     await asyncio.sleep(0)
     with pytest.raises(ResourceExhausted):
-        await gathering.submit(ORGANISATION, list("de"))
+        await gathering.submit(ORGANISATION, names("de"))
     log.open.set()
     await waiting
     for _ in range(3):
-        await gathering.submit(ORGANISATION, list("wxyz"))
+        await gathering.submit(ORGANISATION, names("wxyz"))

@@ -9,9 +9,12 @@ from uuid import UUID
 
 EventId = NewType("EventId", UUID)
 OrganisationId = NewType("OrganisationId", UUID)
+Bytes = NewType("Bytes", int)
 
 KIB = 1024
-MAX_METADATA_BYTES = 256 * KIB
+MIB = 1024 * KIB
+MAX_METADATA_BYTES = Bytes(256 * KIB)
+MAX_PAGE_BYTES = Bytes(2 * MIB)
 MAX_METADATA_DEPTH = 32
 
 
@@ -91,6 +94,11 @@ class Entry:
         """The event."""
         return self.new.event
 
+    @property
+    def size(self) -> Bytes:
+        """What it takes in memory and in the statement that inserts it, roughly."""
+        return Bytes(len(self.leaf) + sum(map(len, self.disclosures)))
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
@@ -104,6 +112,11 @@ class Recorded:
     leaf: bytes
     leaf_hash: bytes
     disclosures: Sequence[str]
+
+    @property
+    def size(self) -> Bytes:
+        """What it takes in memory and in an answer, roughly."""
+        return Bytes(len(self.leaf) + sum(map(len, self.disclosures)))
 
 
 @dataclass(frozen=True, slots=True)

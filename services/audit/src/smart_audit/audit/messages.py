@@ -22,6 +22,7 @@ from smart_audit.core.ids import new_id, utc_now
 from smart_audit.core.tokens import Caller
 
 RECORD_ANY = "events.record_any"
+OWN_SOURCES = "smart-audit."
 DEFAULT_ACTOR_TYPE = "user"
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
@@ -35,6 +36,9 @@ def to_new_event(message: audit_pb2.Event, caller: Caller) -> domain.NewEvent:
 
     Raises: OrganisationForbidden, InvalidArgument.
     """
+    if message.source.startswith(OWN_SOURCES) and RECORD_ANY not in caller.scopes:
+        what = f"must not begin with {OWN_SOURCES}: that is how the services' own events are known"
+        raise InvalidArgument(f"source {what}", fields={"source": what})
     time_given = message.HasField("occurred_at")
     actor = message.actor
     event = domain.Event(

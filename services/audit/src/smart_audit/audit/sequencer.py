@@ -29,6 +29,7 @@ class Slot:
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     entries: Sequence[Entry]
+    size: int
     done: "asyncio.Future[Slot]" = field(default_factory=asyncio.Future)
 
 
@@ -38,10 +39,13 @@ Append = Callable[[OrganisationId, Sequence[Entry]], Awaitable[Appended]]
 class Sequencer:
     """Batches appends, a batch at a time for each organisation."""
 
-    def __init__(self, append: Append, *, batch_size: int, queue_size: int) -> None:
+    def __init__(
+        self, append: Append, *, batch_size: int, batch_bytes: int, queue_bytes: int
+    ) -> None:
         self._append = append
         self._batch_size = batch_size
-        self._room = queue_size
+        self._batch_bytes = batch_bytes
+        self._room = queue_bytes
         self._queues: dict[OrganisationId, deque[_Waiting]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
@@ -51,10 +55,11 @@ class Sequencer:
         A caller that goes away loses the answer, not the entries. Raises: ResourceExhausted when
         too many wait, and what the append raised, in which case nothing of them is in the log.
         """
-        if len(entries) > self._room:
+        size = sum(entry.size for entry in entries)
+        if size > self._room:
             raise ResourceExhausted("too many events wait to be recorded; retry in a moment")
-        self._room -= len(entries)
-        waiting = _Waiting(entries)
+        self._room -= size
+        waiting = _Waiting(entries, size)
         queue = self._queues.get(organisation_id)
         if queue is None:
             self._queues[organisation_id] = deque([waiting])
@@ -82,14 +87,17 @@ class Sequencer:
                 for waiting in batch:
                     waiting.done.set_result(Slot(appended, start))
                     start += len(waiting.entries)
-            self._room += len(entries)
+            self._room += sum(waiting.size for waiting in batch)
         del self._queues[organisation_id]
 
     def _take(self, queue: deque[_Waiting]) -> list[_Waiting]:
         """Whole submissions, as many as fit into a batch, and at least one."""
         batch = [queue.popleft()]
-        size = len(batch[0].entries)
-        while queue and size + len(queue[0].entries) <= self._batch_size:
+        count, size = len(batch[0].entries), batch[0].size
+        while queue:
+            count += len(queue[0].entries)
+            size += queue[0].size
+            if count > self._batch_size or size > self._batch_bytes:
+                break
             batch.append(queue.popleft())
-            size += len(batch[-1].entries)
         return batch

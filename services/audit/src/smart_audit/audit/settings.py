@@ -3,6 +3,7 @@
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from smart_audit.audit.domain import MIB
 from smart_audit.core.settings import ServiceSettings
 
 
@@ -21,4 +22,9 @@ class AuditSettings(ServiceSettings):
         description="what the names of this installation's logs begin with; a URL without scheme",
     )
     batch_size: int = Field(1000, gt=0, description="events per commit at most")
-    queue_size: int = Field(20_000, gt=0, description="events waiting at most; more are refused")
+    batch_bytes: int = Field(
+        8 * MIB, gt=0, description="bytes per commit, unless one call has more"
+    )
+    queue_bytes: int = Field(
+        128 * MIB, ge=32 * MIB, description="bytes waiting at most; more are refused"
+    )

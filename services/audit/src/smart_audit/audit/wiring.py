@@ -72,7 +72,10 @@ def _deps(settings: AuditSettings, database: Database) -> Deps:
         now=utc_now,
         new_salt=lambda: secrets.token_urlsafe(SALT_BYTES),
         sequencer=Sequencer(
-            database.append, batch_size=settings.batch_size, queue_size=settings.queue_size
+            database.append,
+            batch_size=settings.batch_size,
+            batch_bytes=settings.batch_bytes,
+            queue_bytes=settings.queue_bytes,
         ),
     )
 

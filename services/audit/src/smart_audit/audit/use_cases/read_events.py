@@ -1,6 +1,15 @@
 """Read events back."""
 
-from smart_audit.audit.domain import EventId, Filter, OrganisationId, Position, Recorded
+from collections.abc import Iterator
+
+from smart_audit.audit.domain import (
+    MAX_PAGE_BYTES,
+    EventId,
+    Filter,
+    OrganisationId,
+    Position,
+    Recorded,
+)
 from smart_audit.audit.errors import EventNotFound
 from smart_audit.audit.repository import Database
 
@@ -29,7 +38,18 @@ async def list_events(
     """
     async with database.begin(organisation_id) as log:
         found = await log.page(narrow, after, limit + 1)
-    if len(found) <= limit:
-        return found, None
-    last = found[limit - 1]
-    return found[:limit], Position(last.event.occurred_at, last.log_index)
+    page = list(_fitting(found[:limit]))
+    if len(page) == len(found):
+        return page, None
+    last = page[-1]
+    return page, Position(last.event.occurred_at, last.log_index)
+
+
+def _fitting(found: list[Recorded]) -> Iterator[Recorded]:
+    """The first events that fit into one answer, at least one (AIP-158: pages may be short)."""
+    size = 0
+    for one in found:
+        size += one.size
+        if size > MAX_PAGE_BYTES and size > one.size:
+            return
+        yield one

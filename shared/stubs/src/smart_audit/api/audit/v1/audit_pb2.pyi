@@ -153,7 +153,9 @@ class Event(_message.Message):
     outcome_reason: _builtins.str
     """Why it ended so: a code such as "AccessDenied", public inside the log."""
     source: _builtins.str
-    """Which program reports it, e.g. "billing-api"; public inside the log."""
+    """Which program reports it, e.g. "billing-api"; public inside the log. Names
+    that begin with "smart-audit." are kept for the services themselves.
+    """
     source_address: _builtins.str
     """The network address that the actor came from; kept as a disclosure."""
     user_agent: _builtins.str
