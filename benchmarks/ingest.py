@@ -17,14 +17,18 @@ BATCH = 500
 BATCHES = 40
 CALLERS = 6
 
-# The same columns, constraints and indexes, without what guards or distributes the rows.
+# The same columns, constraints, indexes and partitioning, without what guards the rows.
 SCRATCH = """
 CREATE SCHEMA scratch;
 CREATE TABLE scratch.entries (LIKE audit.entries INCLUDING ALL);
-CREATE TABLE scratch.entry_targets (LIKE audit.entry_targets INCLUDING ALL);
-CREATE TABLE scratch.disclosures (LIKE audit.disclosures INCLUDING ALL);
+CREATE TABLE scratch.payloads (LIKE audit.payloads INCLUDING ALL)
+    PARTITION BY RANGE (recorded_at);
+CREATE TABLE scratch.payloads_now PARTITION OF scratch.payloads DEFAULT;
+CREATE TABLE scratch.entry_targets (LIKE audit.entry_targets INCLUDING ALL)
+    PARTITION BY RANGE (recorded_at);
+CREATE TABLE scratch.entry_targets_now PARTITION OF scratch.entry_targets DEFAULT;
 """
-TABLES = ("entries", "entry_targets", "disclosures")
+TABLES = ("entries", "payloads", "entry_targets")
 
 COMMITS = """
 SELECT lag(tree_size, 1, %(first)s) OVER (ORDER BY tree_size), tree_size FROM (

@@ -1,14 +1,17 @@
 """What the database denies audit's own role, and what shows when its owner tampers."""
 
+import base64
+
 import grpc
 import psycopg
 import pytest
 
 from smart_audit.api.audit.v1 import audit_pb2
-from tests.support.events import event, get, record_batch, settled
+from tests.support.events import event, record_batch, settled
 from tests.support.world import refusal
 
-LOG_TABLES = ["entries", "entry_targets", "disclosures", "tiles"]
+LOG_TABLES = ["entries", "entry_targets", "payloads", "tiles"]
+OWN_TABLES = [*LOG_TABLES, "logs", "checkpoints", "subject_keys", "log_settings", "holds"]
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def as_service(world, user):
         yield connection
 
 
-@pytest.mark.parametrize("table", LOG_TABLES)
+@pytest.mark.parametrize("table", [*OWN_TABLES, "checkpoint_keys"])
 @pytest.mark.parametrize(
     "statement", ["DELETE FROM audit.{}", "TRUNCATE audit.{}", "DROP TABLE audit.{}"]
 )
@@ -41,9 +44,14 @@ async def test_the_service_cannot_take_log_rows_away(as_service, table, statemen
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE audit.entries SET leaf = ''",
+        "UPDATE audit.entries SET leaf_hash = ''",
+        "UPDATE audit.payloads SET leaf = ''",
+        "UPDATE audit.checkpoints SET note = ''",
+        "UPDATE audit.checkpoint_keys SET sealed_private_key = ''",
+        "UPDATE audit.subject_keys SET subject_id = ''",
+        "UPDATE audit.holds SET reason = ''",
         "UPDATE audit.tiles SET root = ''",
-        "UPDATE audit.disclosures SET disclosures = '{}'",
+        "UPDATE audit.payloads SET disclosures = ''",
         "UPDATE audit.logs SET organisation_id = gen_random_uuid()",
         "ALTER TABLE audit.entries DISABLE ROW LEVEL SECURITY",
         "SELECT * FROM auth.users",
@@ -77,11 +85,11 @@ async def test_row_security_shows_one_organisation_and_none_by_default(world, us
     await record_batch(world, user, [event() for _ in range(280)])  # so that there is a tile
     other = await world.new_user()
     await settled(world, other)
-    for table in [*LOG_TABLES, "logs"]:
+    for table in [*LOG_TABLES, "logs", "subject_keys"]:
         rows = as_service.execute(f"SELECT DISTINCT organisation_id::text FROM audit.{table}")
         assert rows.fetchall() == [(user.organisation_id,)]
     as_service.execute("SELECT set_config('audit.organisation_id', '', false)")
-    for table in [*LOG_TABLES, "logs"]:
+    for table in OWN_TABLES:
         assert as_service.execute(f"SELECT FROM audit.{table}").fetchall() == []
 
 
@@ -97,8 +105,11 @@ async def test_row_security_refuses_rows_of_another_organisation(as_service):
 async def test_a_flipped_byte_in_a_stored_leaf_is_named(world, user, position):
     with world.database.connect() as connection:
         index, event_id = connection.execute(
-            "UPDATE audit.entries SET leaf = set_byte(leaf, %s, get_byte(leaf, %s) # 1)"
-            " WHERE organisation_id = %s AND log_index = 17 RETURNING log_index, event_id::text",
+            "UPDATE audit.payloads SET leaf = set_byte(leaf, %s, get_byte(leaf, %s) # 1)"
+            " FROM audit.entries WHERE entries.organisation_id = payloads.organisation_id"
+            " AND entries.log_index = payloads.log_index"
+            " AND payloads.organisation_id = %s AND payloads.log_index = 17"
+            " RETURNING entries.log_index, entries.event_id::text",
             [position, position, user.organisation_id],
         ).fetchone()
     call = world.events.GetEvent(
@@ -121,13 +132,16 @@ async def test_a_flipped_byte_in_a_stored_leaf_is_named(world, user, position):
         pytest.fail("the listing passed over a damaged entry")
 
 
-async def test_a_changed_disclosure_is_named(world, user):
+@pytest.mark.parametrize("position", [0, 5, 16, 17, 19, 30, 110, 111, 140, 300])
+async def test_a_changed_disclosure_is_named(world, user, position):
     with world.database.connect() as connection:
-        connection.execute(
-            "UPDATE audit.disclosures SET disclosures[1] = 'WyJ4IiwieSIsInoiXQ'"
+        changed = connection.execute(
+            "UPDATE audit.payloads"
+            " SET disclosures = set_byte(disclosures, %s, get_byte(disclosures, %s) # 1)"
             " WHERE organisation_id = %s AND log_index = 5",
-            [user.organisation_id],
+            [position, position, user.organisation_id],
         )
+        assert changed.rowcount == 1
         (event_id,) = connection.execute(
             "SELECT event_id::text FROM audit.entries WHERE organisation_id = %s AND log_index = 5",
             [user.organisation_id],
@@ -140,20 +154,53 @@ async def test_a_changed_disclosure_is_named(world, user):
     assert refused.metadata["log_index"] == "5"
 
 
-async def test_a_removed_disclosure_leaves_the_event_readable_and_proven(world, user):
-    # What erasure will do: the leaf still proves itself, the personal part is gone.
+async def test_disclosures_that_were_taken_away_are_damage(world, user):
     with world.database.connect() as connection:
-        connection.execute(
-            "DELETE FROM audit.disclosures WHERE organisation_id = %s AND log_index = 9",
-            [user.organisation_id],
-        )
         (event_id,) = connection.execute(
-            "SELECT event_id::text FROM audit.entries WHERE organisation_id = %s AND log_index = 9",
+            "UPDATE audit.payloads SET disclosures = '' FROM audit.entries"
+            " WHERE entries.organisation_id = payloads.organisation_id"
+            " AND entries.log_index = payloads.log_index"
+            " AND payloads.organisation_id = %s AND payloads.log_index = 9"
+            " RETURNING entries.event_id::text",
             [user.organisation_id],
         ).fetchone()
-    answer = await get(world, user, event_id)
-    assert answer.event.actor.name == ""
-    assert answer.event.actor.id == "u_1"
+    call = world.events.GetEvent(
+        audit_pb2.GetEventRequest(event_id=event_id), metadata=user.metadata
+    )
+    assert (await refusal(call)).reason == "LOG_DAMAGED"
+
+
+async def test_what_personal_data_says_is_not_in_the_database(world, user):
+    marks = {
+        "name": "Zebedee Quill",
+        "email": "zq@quill.test",
+        "agent": "Quillbrowser/9",
+        "meta": "ink-well",
+        "target": "Quill file",
+    }
+    await record_batch(
+        world,
+        user,
+        [
+            event(
+                actor=audit_pb2.Actor(id="u_9", name=marks["name"], email=marks["email"]),
+                targets=[audit_pb2.Target(id="t_9", name=marks["target"])],
+                user_agent=marks["agent"],
+                metadata={"note": marks["meta"]},
+            )
+        ],
+    )
+    with world.database.connect() as connection:
+        rows = connection.execute(
+            "SELECT encode(leaf || disclosures, 'escape') FROM audit.payloads"
+            " WHERE organisation_id = %s",
+            [user.organisation_id],
+        ).fetchall()
+    stored = "".join(row[0] for row in rows)
+    assert "u_9" in stored
+    for mark in marks.values():
+        for spelling in (mark, base64.b64encode(mark.encode()).decode()[:8]):
+            assert spelling not in stored
 
 
 @pytest.mark.parametrize(

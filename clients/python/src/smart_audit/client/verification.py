@@ -109,6 +109,8 @@ def check_event(answer: audit_pb2.GetEventResponse) -> VerifiedLeaf:
         stated = event_of(opened, answer.event.log_index)
     except (LeafError, KeyError, TypeError, ValueError) as error:
         raise VerificationError(f"the leaf cannot be read: {error}") from error
+    # The leaf cannot tell which of its digests were erased, only how many have no disclosure.
+    stated.erased_fields.extend(answer.event.erased_fields)
     if stated != answer.event:
         wrong = ", ".join(_differences(stated, answer.event))
         raise VerificationError(f"the event is not what its leaf says: {wrong} differ")
@@ -161,8 +163,8 @@ def event_of(opened: OpenedLeaf, log_index: int) -> audit_pb2.Event:
         actor=audit_pb2.Actor(
             id=facts["actor"]["id"],
             type=facts["actor"]["type"],
-            name=disclosed.get("actor_name", ""),
-            email=disclosed.get("actor_email", ""),
+            name=disclosed.get("actor.name", ""),
+            email=disclosed.get("actor.email", ""),
         ),
         targets=_targets(facts.get("targets", []), disclosed),
         outcome=audit_pb2.Outcome.Value(f"OUTCOME_{facts['outcome'].upper()}"),
@@ -173,6 +175,7 @@ def event_of(opened: OpenedLeaf, log_index: int) -> audit_pb2.Event:
         user_agent=disclosed.get("user_agent", ""),
         recorded_at=timestamp(datetime.fromisoformat(facts["recorded_at"])),
         log_index=log_index,
+        recorded_by=facts["recorded_by"],
     )
     if disclosed.get("metadata"):
         event.metadata.CopyFrom(struct(disclosed["metadata"]))
@@ -182,10 +185,13 @@ def event_of(opened: OpenedLeaf, log_index: int) -> audit_pb2.Event:
 def _targets(
     facts: list[Mapping[str, str]], disclosed: Mapping[str, Any]
 ) -> list[audit_pb2.Target]:
-    names = disclosed.get("target_names") or [""] * len(facts)
     return [
-        audit_pb2.Target(id=fact["id"], type=fact.get("type", ""), name=name)
-        for fact, name in zip(facts, names, strict=True)
+        audit_pb2.Target(
+            id=fact["id"],
+            type=fact.get("type", ""),
+            name=disclosed.get(f"targets.{place}.name", ""),
+        )
+        for place, fact in enumerate(facts)
     ]
 
 

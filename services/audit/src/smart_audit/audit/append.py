@@ -1,21 +1,21 @@
 """The append: the one path that is raw psycopg instead of SQLAlchemy.
 
-Reason: speed. A batch costs four round trips: lock the head, look for repetitions, insert all rows
-by one statement, commit; rows travel as binary arrays. COPY would be faster still, but PostgreSQL
-does not allow COPY FROM on tables with row-level security, and that guard is worth more. A pipeline
-would save round trips, but psycopg 3.3 may stop flushing one before all of it is sent: with some
-megabytes of rows both ends then wait for ever.
+Reason: speed. A batch costs three round trips: lock the head and look for repetitions, insert all
+rows by one statement, commit; rows travel as binary arrays. COPY would be faster still, but
+PostgreSQL does not allow COPY FROM on tables with row-level security, and that guard is worth more.
+A pipeline would save round trips, but psycopg 3.3 may stop flushing one before all of it is sent:
+with some megabytes of rows both ends then wait for ever.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection, AsyncCursor
 
-from smart_audit.audit.domain import Entry, OrganisationId
+from smart_audit.audit import arrays
+from smart_audit.audit.domain import Entry, KeyId, OrganisationId
 from smart_audit.tlog.append import Growth, grow
 from smart_audit.tlog.compact import CompactRange
 from smart_audit.tlog.tiles import TILE_WIDTH, completed_tiles, tile_root
@@ -31,47 +31,45 @@ ON CONFLICT DO NOTHING
 # check could choose between the branches.
 LOCK_HEAD = "SELECT size, compact_range FROM audit.logs WHERE organisation_id = %s FOR UPDATE"
 
-REPETITIONS = """
+# Which of the batch's events the log holds, and which of its subject keys have been destroyed: one
+# answer, in which a key has no index.
+KNOWN = """
 SELECT event_id, log_index FROM audit.entries
-WHERE organisation_id = %s AND event_id = ANY(%b::uuid[])
+WHERE organisation_id = %(organisation_id)s AND event_id = ANY(%(event_ids)s)
+UNION ALL
+SELECT key_id, NULL FROM audit.subject_keys
+WHERE organisation_id = %(organisation_id)s AND key_id = ANY(%(key_ids)s) AND wrapped_key IS NULL
 """
 
-# All that a batch changes, in one statement. Disclosures are base64url, so a comma can join those
-# of one event, and an array of arrays of different lengths is not needed.
+# All that a batch changes, in one statement.
 INSERT = """
 WITH new_entries AS (
-    INSERT INTO audit.entries (organisation_id, log_index, event_id, occurred_at, recorded_at,
-        action, actor_id, outcome, tree_size, leaf, leaf_hash)
-    SELECT %(organisation_id)s, new.log_index, new.event_id, new.occurred_at, new.recorded_at,
-        new.action, new.actor_id, new.outcome, %(size)s, new.leaf, new.leaf_hash
-    FROM unnest(%(indexes)b::bigint[], %(event_ids)b::uuid[], %(occurred)b::timestamptz[],
-        %(recorded)b::timestamptz[], %(actions)b::text[], %(actor_ids)b::text[],
-        %(outcomes)b::smallint[], %(leaves)b::bytea[], %(leaf_hashes)b::bytea[])
-        AS new (log_index, event_id, occurred_at, recorded_at, action, actor_id, outcome, leaf,
-            leaf_hash)
-), new_disclosures AS (
-    INSERT INTO audit.disclosures (organisation_id, recorded_at, log_index, disclosures)
-    SELECT %(organisation_id)s, new.recorded_at, new.log_index,
-        string_to_array(new.disclosures, ',')
-    FROM unnest(%(recorded)b::timestamptz[], %(indexes)b::bigint[], %(disclosures)b::text[])
-        AS new (recorded_at, log_index, disclosures)
+    INSERT INTO audit.entries (organisation_id, log_index, event_id, recorded_at, tree_size,
+        tree_root, leaf_hash)
+    SELECT %(organisation_id)s, new.log_index, new.event_id, new.recorded_at, %(size)s,
+        %(root)s, new.leaf_hash
+    FROM unnest(%(indexes)s, %(event_ids)s, %(recorded)s, %(leaf_hashes)s)
+        AS new (log_index, event_id, recorded_at, leaf_hash)
+), new_payloads AS (
+    INSERT INTO audit.payloads (organisation_id, recorded_at, log_index, occurred_at, action,
+        actor_id, outcome, permanent, leaf, disclosures)
+    SELECT %(organisation_id)s, new.*
+    FROM unnest(%(recorded)s, %(indexes)s, %(occurred)s, %(actions)s, %(actor_ids)s,
+        %(outcomes)s, %(permanent)s, %(leaves)s, %(disclosures)s) AS new
 ), new_targets AS (
-    INSERT INTO audit.entry_targets (organisation_id, target_id, occurred_at, log_index)
-    SELECT %(organisation_id)s, new.target_id, new.occurred_at, new.log_index
-    FROM unnest(%(target_ids)b::text[], %(target_times)b::timestamptz[],
-        %(target_indexes)b::bigint[]) AS new (target_id, occurred_at, log_index)
+    INSERT INTO audit.entry_targets (organisation_id, target_id, occurred_at, log_index,
+        recorded_at)
+    SELECT %(organisation_id)s, new.*
+    FROM unnest(%(target_ids)s, %(target_occurred)s, %(target_indexes)s, %(target_recorded)s)
+        AS new
 ), new_tiles AS (
     INSERT INTO audit.tiles (organisation_id, level, tile_index, hashes, root)
-    SELECT %(organisation_id)s, new.level, new.tile_index, new.hashes, new.root
-    FROM unnest(%(tile_levels)b::smallint[], %(tile_indexes)b::bigint[],
-        %(tile_hashes)b::bytea[], %(tile_roots)b::bytea[])
-        AS new (level, tile_index, hashes, root)
+    SELECT %(organisation_id)s, new.*
+    FROM unnest(%(tile_levels)s, %(tile_indexes)s, %(tile_hashes)s, %(tile_roots)s) AS new
 )
 UPDATE audit.logs SET size = %(size)s, compact_range = %(compact_range)s
 WHERE organisation_id = %(organisation_id)s
 """
-
-TILE_COLUMNS = ("tile_levels", "tile_indexes", "tile_hashes", "tile_roots")
 
 TAIL_LEAF_HASHES = """
 SELECT leaf_hash FROM audit.entries
@@ -97,10 +95,30 @@ class Appended:
     fresh: dict[int, Entry]
 
 
+class KeysDestroyed(Exception):
+    """Entries of the batch are sealed under keys that have been destroyed; nothing was appended."""
+
+    def __init__(self, key_ids: Sequence[KeyId]) -> None:
+        super().__init__("subject keys have been destroyed")
+        self.key_ids = key_ids
+
+
+Effect = Callable[[AsyncCursor[Any]], Awaitable[None]]
+
+
 async def append(
-    connection: AsyncConnection[Any], organisation_id: OrganisationId, batch: Sequence[Entry]
+    connection: AsyncConnection[Any],
+    organisation_id: OrganisationId,
+    batch: Sequence[Entry],
+    effect: Effect | None = None,
 ) -> Appended:
-    """Append entries to a log in one transaction, which is committed on return."""
+    """Append entries to a log in one transaction, which is committed on return.
+
+    connection: one that takes columns (see `arrays.register`).
+    effect: run in the same transaction once the log is locked, for what the entries tell of.
+
+    Raises: KeysDestroyed, and what the effect raises.
+    """
     async with connection.cursor() as cursor:
         head, known = await _lock(cursor, organisation_id, batch)
         indexes: list[int] = []
@@ -110,6 +128,8 @@ async def append(
             if index == head.size + len(fresh):
                 fresh[index] = entry
             indexes.append(index)
+        if effect is not None:
+            await effect(cursor)
         growth = grow(head, [entry.leaf_hash for entry in fresh.values()])
         if fresh:
             await _insert(cursor, organisation_id, fresh, growth)
@@ -120,16 +140,28 @@ async def append(
 async def _lock(
     cursor: AsyncCursor[Any], organisation_id: OrganisationId, batch: Sequence[Entry]
 ) -> tuple[CompactRange, dict[UUID, int]]:
-    """Lock the log's head: (the head, index by id of the batch's events that the log holds)."""
-    # Short enough for any socket's buffer, so that this much may be a pipeline.
-    async with cursor.connection.pipeline():
-        await cursor.execute(SET_ORGANISATION, [str(organisation_id)])
-        await cursor.execute(LOCK_HEAD, [organisation_id])
-    if (head := await cursor.fetchone()) is None:
+    """Lock the log's head: (the head, index by id of the batch's events that the log holds).
+
+    Raises: KeysDestroyed.
+    """
+    asked = {
+        "organisation_id": organisation_id,
+        "event_ids": arrays.uuids([entry.event.id for entry in batch]),
+        "key_ids": arrays.uuids({key_id for entry in batch for key_id in entry.key_ids}),
+    }
+    # Some ten kilobytes each way fit into any socket's buffer, so that this much may be a pipeline.
+    async with cursor.connection.pipeline(), cursor.connection.cursor() as heads:
+        await heads.execute(SET_ORGANISATION, [str(organisation_id)])
+        await heads.execute(LOCK_HEAD, [organisation_id])
+        await cursor.execute(KNOWN, asked)
+        head = await heads.fetchone()
+        found = await cursor.fetchall()
+    if head is None:
         await cursor.execute(NEW_LOG, [organisation_id])
         return await _lock(cursor, organisation_id, batch)
-    await cursor.execute(REPETITIONS, [organisation_id, [entry.event.id for entry in batch]])
-    return CompactRange.from_bytes(*head), dict(await cursor.fetchall())
+    if destroyed := [key_id for key_id, index in found if index is None]:
+        raise KeysDestroyed(destroyed)
+    return CompactRange.from_bytes(*head), dict(found)
 
 
 async def _insert(
@@ -140,40 +172,40 @@ async def _insert(
 ) -> None:
     entries = list(fresh.values())
     events = [entry.event for entry in entries]
-    targets = _columns(3, _targets(fresh))
-    tiles = _columns(4, await _tile_rows(cursor, organisation_id, fresh, growth))
+    targets = [
+        (target_id, entry.event.occurred_at, index, entry.recorded_at)
+        for index, entry in fresh.items()
+        for target_id in {target.id for target in entry.event.targets}
+    ]
+    tiles = await _tile_rows(cursor, organisation_id, fresh, growth)
     await cursor.execute(
         INSERT,
         {
             "organisation_id": organisation_id,
             "size": growth.after.size,
+            "root": growth.root,
             "compact_range": growth.after.to_bytes(),
-            "indexes": list(fresh),
-            "event_ids": [event.id for event in events],
-            "occurred": [event.occurred_at for event in events],
-            "recorded": [entry.recorded_at for entry in entries],
-            "actions": [event.action for event in events],
-            "actor_ids": [event.actor.id for event in events],
-            "outcomes": [int(event.outcome) for event in events],
-            "leaves": [entry.leaf for entry in entries],
-            "leaf_hashes": [entry.leaf_hash for entry in entries],
-            "disclosures": [",".join(entry.disclosures) for entry in entries],
-            **dict(zip(("target_ids", "target_times", "target_indexes"), targets, strict=True)),
-            **dict(zip(TILE_COLUMNS, tiles, strict=True)),
+            "indexes": arrays.bigints(list(fresh)),
+            "event_ids": arrays.uuids([event.id for event in events]),
+            "occurred": arrays.times([event.occurred_at for event in events]),
+            "recorded": arrays.times([entry.recorded_at for entry in entries]),
+            "actions": arrays.texts([event.action for event in events]),
+            "actor_ids": arrays.texts([event.actor.id for event in events]),
+            "outcomes": arrays.smallints([event.outcome for event in events]),
+            "permanent": arrays.booleans([entry.permanent for entry in entries]),
+            "leaves": arrays.byteas([entry.leaf for entry in entries]),
+            "leaf_hashes": arrays.byteas([entry.leaf_hash for entry in entries]),
+            "disclosures": arrays.byteas([entry.sealed for entry in entries]),
+            "target_ids": arrays.texts([row[0] for row in targets]),
+            "target_occurred": arrays.times([row[1] for row in targets]),
+            "target_indexes": arrays.bigints([row[2] for row in targets]),
+            "target_recorded": arrays.times([row[3] for row in targets]),
+            "tile_levels": arrays.smallints([row[0] for row in tiles]),
+            "tile_indexes": arrays.bigints([row[1] for row in tiles]),
+            "tile_hashes": arrays.byteas([row[2] for row in tiles]),
+            "tile_roots": arrays.byteas([row[3] for row in tiles]),
         },
     )
-
-
-def _columns(width: int, rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    return [[row[place] for row in rows] for place in range(width)]
-
-
-def _targets(fresh: dict[int, Entry]) -> list[tuple[str, datetime, int]]:
-    return [
-        (target_id, entry.event.occurred_at, index)
-        for index, entry in fresh.items()
-        for target_id in {target.id for target in entry.event.targets}
-    ]
 
 
 async def _tile_rows(

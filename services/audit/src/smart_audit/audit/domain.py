@@ -1,7 +1,7 @@
 """Events, receipts, proofs: what they are. No I/O."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, NewType
@@ -9,7 +9,11 @@ from uuid import UUID
 
 EventId = NewType("EventId", UUID)
 OrganisationId = NewType("OrganisationId", UUID)
+KeyId = NewType("KeyId", UUID)
 Bytes = NewType("Bytes", int)
+
+PERSON = "user"
+"""The type of actors and targets that are persons, and what an empty type stands for."""
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -35,6 +39,11 @@ class Actor:
     name: str = ""
     email: str = ""
 
+    @property
+    def subject(self) -> "Subject":
+        """Whose data the actor's fields are."""
+        return Subject(self.type, self.id)
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -43,6 +52,32 @@ class Target:
     id: str
     type: str = ""
     name: str = ""
+    data_subject: bool = False
+    """Whether it is a person whose name can be erased. Only known while recording."""
+
+    @property
+    def subject(self) -> "Subject | None":
+        """The person that the target is, if it is one."""
+        if self.type == PERSON or self.data_subject:
+            return Subject(self.type or PERSON, self.id)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A person, or a program, whose personal fields are sealed under a key of its own."""
+
+    type: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A subject's key as it is stored."""
+
+    id: KeyId
+    subject: Subject
+    wrapped: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +105,8 @@ class NewEvent:
     event: Event
     time_given: bool
     """Whether the caller said when it happened; if not, `occurred_at` is the time of arrival."""
-
-    def repeats(self, recorded: Event) -> bool:
-        """Whether this is `recorded` once more, as a retry sends it."""
-        event = self.event
-        if not self.time_given:
-            event = replace(event, occurred_at=recorded.occurred_at)
-        return event == recorded
+    recorded_by: str
+    """The subject of the access token that brought it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +117,12 @@ class Entry:
     recorded_at: datetime
     leaf: bytes
     leaf_hash: bytes
-    disclosures: Sequence[str]
+    sealed: bytes
+    """The disclosures, sealed (see `sealed.py`)."""
+    key_ids: tuple[KeyId, ...]
+    """The subject keys they are sealed under."""
+    permanent: bool = False
+    """Whether retention leaves it alone: what proves the log's own settings stays."""
 
     @property
     def event(self) -> Event:
@@ -97,7 +132,19 @@ class Entry:
     @property
     def size(self) -> Bytes:
         """What it takes in memory and in the statement that inserts it, roughly."""
-        return Bytes(len(self.leaf) + sum(map(len, self.disclosures)))
+        return Bytes(len(self.leaf) + len(self.sealed))
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What the log keeps of an event for ever."""
+
+    event_id: EventId
+    log_index: int
+    recorded_at: datetime
+    tree_size: int
+    """The size of the tree once the event's batch was in."""
+    leaf_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +154,48 @@ class Recorded:
     event: Event
     log_index: int
     recorded_at: datetime
-    tree_size: int
-    """The size of the tree once the event's batch was in."""
+    recorded_by: str
     leaf: bytes
     leaf_hash: bytes
     disclosures: Sequence[str]
+    """Those that can still be opened."""
+    erased: Sequence[str]
+    """The names of those that cannot, because a key has been destroyed."""
 
     @property
     def size(self) -> Bytes:
         """What it takes in memory and in an answer, roughly."""
         return Bytes(len(self.leaf) + sum(map(len, self.disclosures)))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheckpointKey:
+    """A checkpoint key as it is stored; keys are numbered from 0 without gaps."""
+
+    number: int
+    public_key: bytes
+    sealed_private_key: bytes
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheckpoint:
+    """A checkpoint as it was signed, with the cosignatures that have come in."""
+
+    organisation_id: OrganisationId
+    number: int
+    size: int
+    root: bytes
+    note: str
+    signed_at: datetime
+    cosignatures: tuple[str, ...]
+    """Signature lines of witnesses (C2SP tlog-cosignature), without their newlines."""
+    mac: bytes
+
+    @property
+    def cosigned_note(self) -> str:
+        """The note with the cosignatures below the log's own signatures."""
+        return self.note + "".join(f"{line}\n" for line in self.cosignatures)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from smart_audit.core.errors import (
     AlreadyExists,
     DataLoss,
+    FailedPrecondition,
     InvalidArgument,
     NotFound,
     PermissionDenied,
@@ -13,6 +14,66 @@ class EventNotFound(NotFound):
     """No such event in the caller's log."""
 
     reason = "EVENT_NOT_FOUND"
+
+
+class EventExpired(NotFound):
+    """Retention has removed the event's content."""
+
+    reason = "EVENT_EXPIRED"
+
+
+class LeafNotFound(NotFound):
+    """No leaf of the caller's log has this hash."""
+
+    reason = "LEAF_NOT_FOUND"
+
+
+class TileNotFound(NotFound):
+    """The log has no such tile, or not yet."""
+
+    reason = "TILE_NOT_FOUND"
+
+
+class TilePathInvalid(InvalidArgument):
+    """The path is not that of a tile or an entry bundle."""
+
+    reason = "TILE_PATH_INVALID"
+
+
+class LogForbidden(PermissionDenied):
+    """The log is open to the members of its organisation only."""
+
+    reason = "LOG_FORBIDDEN"
+
+
+class CheckpointNotFound(NotFound):
+    """No checkpoint has the cosignatures that the policy asks for."""
+
+    reason = "CHECKPOINT_NOT_FOUND"
+
+
+class FieldUnknown(InvalidArgument):
+    """The event has no such field to disclose."""
+
+    reason = "FIELD_UNKNOWN"
+
+
+class SubjectNotFound(NotFound):
+    """The log holds no personal data of this subject."""
+
+    reason = "SUBJECT_NOT_FOUND"
+
+
+class SubjectHeld(FailedPrecondition):
+    """A legal hold forbids the erasure."""
+
+    reason = "SUBJECT_HELD"
+
+
+class HoldNotFound(NotFound):
+    """No such legal hold."""
+
+    reason = "HOLD_NOT_FOUND"
 
 
 class EventIdConflict(AlreadyExists):

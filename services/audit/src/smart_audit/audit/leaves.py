@@ -3,69 +3,93 @@
 The format is that of `docs/log-format.md`: canonical JSON with digests as in SD-JWT (RFC 9901).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from smart_audit.audit.domain import (
     Actor,
-    Entry,
     Event,
     EventId,
     NewEvent,
     OrganisationId,
     Outcome,
+    Subject,
     Target,
 )
 from smart_audit.audit.errors import EventTooLarge
-from smart_audit.tlog.disclosure import new_disclosure
-from smart_audit.tlog.hashing import leaf_hash
-from smart_audit.tlog.leaf import LeafTooLarge, build_leaf, open_leaf
+from smart_audit.tlog.disclosure import Disclosure, new_disclosure
+from smart_audit.tlog.leaf import LeafTooLarge, OpenedLeaf, build_leaf
 
 VERSION = 1
+OUTCOMES = {outcome: outcome.name.lower() for outcome in Outcome}
+
+Owners = tuple[Subject, ...]
+"""Whose data a fact is: it can be read as long as none of them has been erased."""
 
 
-def to_entry(new: NewEvent, recorded_at: datetime, new_salt: Callable[[], str]) -> Entry:
-    """The entry of an event. Raises: EventTooLarge when its leaf exceeds 65,535 bytes."""
-    event = new.event
-    disclosures = [
-        new_disclosure(name, value, new_salt()) for name, value in _disclosed(event) if value
-    ]
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A leaf, and the disclosures to which it commits, by whose data they are."""
+
+    encoded: bytes
+    disclosures: Mapping[Owners, Sequence[Disclosure]]
+
+
+def to_leaf(new: NewEvent, recorded_at: datetime, new_salt: Callable[[], str]) -> Leaf:
+    """The leaf of an event. Raises: EventTooLarge when it exceeds 65,535 bytes."""
+    everything: list[Disclosure] = []
+    by_owners: dict[Owners, list[Disclosure]] = {}
+    for name, value, owners in _disclosed(new.event):
+        disclosure = new_disclosure(name, value, new_salt())
+        everything.append(disclosure)
+        by_owners.setdefault(owners, []).append(disclosure)
     try:
-        leaf = build_leaf(_facts(event, recorded_at), disclosures)
+        encoded = build_leaf(_facts(new, recorded_at), everything)
     except LeafTooLarge as error:
         raise EventTooLarge(
             "the event's ids are too long together; an entry holds 65,535 bytes"
         ) from error
-    return Entry(new, recorded_at, leaf, leaf_hash(leaf), [one.encoded for one in disclosures])
+    return Leaf(encoded, by_owners)
 
 
-def to_event(leaf: bytes, disclosures: Sequence[str]) -> tuple[Event, datetime]:
-    """The event of a leaf, and when it was recorded.
+def repeats(new: NewEvent, opened: OpenedLeaf, erased: Sequence[str]) -> bool:
+    """Whether `new` is the recorded event once more, as a retry sends it.
 
-    What no disclosure opens is empty. Raises: LeafError when leaf and disclosures do not fit.
+    When it was recorded, and by whose token, may differ; fields that were erased cannot tell.
     """
-    opened = open_leaf(leaf, disclosures)
+    facts = _facts(new, _time(opened.facts["recorded_at"]))
+    facts["recorded_by"] = opened.facts["recorded_by"]
+    if not new.time_given:
+        facts["occurred_at"] = opened.facts["occurred_at"]
+    disclosed = {name: value for name, value, _ in _disclosed(new.event) if name not in erased}
+    return facts == opened.facts and disclosed == opened.disclosed
+
+
+def to_event(opened: OpenedLeaf) -> Event:
+    """The event that a leaf states. What no disclosure opens is empty.
+
+    Raises: KeyError, TypeError or ValueError for facts that are not those of an event.
+    """
     facts, disclosed = opened.facts, opened.disclosed
     actor = facts["actor"]
-    targets = facts.get("targets", [])
-    names = disclosed.get("target_names") or [""] * len(targets)
-    event = Event(
+    return Event(
         id=EventId(UUID(facts["id"])),
         organisation_id=OrganisationId(UUID(facts["organisation_id"])),
         action=facts["action"],
         actor=Actor(
             id=actor["id"],
             type=actor["type"],
-            name=disclosed.get("actor_name", ""),
-            email=disclosed.get("actor_email", ""),
+            name=disclosed.get("actor.name", ""),
+            email=disclosed.get("actor.email", ""),
         ),
         outcome=Outcome[facts["outcome"].upper()],
         occurred_at=_time(facts["occurred_at"]),
         targets=tuple(
-            Target(target["id"], target.get("type", ""), name)
-            for target, name in zip(targets, names, strict=True)
+            Target(target["id"], target.get("type", ""), disclosed.get(f"targets.{place}.name", ""))
+            for place, target in enumerate(facts.get("targets", ()))
         ),
         outcome_reason=facts.get("outcome_reason", ""),
         source=facts.get("source", ""),
@@ -73,20 +97,26 @@ def to_event(leaf: bytes, disclosures: Sequence[str]) -> tuple[Event, datetime]:
         user_agent=disclosed.get("user_agent", ""),
         metadata=disclosed.get("metadata", {}),
     )
-    return event, _time(facts["recorded_at"])
 
 
-def _facts(event: Event, recorded_at: datetime) -> dict[str, Any]:
+def recorded_at(opened: OpenedLeaf) -> datetime:
+    """When a leaf's event was recorded. Raises: KeyError, ValueError."""
+    return _time(opened.facts["recorded_at"])
+
+
+def _facts(new: NewEvent, recorded_at: datetime) -> dict[str, Any]:
     """What is public inside the log; empty facts are left out."""
+    event = new.event
     facts: dict[str, Any] = {
         "version": VERSION,
         "id": str(event.id),
         "organisation_id": str(event.organisation_id),
         "action": event.action,
         "actor": {"id": event.actor.id, "type": event.actor.type},
-        "outcome": event.outcome.name.lower(),
+        "outcome": OUTCOMES[event.outcome],
         "occurred_at": _text(event.occurred_at),
         "recorded_at": _text(recorded_at),
+        "recorded_by": new.recorded_by,
     }
     if event.targets:
         facts["targets"] = [
@@ -100,20 +130,40 @@ def _facts(event: Event, recorded_at: datetime) -> dict[str, Any]:
     return facts
 
 
-def _disclosed(event: Event) -> Iterator[tuple[str, Any]]:
-    """What is personal or bulky: (name, value) of each disclosure; empty ones are left out."""
-    yield "actor_name", event.actor.name
-    yield "actor_email", event.actor.email
-    names = [target.name for target in event.targets]
-    yield "target_names", names if any(names) else []
-    yield "source_address", event.source_address
-    yield "user_agent", event.user_agent
-    yield "metadata", event.metadata
+def _disclosed(event: Event) -> Iterator[tuple[str, Any, Owners]]:
+    """What is personal or bulky: name, value, and whose it is; empty ones are left out.
+
+    The name of a target that is a person is that person's. Metadata may tell of every person that
+    the event names, so it is readable only while none of them has been erased. All else is the
+    actor's.
+    """
+    actor = event.actor
+    own = (actor.subject,)
+    if actor.name:
+        yield "actor.name", actor.name, own
+    if actor.email:
+        yield "actor.email", actor.email, own
+    everybody: Owners = own
+    for place, target in enumerate(event.targets):
+        person = target.subject
+        if person is not None and person not in everybody:
+            everybody = (*everybody, person)
+        if target.name:
+            yield f"targets.{place}.name", target.name, own if person is None else (person,)
+    if event.source_address:
+        yield "source_address", event.source_address, own
+    if event.user_agent:
+        yield "user_agent", event.user_agent, own
+    if event.metadata:
+        yield "metadata", event.metadata, everybody
 
 
 def _text(time: datetime) -> str:
     """RFC 3339 in UTC with six digits of a second, so that one time has one spelling."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    # Times are in UTC already, but for those that an importer made.
+    if time.tzinfo is not UTC:
+        time = time.astimezone(UTC)
+    return f"{time.isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def _time(text: str) -> datetime:

@@ -1,10 +1,12 @@
 """What audit reads from its environment, each name behind `AUDIT_`."""
 
+from datetime import timedelta
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from smart_audit.audit.domain import MIB
-from smart_audit.core.settings import ServiceSettings
+from smart_audit.core.settings import Duration, ServiceSettings
 
 
 class AuditSettings(ServiceSettings):
@@ -20,6 +22,10 @@ class AuditSettings(ServiceSettings):
         "localhost/smart-audit",
         pattern=r"^[^\s+]+$",
         description="what the names of this installation's logs begin with; a URL without scheme",
+    )
+    checkpoint_key_overlap: Duration = Field(
+        timedelta(days=30),
+        description="how long a checkpoint key signs beside its successor",
     )
     batch_size: int = Field(1000, gt=0, description="events per commit at most")
     batch_bytes: int = Field(

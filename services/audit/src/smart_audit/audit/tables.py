@@ -2,9 +2,11 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
@@ -13,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -26,27 +29,48 @@ logs = Table(
     Column("organisation_id", Uuid, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("compact_range", LargeBinary, nullable=False),
+    # How many checkpoints have been signed.
+    Column("checkpoints", BigInteger, nullable=False),
 )
 
+# What stays of an event for ever.
 entries = Table(
     "entries",
     metadata,
     Column("organisation_id", Uuid, nullable=False),
     Column("log_index", BigInteger, nullable=False),
     Column("event_id", Uuid, nullable=False),
-    Column("occurred_at", timestamp, nullable=False),
     Column("recorded_at", timestamp, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("actor_id", Text, nullable=False),
-    Column("outcome", SmallInteger, nullable=False),
+    # The tree as it was once the event's batch was in; the first receipt leads to it.
     Column("tree_size", BigInteger, nullable=False),
-    Column("leaf", LargeBinary, nullable=False),
+    Column("tree_root", LargeBinary, nullable=False),
     Column("leaf_hash", LargeBinary, nullable=False),
     PrimaryKeyConstraint("organisation_id", "log_index"),
     UniqueConstraint("organisation_id", "event_id"),
-    Index("entries_occurred_at_idx", "organisation_id", "occurred_at", "log_index"),
-    Index("entries_actor_id_idx", "organisation_id", "actor_id", "occurred_at", "log_index"),
-    Index("entries_action_idx", "organisation_id", "action", "occurred_at", "log_index"),
+    Index("entries_leaf_hash_idx", "leaf_hash", postgresql_using="hash"),
+)
+
+# The content of events, which retention removes. Partitioned by month of `recorded_at`, as are
+# their targets.
+payloads = Table(
+    "payloads",
+    metadata,
+    Column("organisation_id", Uuid, nullable=False),
+    Column("recorded_at", timestamp, nullable=False),
+    Column("log_index", BigInteger, nullable=False),
+    Column("occurred_at", timestamp, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("actor_id", Text, nullable=False),
+    Column("outcome", SmallInteger, nullable=False),
+    # What proves the log's own settings outlives retention.
+    Column("permanent", Boolean, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    # Sealed: see `sealed.py`.
+    Column("disclosures", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("organisation_id", "recorded_at", "log_index"),
+    Index("payloads_occurred_at_idx", "organisation_id", "occurred_at", "log_index"),
+    Index("payloads_actor_id_idx", "organisation_id", "actor_id", "occurred_at", "log_index"),
+    Index("payloads_action_idx", "organisation_id", "action", "occurred_at", "log_index"),
 )
 
 entry_targets = Table(
@@ -56,18 +80,8 @@ entry_targets = Table(
     Column("target_id", Text, nullable=False),
     Column("occurred_at", timestamp, nullable=False),
     Column("log_index", BigInteger, nullable=False),
-    PrimaryKeyConstraint("organisation_id", "target_id", "occurred_at", "log_index"),
-)
-
-# Partitioned by month of `recorded_at`: the bulk of the data, and what retention drops whole.
-disclosures = Table(
-    "disclosures",
-    metadata,
-    Column("organisation_id", Uuid, nullable=False),
     Column("recorded_at", timestamp, nullable=False),
-    Column("log_index", BigInteger, nullable=False),
-    Column("disclosures", ARRAY(Text), nullable=False),
-    PrimaryKeyConstraint("organisation_id", "recorded_at", "log_index"),
+    PrimaryKeyConstraint("organisation_id", "target_id", "occurred_at", "log_index", "recorded_at"),
 )
 
 # Full tiles only (C2SP tlog-tiles): 256 hashes, and the root over them.
@@ -82,10 +96,78 @@ tiles = Table(
     PrimaryKeyConstraint("organisation_id", "level", "tile_index"),
 )
 
+# Every checkpoint that was handed out, numbered without gaps. The tree does not cover these rows,
+# so each carries a MAC under the installation's key (see `checkpoints.py`).
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("organisation_id", Uuid, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("signed_at", timestamp, nullable=False),
+    Column("cosignatures", ARRAY(Text), nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("organisation_id", "number"),
+)
+
 checkpoint_keys = Table(
     "checkpoint_keys",
     metadata,
-    Column("public_key", LargeBinary, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("public_key", LargeBinary, nullable=False),
     Column("sealed_private_key", LargeBinary, nullable=False),
     Column("created_at", timestamp, nullable=False),
+    UniqueConstraint("public_key"),
+)
+
+# A subject has one live key at the most. A destroyed one leaves its row, and the event that tells
+# of it.
+subject_keys = Table(
+    "subject_keys",
+    metadata,
+    Column("organisation_id", Uuid, nullable=False),
+    Column("key_id", Uuid, nullable=False),
+    Column("subject_type", Text, nullable=False),
+    Column("subject_id", Text, nullable=False),
+    Column("wrapped_key", LargeBinary),
+    Column("erased_by", Uuid),
+    PrimaryKeyConstraint("organisation_id", "key_id"),
+    Index("subject_keys_subject_idx", "organisation_id", "subject_type", "subject_id"),
+    Index(
+        "subject_keys_live_idx",
+        "organisation_id",
+        "subject_type",
+        "subject_id",
+        unique=True,
+        postgresql_where=text("wrapped_key IS NOT NULL"),
+    ),
+)
+
+# Settings and holds restate events of the log: `event_id` and `hold_id` name them.
+log_settings = Table(
+    "log_settings",
+    metadata,
+    Column("organisation_id", Uuid, primary_key=True),
+    Column("retention_days", Integer, nullable=False),
+    Column("readers", SmallInteger, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("organisation_id", Uuid, nullable=False),
+    Column("hold_id", Uuid, nullable=False),
+    Column("subject_type", Text),
+    Column("subject_id", Text),
+    Column("target_id", Text),
+    Column("period_from", timestamp),
+    Column("period_before", timestamp),
+    Column("reason", Text, nullable=False),
+    Column("placed_by", Text, nullable=False),
+    Column("placed_at", timestamp, nullable=False),
+    Column("released_at", timestamp),
+    PrimaryKeyConstraint("organisation_id", "hold_id"),
 )

@@ -13,12 +13,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
-from smart_audit.audit.checkpoints import load_signer
+from smart_audit.audit.checkpoints import CheckpointKeys
 from smart_audit.audit.repository import Database
 from smart_audit.audit.sequencer import Sequencer
-from smart_audit.audit.servicer import EventServicer, LogServicer
+from smart_audit.audit.servicer.events import EventServicer
+from smart_audit.audit.servicer.log import LogServicer
 from smart_audit.audit.settings import AuditSettings
+from smart_audit.audit.subject_keys import SubjectKeys
+from smart_audit.audit.use_cases.checkpoint import Checkpointing, ensure_key
 from smart_audit.audit.use_cases.record_events import Deps
+from smart_audit.audit.wrapping import Wrapping
 from smart_audit.core.database import open_engine
 from smart_audit.core.ids import utc_now
 from smart_audit.core.rpc.client import open_channel
@@ -51,15 +55,23 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         ) as engine,
         open_channel(settings.auth_address) as channel,
     ):
-        database = Database(engine)
+        sealer = Sealer(settings.sealing_key())
+        wrapping = Wrapping(sealer)
+        database = Database(engine, wrapping)
         await database.ensure_partitions(utc_now())
-        signer = await load_signer(database, Sealer(settings.sealing_key()), settings.log_origin)
-        keys = PublishedKeys(auth_pb2_grpc.AuthServiceStub(channel))
-        verifier = TokenVerifier(KeyCache(keys.fetch), issuer=settings.issuer)
+        keys = CheckpointKeys(sealer, settings.log_origin, settings.checkpoint_key_overlap)
+        checkpointing = Checkpointing(utc_now, keys)
+        await ensure_key(database, checkpointing)
+        published = PublishedKeys(auth_pb2_grpc.AuthServiceStub(channel))
+        verifier = TokenVerifier(KeyCache(published.fetch), issuer=settings.issuer)
         server = Server(SERVICES, verifier)
-        events = EventServicer(database, _deps(settings, database))
-        audit_pb2_grpc.add_EventServiceServicer_to_server(events, server.grpc)
-        audit_pb2_grpc.add_LogServiceServicer_to_server(LogServicer(database, signer), server.grpc)
+        deps = _deps(settings, database, SubjectKeys(database, wrapping))
+        audit_pb2_grpc.add_EventServiceServicer_to_server(
+            EventServicer(database, deps, checkpointing), server.grpc
+        )
+        audit_pb2_grpc.add_LogServiceServicer_to_server(
+            LogServicer(database, checkpointing), server.grpc
+        )
         async with (
             server.listening(settings.host, settings.port) as port,
             background(partial(_keep_partitions, database)),
@@ -67,10 +79,11 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
             yield port
 
 
-def _deps(settings: AuditSettings, database: Database) -> Deps:
+def _deps(settings: AuditSettings, database: Database, keys: SubjectKeys) -> Deps:
     return Deps(
         now=utc_now,
         new_salt=lambda: secrets.token_urlsafe(SALT_BYTES),
+        keys=keys,
         sequencer=Sequencer(
             database.append,
             batch_size=settings.batch_size,

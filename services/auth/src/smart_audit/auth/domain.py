@@ -21,7 +21,7 @@ CanonicalEmail = NewType("CanonicalEmail", str)
 INSTALLATION = OrganisationId(UUID("00000000-0000-7000-8000-000000000000"))
 
 OWNER = "owner"
-USER_SCOPES = ("events.read", "events.record", "log.read")
+USER_SCOPES = ("events.read", "events.record", "log.manage", "log.read", "subjects.erase")
 SERVICE_SCOPES = ("events.record", "events.record_any")
 
 

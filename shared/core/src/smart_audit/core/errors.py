@@ -44,6 +44,10 @@ class AlreadyExists(DomainError):
     """The thing is there already, and is another one."""
 
 
+class FailedPrecondition(DomainError):
+    """The request is right, and the state of the system forbids it."""
+
+
 class ResourceExhausted(DomainError):
     """Too much at once."""
 

@@ -5,6 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from alembic import command, context
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from psycopg import Connection, OperationalError, sql
 from sqlalchemy import create_engine, make_url, text
 
@@ -21,7 +22,14 @@ def upgrade(owner_url: str, service_url: str, scripts: Path, schema: str) -> Non
     config.set_main_option("script_location", str(scripts))
     config.attributes["url"] = owner_url
     config.attributes["schema"] = schema
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        # Alembic names a revision that only its developers know what to do with.
+        raise RuntimeError(
+            f"{schema} cannot be migrated: {error}; a database that an unreleased version made "
+            "has to be made anew"
+        ) from error
     _set_password(owner_url, service_url)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from smart_audit.audit.domain import ConsistencyProof, EventId, InclusionProof, OrganisationId
-from smart_audit.audit.errors import EventNotFound, LogDamaged, LogRangeInvalid
+from smart_audit.audit.errors import EventNotFound, LeafNotFound, LogDamaged, LogRangeInvalid
 from smart_audit.audit.repository import Database, LogReader
 from smart_audit.tlog.compact import CompactRange
 from smart_audit.tlog.hashing import fold
@@ -18,26 +18,21 @@ from smart_audit.tlog.tilereader import required_tiles, resolve
 
 Hash = Callable[[Element], bytes]
 
-
-async def get_head(organisation_id: OrganisationId, database: Database) -> CompactRange:
-    """The state of a log. It covers every event whose receipt has been given."""
-    async with database.begin(organisation_id) as log:
-        return await log.head()
+LeafName = EventId | int | bytes
+"""How a leaf is asked for: by event id, by index, by leaf hash of 32 bytes."""
 
 
 async def prove_inclusion(
-    organisation_id: OrganisationId, leaf: EventId | int, tree_size: int, database: Database
+    organisation_id: OrganisationId, leaf: LeafName, tree_size: int, database: Database
 ) -> InclusionProof:
-    """Prove that a leaf, by event id or by index, is in the tree of `tree_size`, or of now if 0.
+    """Prove that a leaf is in the tree of `tree_size`, or of now if 0.
 
-    Raises: EventNotFound, LogRangeInvalid, LogDamaged.
+    Raises: EventNotFound, LeafNotFound, LogRangeInvalid, LogDamaged.
     """
     async with database.begin(organisation_id) as log:
         head = await log.head()
         size = _size("tree_size", tree_size, head)
-        index = leaf if isinstance(leaf, int) else await log.place(leaf)
-        if index is None:
-            raise EventNotFound("no such event in this log", event_id=str(leaf))
+        index = await _place(leaf, log)
         if index >= size:
             raise LogRangeInvalid(
                 f"leaf {index} is not in the tree of {size} leaves",
@@ -70,15 +65,21 @@ async def prove_inclusions(
 
 
 async def prove_consistency(
-    organisation_id: OrganisationId, first_size: int, second_size: int, database: Database
+    organisation_id: OrganisationId,
+    first: int | EventId | bytes,
+    second_size: int,
+    database: Database,
 ) -> ConsistencyProof:
-    """Prove that the tree of `second_size`, or of now if 0, extends that of `first_size`.
+    """Prove that the tree of `second_size`, or of now if 0, extends an earlier one.
 
-    Raises: LogRangeInvalid, LogDamaged.
+    first: the earlier tree's size, from 1, or its last leaf, by event id or leaf hash.
+
+    Raises: EventNotFound, LeafNotFound, LogRangeInvalid, LogDamaged.
     """
     async with database.begin(organisation_id) as log:
         head = await log.head()
         second = _size("second_size", second_size, head)
+        first_size = first if isinstance(first, int) else await _place(first, log) + 1
         if first_size > second:
             raise LogRangeInvalid(
                 f"the tree of {second} leaves is smaller than that of {first_size}",
@@ -96,6 +97,21 @@ async def prove_consistency(
             hashed(second_root),
             [hashed(element) for element in elements],
         )
+
+
+async def _place(leaf: LeafName, log: LogReader) -> int:
+    """Raises: EventNotFound, LeafNotFound."""
+    if isinstance(leaf, int):
+        return leaf
+    if isinstance(leaf, bytes):
+        index = await log.place_of_leaf(leaf)
+        if index is None:
+            raise LeafNotFound("no leaf of this log has this hash", leaf_hash=leaf.hex())
+        return index
+    placed = await log.place_of(leaf)
+    if placed is None:
+        raise EventNotFound("no such event in this log", event_id=str(leaf))
+    return placed.log_index
 
 
 def _size(field: str, asked: int, head: CompactRange) -> int:

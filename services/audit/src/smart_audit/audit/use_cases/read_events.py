@@ -1,28 +1,83 @@
-"""Read events back."""
+"""Read events back, with or without what proves them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from smart_audit.audit.domain import (
     MAX_PAGE_BYTES,
     EventId,
     Filter,
+    InclusionProof,
     OrganisationId,
     Position,
     Recorded,
+    StoredCheckpoint,
 )
-from smart_audit.audit.errors import EventNotFound
-from smart_audit.audit.repository import Database
+from smart_audit.audit.errors import EventExpired, EventNotFound, FieldUnknown
+from smart_audit.audit.leaves import to_event
+from smart_audit.audit.repository import Database, LogReader
+from smart_audit.audit.use_cases.checkpoint import Checkpointing, get_checkpoint
+from smart_audit.audit.use_cases.prove import prove_inclusions
+from smart_audit.tlog.disclosure import Disclosure
+from smart_audit.tlog.leaf import open_leaf
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """Events, and a signed checkpoint with the path from each of them to its root."""
+
+    events: Sequence[Recorded]
+    proofs: Sequence[InclusionProof]
+    checkpoint: StoredCheckpoint
 
 
 async def get_event(
     event_id: EventId, organisation_id: OrganisationId, database: Database
 ) -> Recorded:
-    """One event. Raises: EventNotFound, LogDamaged."""
+    """One event. Raises: EventNotFound, EventExpired, LogDamaged."""
     async with database.begin(organisation_id) as log:
         recorded = await log.get(event_id)
-    if recorded is None:
-        raise EventNotFound("no such event in this log", event_id=str(event_id))
-    return recorded
+        if recorded is None:
+            await _explain(event_id, log)
+            raise EventNotFound("no such event in this log", event_id=str(event_id))
+        return recorded
+
+
+async def get_event_proven(
+    event_id: EventId, organisation_id: OrganisationId, database: Database, deps: Checkpointing
+) -> Proven:
+    """One event with its proof. Raises: EventNotFound, EventExpired, LogDamaged."""
+    recorded = await get_event(event_id, organisation_id, database)
+    return await prove_events([recorded], organisation_id, database, deps)
+
+
+async def disclose_event(
+    event_id: EventId,
+    fields: Collection[str],
+    organisation_id: OrganisationId,
+    database: Database,
+    deps: Checkpointing,
+) -> Proven:
+    """One event with its proof, of which only some fields are shown.
+
+    Raises: EventNotFound, EventExpired, FieldUnknown, LogDamaged.
+    """
+    proven = await get_event_proven(event_id, organisation_id, database, deps)
+    (recorded,) = proven.events
+    by_name = {Disclosure.parse(text).name: text for text in recorded.disclosures}
+    for field in fields:
+        if field not in by_name:
+            has = ", ".join(by_name) or "none"
+            raise FieldUnknown(
+                f"the event has no field {field} to disclose; it has {has}",
+                fields={"fields": f"must be among: {has}"},
+                field=field,
+                event_id=str(event_id),
+            )
+    chosen = [text for name, text in by_name.items() if name in fields]
+    event = to_event(open_leaf(recorded.leaf, chosen))
+    shown = replace(recorded, event=event, disclosures=chosen)
+    return replace(proven, events=[shown])
 
 
 async def list_events(
@@ -43,6 +98,32 @@ async def list_events(
         return page, None
     last = page[-1]
     return page, Position(last.event.occurred_at, last.log_index)
+
+
+async def prove_events(
+    events: Sequence[Recorded],
+    organisation_id: OrganisationId,
+    database: Database,
+    deps: Checkpointing,
+) -> Proven:
+    """Prove events that were read before. Raises: LogDamaged."""
+    # Signed after they were read, so that it covers them all.
+    checkpoint = (await get_checkpoint(organisation_id, database, deps)).checkpoint
+    places = [(one.log_index, checkpoint.size) for one in events]
+    async with database.begin(organisation_id) as log:
+        proofs = await prove_inclusions(places, log, await log.head())
+    return Proven(events, proofs, checkpoint)
+
+
+async def _explain(event_id: EventId, log: LogReader) -> None:
+    """Raises: EventExpired when the log keeps the event's hash alone."""
+    placed = await log.place_of(event_id)
+    if placed is not None:
+        raise EventExpired(
+            "retention has removed the content of this event; its hash is still in the log",
+            event_id=str(event_id),
+            log_index=str(placed.log_index),
+        )
 
 
 def _fitting(found: list[Recorded]) -> Iterator[Recorded]:

@@ -18,10 +18,14 @@ class ScopeMissing(PermissionDenied):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who may call a method: anybody, any caller with a token, or one with a scope."""
+    """Who may call a method: anybody, any caller with a token, or one with a scope.
+
+    optional: anybody, and a token that is sent is verified and tells who calls.
+    """
 
     public: bool
     scope: str | None
+    optional: bool = False
 
     def check(self, caller: Caller) -> None:
         """Raises: ScopeMissing."""
@@ -42,5 +46,9 @@ def rules_of(services: Iterable[ServiceDescriptor]) -> dict[str, Rule]:
             if kind is None or not getattr(access, kind):
                 raise ValueError(f"{method.full_name} declares no access rule")
             name = f"/{service.full_name}/{method.name}"
-            rules[name] = Rule(public=kind == "public", scope=access.scope or None)
+            rules[name] = Rule(
+                public=kind == "public",
+                scope=access.scope or None,
+                optional=kind == "optional",
+            )
     return rules

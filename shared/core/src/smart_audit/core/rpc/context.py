@@ -29,6 +29,11 @@ def current_caller() -> Caller:
     return caller
 
 
+def caller_if_any() -> Caller | None:
+    """Who calls, where a token is optional."""
+    return _caller.get()
+
+
 def current_request_id() -> str:
     """The id that finds this call in all logs."""
     return _request_id.get()

@@ -98,6 +98,8 @@ class Interceptor(grpc.aio.ServerInterceptor):
         if rule.public:
             return
         authorization = metadata.get("authorization", "")
+        if rule.optional and not authorization:
+            return
         if not authorization.lower().startswith(BEARER):
             raise TokenMissing("this needs an access token: send `authorization: Bearer …`")
         caller = await self._verifier.verify(authorization[len(BEARER) :].strip())

@@ -30,24 +30,30 @@ class Access(_message.Message):
     PUBLIC_FIELD_NUMBER: _builtins.int
     AUTHENTICATED_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
+    OPTIONAL_FIELD_NUMBER: _builtins.int
     public: _builtins.bool
     """Anybody may call, without a token."""
     authenticated: _builtins.bool
     """Any valid access token will do."""
     scope: _builtins.str
     """The access token must hold this scope, e.g. "events.read"."""
+    optional: _builtins.bool
+    """Anybody may call. A token that is sent is verified, and the service
+    decides what the caller may see.
+    """
     def __init__(
         self,
         *,
         public: _builtins.bool = ...,
         authenticated: _builtins.bool = ...,
         scope: _builtins.str = ...,
+        optional: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["authenticated", b"authenticated", "public", b"public", "rule", b"rule", "scope", b"scope"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authenticated", b"authenticated", "optional", b"optional", "public", b"public", "rule", b"rule", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authenticated", b"authenticated", "public", b"public", "rule", b"rule", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authenticated", b"authenticated", "optional", b"optional", "public", b"public", "rule", b"rule", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_rule: _TypeAlias = _typing.Literal["public", "authenticated", "scope"]  # noqa: Y015
+    _WhichOneofReturnType_rule: _TypeAlias = _typing.Literal["public", "authenticated", "scope", "optional"]  # noqa: Y015
     _WhichOneofArgType_rule: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_rule) -> _WhichOneofReturnType_rule | None: ...
 

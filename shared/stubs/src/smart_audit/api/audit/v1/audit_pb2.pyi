@@ -94,22 +94,28 @@ class Target(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
+    DATA_SUBJECT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The target's stable id; public inside the log."""
     type: _builtins.str
     """The kind of target, e.g. "document"."""
     name: _builtins.str
     """The display name; kept as a disclosure."""
+    data_subject: _builtins.bool
+    """Whether the target is a person, a data subject whose name EraseSubject can
+    erase; targets of type "user" always are. Only read when recording.
+    """
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         type: _builtins.str = ...,
         name: _builtins.str = ...,
+        data_subject: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_subject", b"data_subject", "id", b"id", "name", b"name", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -138,6 +144,8 @@ class Event(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     RECORDED_AT_FIELD_NUMBER: _builtins.int
     LOG_INDEX_FIELD_NUMBER: _builtins.int
+    RECORDED_BY_FIELD_NUMBER: _builtins.int
+    ERASED_FIELDS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """A UUID chosen by the caller, which makes a retry safe; made by the service
     (UUIDv7) when empty.
@@ -162,6 +170,8 @@ class Event(_message.Message):
     """The program that the actor used; kept as a disclosure."""
     log_index: _builtins.int
     """The event's place in its organisation's log, from 0."""
+    recorded_by: _builtins.str
+    """Whose access token recorded it: the token's subject; public inside the log."""
     @_builtins.property
     def actor(self) -> Global___Actor:
         """Who did it."""
@@ -184,6 +194,12 @@ class Event(_message.Message):
     def recorded_at(self) -> _timestamp_pb2.Timestamp:
         """When the service took the event in."""
 
+    @_builtins.property
+    def erased_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields that were recorded and can no longer be read, because the person
+        they belonged to was erased, e.g. "actor.name".
+        """
+
     def __init__(
         self,
         *,
@@ -201,10 +217,12 @@ class Event(_message.Message):
         metadata: _struct_pb2.Struct | None = ...,
         recorded_at: _timestamp_pb2.Timestamp | None = ...,
         log_index: _builtins.int = ...,
+        recorded_by: _builtins.str = ...,
+        erased_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "metadata", b"metadata", "occurred_at", b"occurred_at", "recorded_at", b"recorded_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "id", b"id", "log_index", b"log_index", "metadata", b"metadata", "occurred_at", b"occurred_at", "organisation_id", b"organisation_id", "outcome", b"outcome", "outcome_reason", b"outcome_reason", "recorded_at", b"recorded_at", "source", b"source", "source_address", b"source_address", "targets", b"targets", "user_agent", b"user_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "erased_fields", b"erased_fields", "id", b"id", "log_index", b"log_index", "metadata", b"metadata", "occurred_at", b"occurred_at", "organisation_id", b"organisation_id", "outcome", b"outcome", "outcome_reason", b"outcome_reason", "recorded_at", b"recorded_at", "recorded_by", b"recorded_by", "source", b"source", "source_address", b"source_address", "targets", b"targets", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -455,16 +473,20 @@ class GetEventRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENT_ID_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The event's id."""
+    proof: _builtins.bool
+    """Whether to attach an inclusion proof and the checkpoint it leads to."""
     def __init__(
         self,
         *,
         event_id: _builtins.str = ...,
+        proof: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "proof", b"proof"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -480,10 +502,14 @@ class GetEventResponse(_message.Message):
     LEAF_FIELD_NUMBER: _builtins.int
     LEAF_HASH_FIELD_NUMBER: _builtins.int
     DISCLOSURES_FIELD_NUMBER: _builtins.int
+    INCLUSION_PROOF_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     leaf: _builtins.bytes
     """The leaf as it stands in the log: canonical JSON (RFC 8785)."""
     leaf_hash: _builtins.bytes
     """SHA-256 over 0x00 and the leaf; 32 bytes."""
+    checkpoint: _builtins.str
+    """The signed checkpoint, as a note; only when `proof` was asked for."""
     @_builtins.property
     def event(self) -> Global___Event:
         """The event."""
@@ -495,6 +521,12 @@ class GetEventResponse(_message.Message):
         value].
         """
 
+    @_builtins.property
+    def inclusion_proof(self) -> Global___InclusionProof:
+        """The leaf's place in the tree of `checkpoint`; only when `proof` was asked
+        for.
+        """
+
     def __init__(
         self,
         *,
@@ -502,14 +534,141 @@ class GetEventResponse(_message.Message):
         leaf: _builtins.bytes = ...,
         leaf_hash: _builtins.bytes = ...,
         disclosures: _abc.Iterable[_builtins.str] | None = ...,
+        inclusion_proof: Global___InclusionProof | None = ...,
+        checkpoint: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "inclusion_proof", b"inclusion_proof"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["disclosures", b"disclosures", "event", b"event", "leaf", b"leaf", "leaf_hash", b"leaf_hash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "disclosures", b"disclosures", "event", b"event", "inclusion_proof", b"inclusion_proof", "leaf", b"leaf", "leaf_hash", b"leaf_hash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetEventResponse: _TypeAlias = GetEventResponse  # noqa: Y015
+
+@_typing.final
+class EventProof(_message.Message):
+    """What proves one event, beside a signed checkpoint."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAF_FIELD_NUMBER: _builtins.int
+    DISCLOSURES_FIELD_NUMBER: _builtins.int
+    INCLUSION_PROOF_FIELD_NUMBER: _builtins.int
+    leaf: _builtins.bytes
+    """The leaf as it stands in the log: canonical JSON (RFC 8785)."""
+    @_builtins.property
+    def disclosures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The disclosures that open digests under "_sd" in the leaf."""
+
+    @_builtins.property
+    def inclusion_proof(self) -> Global___InclusionProof:
+        """The leaf's place in the tree of the checkpoint."""
+
+    def __init__(
+        self,
+        *,
+        leaf: _builtins.bytes = ...,
+        disclosures: _abc.Iterable[_builtins.str] | None = ...,
+        inclusion_proof: Global___InclusionProof | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inclusion_proof", b"inclusion_proof"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disclosures", b"disclosures", "inclusion_proof", b"inclusion_proof", "leaf", b"leaf"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventProof: _TypeAlias = EventProof  # noqa: Y015
+
+@_typing.final
+class DiscloseEventRequest(_message.Message):
+    """Which fields of an event to show."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The event's id."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields to disclose, by path: "actor.name", "actor.email",
+        "targets.0.name", "source_address", "user_agent", "metadata". None is a
+        good choice too: the public facts and their proof alone.
+        """
+
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "fields", b"fields"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiscloseEventRequest: _TypeAlias = DiscloseEventRequest  # noqa: Y015
+
+@_typing.final
+class DiscloseEventResponse(_message.Message):
+    """An event of which only chosen fields are shown, and what proves it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    PROOF_FILE_FIELD_NUMBER: _builtins.int
+    checkpoint: _builtins.str
+    """The signed checkpoint, as a note."""
+    proof_file: _builtins.str
+    """The same as a file (C2SP tlog-proof) that verifies offline."""
+    @_builtins.property
+    def event(self) -> Global___Event:
+        """The event; fields that are not disclosed are empty."""
+
+    @_builtins.property
+    def proof(self) -> Global___EventProof:
+        """What proves it."""
+
+    def __init__(
+        self,
+        *,
+        event: Global___Event | None = ...,
+        proof: Global___EventProof | None = ...,
+        checkpoint: _builtins.str = ...,
+        proof_file: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "proof", b"proof"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "event", b"event", "proof", b"proof", "proof_file", b"proof_file"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiscloseEventResponse: _TypeAlias = DiscloseEventResponse  # noqa: Y015
+
+@_typing.final
+class GetEventProofRequest(_message.Message):
+    """Names one event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The event's id."""
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEventProofRequest: _TypeAlias = GetEventProofRequest  # noqa: Y015
 
 @_typing.final
 class ListEventsRequest(_message.Message):
@@ -525,6 +684,7 @@ class ListEventsRequest(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     OCCURRED_FROM_FIELD_NUMBER: _builtins.int
     OCCURRED_BEFORE_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Events to return at most, 50 when 0; more than 500 is taken as 500."""
     page_token: _builtins.str
@@ -539,6 +699,8 @@ class ListEventsRequest(_message.Message):
     """Only events with a target of this id."""
     outcome: Global___Outcome.ValueType
     """Only events that ended so."""
+    proof: _builtins.bool
+    """Whether to attach what proves each event."""
     @_builtins.property
     def occurred_from(self) -> _timestamp_pb2.Timestamp:
         """Only events that happened at this time or later."""
@@ -558,10 +720,11 @@ class ListEventsRequest(_message.Message):
         outcome: Global___Outcome.ValueType = ...,
         occurred_from: _timestamp_pb2.Timestamp | None = ...,
         occurred_before: _timestamp_pb2.Timestamp | None = ...,
+        proof: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_before", b"occurred_before", "occurred_from", b"occurred_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor_id", b"actor_id", "occurred_before", b"occurred_before", "occurred_from", b"occurred_from", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "target_id", b"target_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor_id", b"actor_id", "occurred_before", b"occurred_before", "occurred_from", b"occurred_from", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "proof", b"proof", "target_id", b"target_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -575,21 +738,35 @@ class ListEventsResponse(_message.Message):
 
     EVENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PROOFS_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """The token of the next page; empty on the last page."""
+    checkpoint: _builtins.str
+    """The signed checkpoint that the proofs lead to, as a note; only when `proof`
+    was asked for.
+    """
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
         """The events, the latest first."""
+
+    @_builtins.property
+    def proofs(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventProof]:
+        """What proves each event, in the order of `events`; only when `proof` was
+        asked for.
+        """
 
     def __init__(
         self,
         *,
         events: _abc.Iterable[Global___Event] | None = ...,
         next_page_token: _builtins.str = ...,
+        proofs: _abc.Iterable[Global___EventProof] | None = ...,
+        checkpoint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "events", b"events", "next_page_token", b"next_page_token", "proofs", b"proofs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -601,16 +778,54 @@ class GetCheckpointRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    COSIGNED_FIELD_NUMBER: _builtins.int
+    cosigned: _builtins.bool
+    """Whether to return the latest checkpoint whose cosignatures satisfy the
+    installation's witness policy, instead of the state of now.
+    Fails with CHECKPOINT_NOT_FOUND when there is none yet.
+    """
     def __init__(
         self,
+        *,
+        cosigned: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosigned", b"cosigned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCheckpointRequest: _TypeAlias = GetCheckpointRequest  # noqa: Y015
+
+@_typing.final
+class Cosignature(_message.Message):
+    """What a witness vouches for: it saw this checkpoint, consistent with all it
+    saw before (C2SP tlog-cosignature).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WITNESS_FIELD_NUMBER: _builtins.int
+    COSIGNED_AT_FIELD_NUMBER: _builtins.int
+    witness: _builtins.str
+    """The witness's key name."""
+    @_builtins.property
+    def cosigned_at(self) -> _timestamp_pb2.Timestamp:
+        """When the witness saw it."""
+
+    def __init__(
+        self,
+        *,
+        witness: _builtins.str = ...,
+        cosigned_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cosigned_at", b"cosigned_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosigned_at", b"cosigned_at", "witness", b"witness"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cosignature: _TypeAlias = Cosignature  # noqa: Y015
 
 @_typing.final
 class GetCheckpointResponse(_message.Message):
@@ -623,6 +838,9 @@ class GetCheckpointResponse(_message.Message):
     ROOT_HASH_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     VERIFIER_KEY_FIELD_NUMBER: _builtins.int
+    SIGNED_AT_FIELD_NUMBER: _builtins.int
+    COSIGNATURES_FIELD_NUMBER: _builtins.int
+    VERIFIER_KEYS_FIELD_NUMBER: _builtins.int
     origin: _builtins.str
     """The log's name: the installation's prefix and the organisation's id."""
     tree_size: _builtins.int
@@ -633,6 +851,18 @@ class GetCheckpointResponse(_message.Message):
     """The checkpoint as a signed note (C2SP tlog-checkpoint, signed-note)."""
     verifier_key: _builtins.str
     """The key that verifies the note (C2SP signed-note verifier key)."""
+    @_builtins.property
+    def signed_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was signed."""
+
+    @_builtins.property
+    def cosignatures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cosignature]:
+        """Which witnesses have cosigned it; their signature lines are in the note."""
+
+    @_builtins.property
+    def verifier_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All keys that signed the note, the newest first: two while keys rotate."""
+
     def __init__(
         self,
         *,
@@ -641,28 +871,130 @@ class GetCheckpointResponse(_message.Message):
         root_hash: _builtins.bytes = ...,
         note: _builtins.str = ...,
         verifier_key: _builtins.str = ...,
+        signed_at: _timestamp_pb2.Timestamp | None = ...,
+        cosignatures: _abc.Iterable[Global___Cosignature] | None = ...,
+        verifier_keys: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["signed_at", b"signed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note", "origin", b"origin", "root_hash", b"root_hash", "tree_size", b"tree_size", "verifier_key", b"verifier_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosignatures", b"cosignatures", "note", b"note", "origin", b"origin", "root_hash", b"root_hash", "signed_at", b"signed_at", "tree_size", b"tree_size", "verifier_key", b"verifier_key", "verifier_keys", b"verifier_keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCheckpointResponse: _TypeAlias = GetCheckpointResponse  # noqa: Y015
 
 @_typing.final
+class ListCheckpointsRequest(_message.Message):
+    """Which page of checkpoints to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Checkpoints to return at most, 50 when 0; more than 500 is taken as 500."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCheckpointsRequest: _TypeAlias = ListCheckpointsRequest  # noqa: Y015
+
+@_typing.final
+class Checkpoint(_message.Message):
+    """A checkpoint as it was signed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TREE_SIZE_FIELD_NUMBER: _builtins.int
+    ROOT_HASH_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    SIGNED_AT_FIELD_NUMBER: _builtins.int
+    COSIGNATURES_FIELD_NUMBER: _builtins.int
+    tree_size: _builtins.int
+    """The number of leaves in the tree."""
+    root_hash: _builtins.bytes
+    """The root of the tree; 32 bytes."""
+    note: _builtins.str
+    """The checkpoint as a signed note, with the cosignatures that have come in."""
+    @_builtins.property
+    def signed_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was signed."""
+
+    @_builtins.property
+    def cosignatures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cosignature]:
+        """Which witnesses have cosigned it."""
+
+    def __init__(
+        self,
+        *,
+        tree_size: _builtins.int = ...,
+        root_hash: _builtins.bytes = ...,
+        note: _builtins.str = ...,
+        signed_at: _timestamp_pb2.Timestamp | None = ...,
+        cosignatures: _abc.Iterable[Global___Cosignature] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["signed_at", b"signed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosignatures", b"cosignatures", "note", b"note", "root_hash", b"root_hash", "signed_at", b"signed_at", "tree_size", b"tree_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Checkpoint: _TypeAlias = Checkpoint  # noqa: Y015
+
+@_typing.final
+class ListCheckpointsResponse(_message.Message):
+    """One page of checkpoints."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKPOINTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty on the last page."""
+    @_builtins.property
+    def checkpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Checkpoint]:
+        """The checkpoints, the latest first."""
+
+    def __init__(
+        self,
+        *,
+        checkpoints: _abc.Iterable[Global___Checkpoint] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoints", b"checkpoints", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCheckpointsResponse: _TypeAlias = ListCheckpointsResponse  # noqa: Y015
+
+@_typing.final
 class GetInclusionProofRequest(_message.Message):
-    """Names an event, by id or by place, and a tree."""
+    """Names an event, by id, by place or by its leaf's hash, and a tree."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENT_ID_FIELD_NUMBER: _builtins.int
     LOG_INDEX_FIELD_NUMBER: _builtins.int
+    LEAF_HASH_FIELD_NUMBER: _builtins.int
     TREE_SIZE_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The event's id."""
     log_index: _builtins.int
     """The event's place in the log, from 0."""
+    leaf_hash: _builtins.bytes
+    """SHA-256 over 0x00 and the leaf; 32 bytes."""
     tree_size: _builtins.int
     """The size of the tree to prove against; the log's size now, when 0."""
     def __init__(
@@ -670,13 +1002,14 @@ class GetInclusionProofRequest(_message.Message):
         *,
         event_id: _builtins.str = ...,
         log_index: _builtins.int = ...,
+        leaf_hash: _builtins.bytes = ...,
         tree_size: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "leaf", b"leaf", "log_index", b"log_index"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "leaf", b"leaf", "leaf_hash", b"leaf_hash", "log_index", b"log_index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "leaf", b"leaf", "log_index", b"log_index", "tree_size", b"tree_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "leaf", b"leaf", "leaf_hash", b"leaf_hash", "log_index", b"log_index", "tree_size", b"tree_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_leaf: _TypeAlias = _typing.Literal["event_id", "log_index"]  # noqa: Y015
+    _WhichOneofReturnType_leaf: _TypeAlias = _typing.Literal["event_id", "log_index", "leaf_hash"]  # noqa: Y015
     _WhichOneofArgType_leaf: _TypeAlias = _typing.Literal["leaf", b"leaf"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_leaf) -> _WhichOneofReturnType_leaf | None: ...
 
@@ -708,25 +1041,35 @@ Global___GetInclusionProofResponse: _TypeAlias = GetInclusionProofResponse  # no
 
 @_typing.final
 class GetConsistencyProofRequest(_message.Message):
-    """Names two trees of the log."""
+    """Names two trees of the log. The earlier one is named by its size, or by its
+    last event: exactly one of the three.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FIRST_SIZE_FIELD_NUMBER: _builtins.int
     SECOND_SIZE_FIELD_NUMBER: _builtins.int
+    FIRST_EVENT_ID_FIELD_NUMBER: _builtins.int
+    FIRST_LEAF_HASH_FIELD_NUMBER: _builtins.int
     first_size: _builtins.int
     """The size of the earlier tree, from 1."""
     second_size: _builtins.int
     """The size of the later tree; the log's size now, when 0."""
+    first_event_id: _builtins.str
+    """The last event of the earlier tree."""
+    first_leaf_hash: _builtins.bytes
+    """The hash of the last leaf of the earlier tree; 32 bytes."""
     def __init__(
         self,
         *,
         first_size: _builtins.int = ...,
         second_size: _builtins.int = ...,
+        first_event_id: _builtins.str = ...,
+        first_leaf_hash: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_size", b"first_size", "second_size", b"second_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_event_id", b"first_event_id", "first_leaf_hash", b"first_leaf_hash", "first_size", b"first_size", "second_size", b"second_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

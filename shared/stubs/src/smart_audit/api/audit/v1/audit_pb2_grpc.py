@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from smart_audit.api.audit.v1 import audit_pb2 as smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -56,6 +57,16 @@ class EventServiceStub:
                 request_serializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.ListEventsRequest.SerializeToString,
                 response_deserializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.ListEventsResponse.FromString,
                 _registered_method=True)
+        self.DiscloseEvent = channel.unary_unary(
+                '/smart_audit.api.audit.v1.EventService/DiscloseEvent',
+                request_serializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.DiscloseEventRequest.SerializeToString,
+                response_deserializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.DiscloseEventResponse.FromString,
+                _registered_method=True)
+        self.GetEventProof = channel.unary_unary(
+                '/smart_audit.api.audit.v1.EventService/GetEventProof',
+                request_serializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.GetEventProofRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
 
 
 class EventServiceServicer:
@@ -85,7 +96,8 @@ class EventServiceServicer:
     def GetEvent(self, request, context):
         """Returns one event with what proves it: the leaf as it stands in the log,
         and the disclosures that open the leaf's salted digests.
-        Fails with EVENT_NOT_FOUND.
+        Fails with EVENT_NOT_FOUND, and with EVENT_EXPIRED once retention has
+        removed the content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,6 +107,26 @@ class EventServiceServicer:
         """Lists events, the latest `occurred_at` first, narrowed by the filters that
         are set; pages stay stable while events arrive.
         Fails with PAGE_TOKEN_INVALID when the token belongs to other filters.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiscloseEvent(self, request, context):
+        """Returns one event with a chosen subset of its personal and bulky fields,
+        and a proof that verifies offline: what is withheld stays hidden behind
+        salted digests, and nobody can tell its content from them.
+        Fails with EVENT_NOT_FOUND, EVENT_EXPIRED, FIELD_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEventProof(self, request, context):
+        """Returns the proof of one event as a file (C2SP tlog-proof): its extra data
+        is the leaf and all disclosures, so that the file verifies offline with
+        nothing but the log's verifier key.
+        Fails with EVENT_NOT_FOUND, EVENT_EXPIRED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,6 +154,16 @@ def add_EventServiceServicer_to_server(servicer, server):
                     servicer.ListEvents,
                     request_deserializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.ListEventsRequest.FromString,
                     response_serializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'DiscloseEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiscloseEvent,
+                    request_deserializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.DiscloseEventRequest.FromString,
+                    response_serializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.DiscloseEventResponse.SerializeToString,
+            ),
+            'GetEventProof': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEventProof,
+                    request_deserializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.GetEventProofRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -244,6 +286,60 @@ class EventService:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def DiscloseEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smart_audit.api.audit.v1.EventService/DiscloseEvent',
+            smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.DiscloseEventRequest.SerializeToString,
+            smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.DiscloseEventResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEventProof(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smart_audit.api.audit.v1.EventService/GetEventProof',
+            smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.GetEventProofRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class LogServiceStub:
     """Proves what the log holds, by the tree of RFC 6962 and RFC 9162.
@@ -259,6 +355,11 @@ class LogServiceStub:
                 '/smart_audit.api.audit.v1.LogService/GetCheckpoint',
                 request_serializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.SerializeToString,
                 response_deserializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointResponse.FromString,
+                _registered_method=True)
+        self.ListCheckpoints = channel.unary_unary(
+                '/smart_audit.api.audit.v1.LogService/ListCheckpoints',
+                request_serializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.ListCheckpointsRequest.SerializeToString,
+                response_deserializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.ListCheckpointsResponse.FromString,
                 _registered_method=True)
         self.GetInclusionProof = channel.unary_unary(
                 '/smart_audit.api.audit.v1.LogService/GetInclusionProof',
@@ -284,9 +385,18 @@ class LogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCheckpoints(self, request, context):
+        """Lists the checkpoints that have been signed, the latest first. Each one
+        that was handed out is kept.
+        Fails with PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetInclusionProof(self, request, context):
         """Proves that an event is in the tree of a given size (RFC 9162, 2.1.3).
-        Fails with EVENT_NOT_FOUND, LOG_RANGE_INVALID.
+        Fails with EVENT_NOT_FOUND, LEAF_NOT_FOUND, LOG_RANGE_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -295,7 +405,7 @@ class LogServiceServicer:
     def GetConsistencyProof(self, request, context):
         """Proves that a tree is an extension of an earlier one: nothing was changed
         or taken away between them (RFC 9162, 2.1.4).
-        Fails with LOG_RANGE_INVALID.
+        Fails with LOG_RANGE_INVALID, EVENT_NOT_FOUND, LEAF_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -308,6 +418,11 @@ def add_LogServiceServicer_to_server(servicer, server):
                     servicer.GetCheckpoint,
                     request_deserializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.FromString,
                     response_serializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointResponse.SerializeToString,
+            ),
+            'ListCheckpoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCheckpoints,
+                    request_deserializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.ListCheckpointsRequest.FromString,
+                    response_serializer=smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.ListCheckpointsResponse.SerializeToString,
             ),
             'GetInclusionProof': grpc.unary_unary_rpc_method_handler(
                     servicer.GetInclusionProof,
@@ -348,6 +463,33 @@ class LogService:
             '/smart_audit.api.audit.v1.LogService/GetCheckpoint',
             smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.SerializeToString,
             smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCheckpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smart_audit.api.audit.v1.LogService/ListCheckpoints',
+            smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.ListCheckpointsRequest.SerializeToString,
+            smart__audit_dot_api_dot_audit_dot_v1_dot_audit__pb2.ListCheckpointsResponse.FromString,
             options,
             channel_credentials,
             insecure,

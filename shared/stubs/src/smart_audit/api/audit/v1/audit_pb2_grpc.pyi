@@ -4,6 +4,7 @@ isort:skip_file
 What happened: events in a Merkle log, one log per organisation."""
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 from smart_audit.api.audit.v1 import audit_pb2 as _audit_pb2
 import abc as _abc_1
@@ -49,12 +50,25 @@ class EventServiceStub:
     GetEvent: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetEventRequest, _audit_pb2.GetEventResponse]
     """Returns one event with what proves it: the leaf as it stands in the log,
     and the disclosures that open the leaf's salted digests.
-    Fails with EVENT_NOT_FOUND.
+    Fails with EVENT_NOT_FOUND, and with EVENT_EXPIRED once retention has
+    removed the content.
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListEventsRequest, _audit_pb2.ListEventsResponse]
     """Lists events, the latest `occurred_at` first, narrowed by the filters that
     are set; pages stay stable while events arrive.
     Fails with PAGE_TOKEN_INVALID when the token belongs to other filters.
+    """
+    DiscloseEvent: _grpc.UnaryUnaryMultiCallable[_audit_pb2.DiscloseEventRequest, _audit_pb2.DiscloseEventResponse]
+    """Returns one event with a chosen subset of its personal and bulky fields,
+    and a proof that verifies offline: what is withheld stays hidden behind
+    salted digests, and nobody can tell its content from them.
+    Fails with EVENT_NOT_FOUND, EVENT_EXPIRED, FIELD_UNKNOWN.
+    """
+    GetEventProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetEventProofRequest, _httpbody_pb2.HttpBody]
+    """Returns the proof of one event as a file (C2SP tlog-proof): its extra data
+    is the leaf and all disclosures, so that the file verifies offline with
+    nothing but the log's verifier key.
+    Fails with EVENT_NOT_FOUND, EVENT_EXPIRED.
     """
 
 @_typing.type_check_only
@@ -78,12 +92,25 @@ class EventServiceAsyncStub(EventServiceStub):
     GetEvent: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetEventRequest, _audit_pb2.GetEventResponse]  # type: ignore[assignment]
     """Returns one event with what proves it: the leaf as it stands in the log,
     and the disclosures that open the leaf's salted digests.
-    Fails with EVENT_NOT_FOUND.
+    Fails with EVENT_NOT_FOUND, and with EVENT_EXPIRED once retention has
+    removed the content.
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListEventsRequest, _audit_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Lists events, the latest `occurred_at` first, narrowed by the filters that
     are set; pages stay stable while events arrive.
     Fails with PAGE_TOKEN_INVALID when the token belongs to other filters.
+    """
+    DiscloseEvent: _aio.UnaryUnaryMultiCallable[_audit_pb2.DiscloseEventRequest, _audit_pb2.DiscloseEventResponse]  # type: ignore[assignment]
+    """Returns one event with a chosen subset of its personal and bulky fields,
+    and a proof that verifies offline: what is withheld stays hidden behind
+    salted digests, and nobody can tell its content from them.
+    Fails with EVENT_NOT_FOUND, EVENT_EXPIRED, FIELD_UNKNOWN.
+    """
+    GetEventProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetEventProofRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Returns the proof of one event as a file (C2SP tlog-proof): its extra data
+    is the leaf and all disclosures, so that the file verifies offline with
+    nothing but the log's verifier key.
+    Fails with EVENT_NOT_FOUND, EVENT_EXPIRED.
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -122,7 +149,8 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_audit_pb2.GetEventResponse, _abc.Awaitable[_audit_pb2.GetEventResponse]]:
         """Returns one event with what proves it: the leaf as it stands in the log,
         and the disclosures that open the leaf's salted digests.
-        Fails with EVENT_NOT_FOUND.
+        Fails with EVENT_NOT_FOUND, and with EVENT_EXPIRED once retention has
+        removed the content.
         """
 
     @_abc_1.abstractmethod
@@ -134,6 +162,30 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists events, the latest `occurred_at` first, narrowed by the filters that
         are set; pages stay stable while events arrive.
         Fails with PAGE_TOKEN_INVALID when the token belongs to other filters.
+        """
+
+    @_abc_1.abstractmethod
+    def DiscloseEvent(
+        self,
+        request: _audit_pb2.DiscloseEventRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.DiscloseEventResponse, _abc.Awaitable[_audit_pb2.DiscloseEventResponse]]:
+        """Returns one event with a chosen subset of its personal and bulky fields,
+        and a proof that verifies offline: what is withheld stays hidden behind
+        salted digests, and nobody can tell its content from them.
+        Fails with EVENT_NOT_FOUND, EVENT_EXPIRED, FIELD_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def GetEventProof(
+        self,
+        request: _audit_pb2.GetEventProofRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Returns the proof of one event as a file (C2SP tlog-proof): its extra data
+        is the leaf and all disclosures, so that the file verifies offline with
+        nothing but the log's verifier key.
+        Fails with EVENT_NOT_FOUND, EVENT_EXPIRED.
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
@@ -149,14 +201,19 @@ class LogServiceStub:
     """Returns the signed state of the log. It covers every event whose receipt
     has been given.
     """
+    ListCheckpoints: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListCheckpointsRequest, _audit_pb2.ListCheckpointsResponse]
+    """Lists the checkpoints that have been signed, the latest first. Each one
+    that was handed out is kept.
+    Fails with PAGE_TOKEN_INVALID.
+    """
     GetInclusionProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetInclusionProofRequest, _audit_pb2.GetInclusionProofResponse]
     """Proves that an event is in the tree of a given size (RFC 9162, 2.1.3).
-    Fails with EVENT_NOT_FOUND, LOG_RANGE_INVALID.
+    Fails with EVENT_NOT_FOUND, LEAF_NOT_FOUND, LOG_RANGE_INVALID.
     """
     GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.GetConsistencyProofResponse]
     """Proves that a tree is an extension of an earlier one: nothing was changed
     or taken away between them (RFC 9162, 2.1.4).
-    Fails with LOG_RANGE_INVALID.
+    Fails with LOG_RANGE_INVALID, EVENT_NOT_FOUND, LEAF_NOT_FOUND.
     """
 
 @_typing.type_check_only
@@ -168,14 +225,19 @@ class LogServiceAsyncStub(LogServiceStub):
     """Returns the signed state of the log. It covers every event whose receipt
     has been given.
     """
+    ListCheckpoints: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListCheckpointsRequest, _audit_pb2.ListCheckpointsResponse]  # type: ignore[assignment]
+    """Lists the checkpoints that have been signed, the latest first. Each one
+    that was handed out is kept.
+    Fails with PAGE_TOKEN_INVALID.
+    """
     GetInclusionProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetInclusionProofRequest, _audit_pb2.GetInclusionProofResponse]  # type: ignore[assignment]
     """Proves that an event is in the tree of a given size (RFC 9162, 2.1.3).
-    Fails with EVENT_NOT_FOUND, LOG_RANGE_INVALID.
+    Fails with EVENT_NOT_FOUND, LEAF_NOT_FOUND, LOG_RANGE_INVALID.
     """
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.GetConsistencyProofResponse]  # type: ignore[assignment]
     """Proves that a tree is an extension of an earlier one: nothing was changed
     or taken away between them (RFC 9162, 2.1.4).
-    Fails with LOG_RANGE_INVALID.
+    Fails with LOG_RANGE_INVALID, EVENT_NOT_FOUND, LEAF_NOT_FOUND.
     """
 
 class LogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -192,13 +254,24 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListCheckpoints(
+        self,
+        request: _audit_pb2.ListCheckpointsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.ListCheckpointsResponse, _abc.Awaitable[_audit_pb2.ListCheckpointsResponse]]:
+        """Lists the checkpoints that have been signed, the latest first. Each one
+        that was handed out is kept.
+        Fails with PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
     def GetInclusionProof(
         self,
         request: _audit_pb2.GetInclusionProofRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.GetInclusionProofResponse, _abc.Awaitable[_audit_pb2.GetInclusionProofResponse]]:
         """Proves that an event is in the tree of a given size (RFC 9162, 2.1.3).
-        Fails with EVENT_NOT_FOUND, LOG_RANGE_INVALID.
+        Fails with EVENT_NOT_FOUND, LEAF_NOT_FOUND, LOG_RANGE_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -209,7 +282,7 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_audit_pb2.GetConsistencyProofResponse, _abc.Awaitable[_audit_pb2.GetConsistencyProofResponse]]:
         """Proves that a tree is an extension of an earlier one: nothing was changed
         or taken away between them (RFC 9162, 2.1.4).
-        Fails with LOG_RANGE_INVALID.
+        Fails with LOG_RANGE_INVALID, EVENT_NOT_FOUND, LEAF_NOT_FOUND.
         """
 
 def add_LogServiceServicer_to_server(servicer: LogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -86,6 +86,28 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The service behind the gateway does not answer; retry with a delay."""
     ERROR_REASON_UPSTREAM_TIMEOUT: _ErrorReason.ValueType  # 31
     """The service behind the gateway took too long."""
+    ERROR_REASON_EVENT_EXPIRED: _ErrorReason.ValueType  # 32
+    """The event's content has been removed by retention; its hash is still in the
+    tree, and proofs by its id still work.
+    """
+    ERROR_REASON_LEAF_NOT_FOUND: _ErrorReason.ValueType  # 33
+    """No leaf of the caller's log has this hash."""
+    ERROR_REASON_TILE_PATH_INVALID: _ErrorReason.ValueType  # 34
+    """The path is not that of a tile or an entry bundle (C2SP tlog-tiles)."""
+    ERROR_REASON_TILE_NOT_FOUND: _ErrorReason.ValueType  # 35
+    """The log has no such tile, or not yet."""
+    ERROR_REASON_LOG_FORBIDDEN: _ErrorReason.ValueType  # 36
+    """The log is open to the members of its organisation only."""
+    ERROR_REASON_FIELD_UNKNOWN: _ErrorReason.ValueType  # 37
+    """The event has no such field to disclose."""
+    ERROR_REASON_SUBJECT_NOT_FOUND: _ErrorReason.ValueType  # 38
+    """The log holds no personal data of this subject."""
+    ERROR_REASON_SUBJECT_HELD: _ErrorReason.ValueType  # 39
+    """A legal hold forbids the erasure; release it first."""
+    ERROR_REASON_HOLD_NOT_FOUND: _ErrorReason.ValueType  # 40
+    """No such legal hold."""
+    ERROR_REASON_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 41
+    """No checkpoint has the cosignatures that the witness policy asks for, yet."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. It travels as `google.rpc.ErrorInfo.reason` without
@@ -157,4 +179,26 @@ ERROR_REASON_UPSTREAM_UNAVAILABLE: ErrorReason.ValueType  # 30
 """The service behind the gateway does not answer; retry with a delay."""
 ERROR_REASON_UPSTREAM_TIMEOUT: ErrorReason.ValueType  # 31
 """The service behind the gateway took too long."""
+ERROR_REASON_EVENT_EXPIRED: ErrorReason.ValueType  # 32
+"""The event's content has been removed by retention; its hash is still in the
+tree, and proofs by its id still work.
+"""
+ERROR_REASON_LEAF_NOT_FOUND: ErrorReason.ValueType  # 33
+"""No leaf of the caller's log has this hash."""
+ERROR_REASON_TILE_PATH_INVALID: ErrorReason.ValueType  # 34
+"""The path is not that of a tile or an entry bundle (C2SP tlog-tiles)."""
+ERROR_REASON_TILE_NOT_FOUND: ErrorReason.ValueType  # 35
+"""The log has no such tile, or not yet."""
+ERROR_REASON_LOG_FORBIDDEN: ErrorReason.ValueType  # 36
+"""The log is open to the members of its organisation only."""
+ERROR_REASON_FIELD_UNKNOWN: ErrorReason.ValueType  # 37
+"""The event has no such field to disclose."""
+ERROR_REASON_SUBJECT_NOT_FOUND: ErrorReason.ValueType  # 38
+"""The log holds no personal data of this subject."""
+ERROR_REASON_SUBJECT_HELD: ErrorReason.ValueType  # 39
+"""A legal hold forbids the erasure; release it first."""
+ERROR_REASON_HOLD_NOT_FOUND: ErrorReason.ValueType  # 40
+"""No such legal hold."""
+ERROR_REASON_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 41
+"""No checkpoint has the cosignatures that the witness policy asks for, yet."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

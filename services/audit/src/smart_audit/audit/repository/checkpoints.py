@@ -1,0 +1,103 @@
+"""Checkpoints and the keys that sign them, as rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smart_audit.audit.domain import OrganisationId, StoredCheckpoint, StoredCheckpointKey
+from smart_audit.audit.tables import checkpoint_keys, checkpoints, logs
+from smart_audit.tlog.compact import CompactRange
+
+KEYS_LOCK = 0x5341_0003
+
+
+class CheckpointStore:
+    """The checkpoints of one log, in one transaction."""
+
+    def __init__(self, session: AsyncSession, organisation_id: OrganisationId) -> None:
+        self._session = session
+        self._organisation_id = organisation_id
+
+    async def head(self, *, lock: bool = False) -> tuple[CompactRange, int]:
+        """The log's state, and how many checkpoints it has."""
+        statement = select(logs.c.size, logs.c.compact_range, logs.c.checkpoints).where(
+            logs.c.organisation_id == self._organisation_id
+        )
+        if lock:
+            statement = statement.with_for_update()
+        row = (await self._session.execute(statement)).one_or_none()
+        if row is None:
+            return CompactRange.empty(), 0
+        return CompactRange.from_bytes(row.size, row.compact_range), row.checkpoints
+
+    async def keys(self) -> list[StoredCheckpointKey]:
+        """All keys, by number."""
+        statement = select(checkpoint_keys).order_by(checkpoint_keys.c.number)
+        return [StoredCheckpointKey(*row) for row in await self._session.execute(statement)]
+
+    async def get(self, number: int, *, lock: bool = False) -> StoredCheckpoint | None:
+        """One checkpoint."""
+        statement = self._select().where(checkpoints.c.number == number)
+        if lock:
+            statement = statement.with_for_update()
+        row = (await self._session.execute(statement)).one_or_none()
+        return None if row is None else _checkpoint(*row)
+
+    async def page(self, before: int | None, limit: int) -> list[StoredCheckpoint]:
+        """The next checkpoints, the latest first, with numbers below `before`."""
+        statement = self._select().order_by(checkpoints.c.number.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(checkpoints.c.number < before)
+        return [_checkpoint(*row) for row in await self._session.execute(statement)]
+
+    async def add(self, checkpoint: StoredCheckpoint) -> None:
+        """Keep a checkpoint; the head must be locked."""
+        values = {column.name: getattr(checkpoint, column.name) for column in checkpoints.c}
+        values["cosignatures"] = list(checkpoint.cosignatures)
+        await self._session.execute(insert(checkpoints).values(values))
+        await self._session.execute(
+            update(logs)
+            .where(logs.c.organisation_id == self._organisation_id)
+            .values(checkpoints=checkpoint.number + 1)
+        )
+
+    async def set_cosignatures(self, checkpoint: StoredCheckpoint) -> None:
+        """Keep a checkpoint's cosignatures; its row must be locked."""
+        await self._session.execute(
+            update(checkpoints)
+            .where(
+                checkpoints.c.organisation_id == self._organisation_id,
+                checkpoints.c.number == checkpoint.number,
+            )
+            .values(cosignatures=list(checkpoint.cosignatures), mac=checkpoint.mac)
+        )
+
+    def _select(self) -> Select[Any]:
+        return select(checkpoints).where(checkpoints.c.organisation_id == self._organisation_id)
+
+
+async def lock_keys(session: AsyncSession) -> list[StoredCheckpointKey]:
+    """All keys, by number, while nobody else adds one."""
+    await session.execute(select(func.pg_advisory_xact_lock(KEYS_LOCK)))
+    statement = select(checkpoint_keys).order_by(checkpoint_keys.c.number)
+    return [StoredCheckpointKey(*row) for row in await session.execute(statement)]
+
+
+async def add_key(session: AsyncSession, key: StoredCheckpointKey) -> None:
+    """Keep a key."""
+    values = {column.name: getattr(key, column.name) for column in checkpoint_keys.c}
+    await session.execute(insert(checkpoint_keys).values(values))
+
+
+async def organisations_to_checkpoint(session: AsyncSession) -> Sequence[OrganisationId]:
+    """The organisations whose logs have grown since their last checkpoint."""
+    return (await session.scalars(select(func.audit.organisations_to_checkpoint()))).all()
+
+
+def _checkpoint(*row: Any) -> StoredCheckpoint:
+    organisation_id, number, size, root, note, signed_at, cosignatures, mac = row
+    return StoredCheckpoint(
+        organisation_id, number, size, root, note, signed_at, tuple(cosignatures), mac
+    )

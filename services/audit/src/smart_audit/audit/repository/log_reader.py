@@ -1,0 +1,325 @@
+"""Reading one log in one transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smart_audit.audit.domain import (
+    EventId,
+    Filter,
+    KeyId,
+    OrganisationId,
+    Placed,
+    Position,
+    Recorded,
+)
+from smart_audit.audit.errors import LogDamaged
+from smart_audit.audit.leaves import recorded_at, to_event
+from smart_audit.audit.repository.subjects import wrapped_keys
+from smart_audit.audit.sealed import Box, SealedError, SubjectKey, unpack
+from smart_audit.audit.tables import entries, entry_targets, logs, payloads, tiles
+from smart_audit.audit.wrapping import Wrapping
+from smart_audit.core.sealing import SealBroken
+from smart_audit.tlog.compact import CompactRange
+from smart_audit.tlog.disclosure import LeafError
+from smart_audit.tlog.hashing import leaf_hash
+from smart_audit.tlog.leaf import OpenedLeaf, open_leaf
+from smart_audit.tlog.tiles import TILE_WIDTH, Tile
+
+PLACED = select(
+    entries.c.log_index,
+    entries.c.event_id,
+    entries.c.recorded_at,
+    entries.c.tree_size,
+    entries.c.leaf_hash,
+)
+CONTENT = and_(
+    payloads.c.organisation_id == entries.c.organisation_id,
+    payloads.c.recorded_at == entries.c.recorded_at,
+    payloads.c.log_index == entries.c.log_index,
+)
+RECORDED = select(
+    entries.c.log_index,
+    entries.c.event_id,
+    entries.c.recorded_at,
+    entries.c.leaf_hash,
+    payloads.c.leaf,
+    payloads.c.disclosures,
+).join(payloads, CONTENT)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedEntry:
+    """An entry whose leaf and sealed disclosures were found to be what was recorded."""
+
+    log_index: int
+    leaf: bytes
+    leaf_hash: bytes
+    opened: OpenedLeaf
+    disclosures: Sequence[str]
+    erased: Sequence[str]
+
+
+class LogReader:
+    """Reads one log in one transaction."""
+
+    def __init__(
+        self, session: AsyncSession, organisation_id: OrganisationId, wrapping: Wrapping
+    ) -> None:
+        self._session = session
+        self._organisation_id = organisation_id
+        self._wrapping = wrapping
+
+    async def head(self) -> CompactRange:
+        """The log's state; empty for an organisation that has recorded nothing yet."""
+        statement = select(logs.c.size, logs.c.compact_range).where(
+            logs.c.organisation_id == self._organisation_id
+        )
+        row = (await self._session.execute(statement)).one_or_none()
+        return CompactRange.empty() if row is None else CompactRange.from_bytes(*row)
+
+    async def get(self, event_id: EventId) -> Recorded | None:
+        """One event by id. Raises: LogDamaged."""
+        statement = self._recorded().where(entries.c.event_id == event_id)
+        found = await self._open((await self._session.execute(statement)).all())
+        return _to_recorded(found[0]) if found else None
+
+    async def opened(self, indexes: Iterable[int]) -> dict[int, OpenedEntry]:
+        """Entries by their place in the log; those without content are left out.
+
+        Raises: LogDamaged.
+        """
+        statement = self._recorded().where(entries.c.log_index.in_(list(indexes)))
+        rows = (await self._session.execute(statement)).all()
+        return {entry.log_index: entry for entry in await self._open(rows)}
+
+    async def placed(self, indexes: Iterable[int]) -> dict[int, Placed]:
+        """What stays for ever of entries, by their place in the log."""
+        statement = self._placed().where(entries.c.log_index.in_(list(indexes)))
+        return {row.log_index: _placed(row) for row in await self._session.execute(statement)}
+
+    async def place_of(self, event_id: EventId) -> Placed | None:
+        """What stays for ever of an event."""
+        statement = self._placed().where(entries.c.event_id == event_id)
+        row = (await self._session.execute(statement)).one_or_none()
+        return None if row is None else _placed(row)
+
+    async def place_of_leaf(self, leaf: bytes) -> int | None:
+        """The place in the log of the leaf with this hash, 32 bytes."""
+        statement = select(entries.c.log_index).where(
+            entries.c.organisation_id == self._organisation_id, entries.c.leaf_hash == leaf
+        )
+        index: int | None = await self._session.scalar(statement)
+        return index
+
+    async def leaves(self, first: int, count: int) -> list[bytes | None]:
+        """The leaves at `first` and after it; None where retention has removed the content."""
+        statement = (
+            select(entries.c.log_index, payloads.c.leaf)
+            .join(payloads, CONTENT, isouter=True)
+            .where(
+                entries.c.organisation_id == self._organisation_id,
+                entries.c.log_index >= first,
+                entries.c.log_index < first + count,
+            )
+            .order_by(entries.c.log_index)
+        )
+        return [row.leaf for row in await self._session.execute(statement)]
+
+    async def page(self, narrow: Filter, after: Position | None, limit: int) -> list[Recorded]:
+        """The next events in order of (occurred_at, log_index), the latest first.
+
+        Raises: LogDamaged.
+        """
+        statement = _narrowed(self._recorded(), narrow)
+        if after is not None:
+            key = tuple_(payloads.c.occurred_at, payloads.c.log_index)
+            statement = statement.where(key < (after.occurred_at, after.log_index))
+        statement = statement.order_by(
+            payloads.c.occurred_at.desc(), payloads.c.log_index.desc()
+        ).limit(limit)
+        rows = (await self._session.execute(statement)).all()
+        return [_to_recorded(entry) for entry in await self._open(rows)]
+
+    async def tile_hashes(self, wanted: Iterable[Tile], size: int) -> dict[Tile, bytes]:
+        """The hashes of tiles in the log's tree of `size` leaves; partial ones are short.
+
+        Full tiles are stored. A partial one is the leaf hashes at the end of the log, or the
+        roots of the full tiles below it.
+        """
+        full = [tile for tile in wanted if _end(tile) <= size]
+        hashes = await self._full_tiles(full) if full else {}
+        for tile in set(wanted) - set(full):
+            hashes[tile] = await self._partial_tile(tile)
+        return hashes
+
+    async def _full_tiles(self, wanted: Sequence[Tile]) -> dict[Tile, bytes]:
+        statement = select(tiles.c.level, tiles.c.tile_index, tiles.c.hashes).where(
+            tiles.c.organisation_id == self._organisation_id,
+            tuple_(tiles.c.level, tiles.c.tile_index).in_(
+                [(tile.level, tile.index) for tile in wanted]
+            ),
+        )
+        return {
+            Tile(row.level, row.tile_index): row.hashes
+            for row in await self._session.execute(statement)
+        }
+
+    async def _partial_tile(self, tile: Tile) -> bytes:
+        first = tile.index * TILE_WIDTH
+        if tile.level == 0:
+            statement = (
+                select(entries.c.leaf_hash)
+                .where(
+                    entries.c.organisation_id == self._organisation_id,
+                    entries.c.log_index >= first,
+                    entries.c.log_index < first + TILE_WIDTH,
+                )
+                .order_by(entries.c.log_index)
+            )
+        else:
+            statement = (
+                select(tiles.c.root)
+                .where(
+                    tiles.c.organisation_id == self._organisation_id,
+                    tiles.c.level == tile.level - 1,
+                    tiles.c.tile_index >= first,
+                    tiles.c.tile_index < first + TILE_WIDTH,
+                )
+                .order_by(tiles.c.tile_index)
+            )
+        return b"".join(await self._session.scalars(statement))
+
+    def _placed(self) -> Select[Any]:
+        return PLACED.where(entries.c.organisation_id == self._organisation_id)
+
+    def _recorded(self) -> Select[Any]:
+        return RECORDED.where(entries.c.organisation_id == self._organisation_id)
+
+    async def _open(self, rows: Sequence[Row[Any]]) -> list[OpenedEntry]:
+        """Open what can be opened. Raises: LogDamaged."""
+        boxes = [_boxes(row) for row in rows]
+        wanted = {key_id for some in boxes for box in some for key_id in box.key_ids}
+        wrapped = await wrapped_keys(self._session, self._organisation_id, wanted)
+        try:
+            keys = self._wrapping.unwrapped(self._organisation_id, wrapped)
+        except SealBroken as error:
+            raise LogDamaged(f"a subject's key is damaged: {error}") from error
+        return [
+            _opened(row, self._organisation_id, some, keys)
+            for row, some in zip(rows, boxes, strict=True)
+        ]
+
+
+def _narrowed(statement: Select[Any], narrow: Filter) -> Select[Any]:
+    equal = {
+        payloads.c.actor_id: narrow.actor_id,
+        payloads.c.action: narrow.action,
+        payloads.c.outcome: narrow.outcome,
+    }
+    for column, value in equal.items():
+        if value is not None:
+            statement = statement.where(column == value)
+    if narrow.occurred_from is not None:
+        statement = statement.where(payloads.c.occurred_at >= narrow.occurred_from)
+    if narrow.occurred_before is not None:
+        statement = statement.where(payloads.c.occurred_at < narrow.occurred_before)
+    if narrow.target_id is not None:
+        statement = statement.join(
+            entry_targets,
+            and_(
+                entry_targets.c.organisation_id == payloads.c.organisation_id,
+                entry_targets.c.log_index == payloads.c.log_index,
+                entry_targets.c.occurred_at == payloads.c.occurred_at,
+                entry_targets.c.recorded_at == payloads.c.recorded_at,
+            ),
+        ).where(entry_targets.c.target_id == narrow.target_id)
+    return statement
+
+
+def _placed(row: Row[Any]) -> Placed:
+    return Placed(
+        EventId(row.event_id), row.log_index, row.recorded_at, row.tree_size, row.leaf_hash
+    )
+
+
+def _boxes(row: Row[Any]) -> list[Box]:
+    try:
+        return list(unpack(row.disclosures))
+    except SealedError as error:
+        raise _damaged(row, str(error)) from error
+
+
+def _opened(
+    row: Row[Any],
+    organisation_id: OrganisationId,
+    boxes: Sequence[Box],
+    keys: Mapping[KeyId, SubjectKey | None],
+) -> OpenedEntry:
+    """Raises: LogDamaged when the stored bytes are not those that were recorded."""
+    readable: list[str] = []
+    erased: list[str] = []
+    try:
+        for box in boxes:
+            disclosures = box.open(organisation_id, row.event_id, keys)
+            if disclosures is None:
+                erased.extend(box.names)
+            else:
+                readable.extend(disclosures)
+        opened = open_leaf(row.leaf, readable)
+        damage = _mismatch(row, opened, erased)
+    except (LeafError, SealedError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(row, str(error)) from error
+    if damage:
+        raise _damaged(row, damage)
+    return OpenedEntry(row.log_index, row.leaf, row.leaf_hash, opened, readable, erased)
+
+
+def _mismatch(row: Row[Any], opened: OpenedLeaf, erased: Sequence[str]) -> str:
+    if leaf_hash(row.leaf) != row.leaf_hash:
+        return "the leaf does not match its hash"
+    if (opened.facts["id"], recorded_at(opened)) != (str(row.event_id), row.recorded_at):
+        return "the leaf tells of another event"
+    if opened.withheld != len(erased):
+        return "disclosures are missing"
+    return ""
+
+
+def _damaged(row: Row[Any], damage: str) -> LogDamaged:
+    return LogDamaged(
+        f"entry {row.log_index} of the log is damaged: {damage}",
+        log_index=str(row.log_index),
+        event_id=str(row.event_id),
+    )
+
+
+def _to_recorded(entry: OpenedEntry) -> Recorded:
+    """Raises: LogDamaged."""
+    opened = entry.opened
+    try:
+        event = to_event(opened)
+        return Recorded(
+            event,
+            entry.log_index,
+            recorded_at(opened),
+            opened.facts["recorded_by"],
+            entry.leaf,
+            entry.leaf_hash,
+            entry.disclosures,
+            entry.erased,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise LogDamaged(
+            f"entry {entry.log_index} of the log is damaged: {error!r}",
+            log_index=str(entry.log_index),
+            event_id=str(opened.facts.get("id", "")),
+        ) from error
+
+
+def _end(tile: Tile) -> int:
+    """The first leaf to the right of a full tile."""
+    width: int = TILE_WIDTH ** (tile.level + 1)
+    return (tile.index + 1) * width

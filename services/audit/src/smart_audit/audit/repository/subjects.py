@@ -1,0 +1,61 @@
+"""The keys of data subjects, as rows."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smart_audit.audit.domain import KeyId, OrganisationId, Subject, WrappedKey
+from smart_audit.audit.tables import subject_keys
+
+KEYS = select(
+    subject_keys.c.key_id,
+    subject_keys.c.subject_type,
+    subject_keys.c.subject_id,
+    subject_keys.c.wrapped_key,
+)
+
+
+async def wrapped_keys(
+    session: AsyncSession, organisation_id: OrganisationId, key_ids: Collection[KeyId]
+) -> dict[KeyId, WrappedKey | None]:
+    """The keys with these ids that there are; None for those that have been destroyed."""
+    if not key_ids:
+        return {}
+    statement = KEYS.where(
+        subject_keys.c.organisation_id == organisation_id, subject_keys.c.key_id.in_(key_ids)
+    )
+    return {
+        row.key_id: None if row.wrapped_key is None else _key(*row)
+        for row in await session.execute(statement)
+    }
+
+
+async def live_keys(
+    session: AsyncSession, organisation_id: OrganisationId, new: Sequence[WrappedKey]
+) -> list[WrappedKey]:
+    """The live keys of the subjects of `new`; a subject without one gets the one of `new`."""
+    # In one order everywhere, so that two calls cannot wait for each other.
+    rows = [
+        {
+            "organisation_id": organisation_id,
+            "key_id": key.id,
+            "subject_type": key.subject.type,
+            "subject_id": key.subject.id,
+            "wrapped_key": key.wrapped,
+        }
+        for key in sorted(new, key=lambda key: (key.subject.type, key.subject.id))
+    ]
+    await session.execute(insert(subject_keys).values(rows).on_conflict_do_nothing())
+    subject = tuple_(subject_keys.c.subject_type, subject_keys.c.subject_id)
+    statement = KEYS.where(
+        subject_keys.c.organisation_id == organisation_id,
+        subject_keys.c.wrapped_key.is_not(None),
+        subject.in_([(key.subject.type, key.subject.id) for key in new]),
+    )
+    return [_key(*row) for row in await session.execute(statement)]
+
+
+def _key(key_id: KeyId, subject_type: str, subject_id: str, wrapped: bytes) -> WrappedKey:
+    return WrappedKey(key_id, Subject(subject_type, subject_id), wrapped)
