@@ -54,12 +54,12 @@ async def batch_ingest(system: System, scale: float) -> AsyncIterator[Pair]:
         copied_to = _size(connection, user.organisation_id)
 
         async def ours() -> Done:
-            requests = [_request(maker) for _ in range(max(1, round(BATCHES * scale)))]
+            requests = [encode_batch(maker) for _ in range(max(1, round(BATCHES * scale)))]
             watch = Stopwatch()
             answers = await send_all(call, requests, CALLERS)
             done = watch.done(len(answers) * BATCH)
             for answer in answers:
-                _check(answer)
+                check_answer(answer)
             return done
 
         async def limit() -> Done:
@@ -75,11 +75,13 @@ async def batch_ingest(system: System, scale: float) -> AsyncIterator[Pair]:
         connection.execute("DROP SCHEMA scratch CASCADE")
 
 
-def _request(maker: EventMaker) -> bytes:
+def encode_batch(maker: EventMaker) -> bytes:
+    """A request with the next batch."""
     return audit_pb2.RecordEventsRequest(events=maker.events(BATCH)).SerializeToString()
 
 
-def _check(answer: bytes) -> None:
+def check_answer(answer: bytes) -> None:
+    """Raises: RuntimeError when an event was refused."""
     results = audit_pb2.RecordEventsResponse.FromString(answer).results
     refused = [result.refusal for result in results if not result.HasField("receipt")]
     if refused or len(results) != BATCH:

@@ -75,7 +75,7 @@ class System:
                     await asyncio.sleep(_ASK_AGAIN_S)
 
     @contextmanager
-    def child(self, module: str, *arguments: str) -> Iterator[None]:
+    def child(self, module: str, *arguments: str, **environment: str) -> Iterator[None]:
         """Run a module of the benchmarks in a process of its own, until its input ends."""
         # Not by asyncio, whose fork gRPC would see and warn of.
         with (
@@ -86,6 +86,7 @@ class System:
                 stdout=log,
                 stderr=log,
                 cwd=Path(__file__).parents[1],
+                env={**os.environ, **environment},
                 start_new_session=True,
             ),
         ):

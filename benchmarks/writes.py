@@ -38,7 +38,7 @@ async def single_writes(system: System, scale: float) -> AsyncIterator[Pair]:
 
         await system.settled()
         record = raw_call(system.audit, RECORD, user.access_token)
-        yield Pair(_grpc_writes(record, round(CALLS * scale)), limit)
+        yield Pair(grpc_writes(record, round(CALLS * scale)), limit)
         await channel.close()
 
 
@@ -60,10 +60,12 @@ async def json_writes(system: System, scale: float) -> AsyncIterator[Pair]:
         return watch.done(len(answers))
 
     await system.settled()
-    yield Pair(ours, _grpc_writes(raw_call(system.audit, RECORD, user.access_token), count))
+    yield Pair(ours, grpc_writes(raw_call(system.audit, RECORD, user.access_token), count))
 
 
-def _grpc_writes(record: Call, count: int) -> Half:
+def grpc_writes(record: Call, count: int) -> Half:
+    """The half that sends single events."""
+
     async def half() -> Done:
         return await _timed(record, _requests(count))
 
