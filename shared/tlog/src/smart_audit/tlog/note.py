@@ -4,8 +4,9 @@
     <blank line>
     — <key name> <base64 of key id (4 bytes) and signature>
 
-Only Ed25519 (signature type 0x01) is signed and verified here. Signatures of other types, such
-as witnesses' cosignatures, are kept and count as made by unknown keys.
+Plain Ed25519 (signature type 0x01) is signed and verified here, witnesses' cosignatures in
+`cosignature`; `open_note` takes the keys of both. Signatures of other types are kept and count
+as made by unknown keys.
 
 Source: C2SP signed-note; RFC 8032 for Ed25519.
 """
@@ -16,7 +17,7 @@ from binascii import Error as Base64Error
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -53,6 +54,21 @@ class NoteSignature:
         encoded = b64encode(self.key_id + self.signature).decode()
         return f"{_SIGNATURE_START}{self.name} {encoded}\n"
 
+    @classmethod
+    def parse(cls, line: str) -> "NoteSignature":
+        """Read a signature line, given without its newline.
+
+        Raises: NoteError.
+        """
+        if not line.startswith(_SIGNATURE_START):
+            raise NoteError(f"{line!r} is not a signature line")
+        name, _, encoded = line.removeprefix(_SIGNATURE_START).partition(" ")
+        require_name(name)
+        decoded = decode_base64(encoded)
+        if len(decoded) <= KEY_ID_SIZE:
+            raise NoteError(f"the signature of {name} is empty")
+        return cls(name, decoded[:KEY_ID_SIZE], decoded[KEY_ID_SIZE:])
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -72,6 +88,24 @@ class Note:
         return f"{self.text}\n" + "".join(signature.line() for signature in self.signatures)
 
 
+class NoteVerifier(Protocol):
+    """A known key of any signature type: what `open_note` asks of it."""
+
+    @property
+    def name(self) -> str:
+        """The key's name, as it stands in signature lines."""
+        ...
+
+    @property
+    def key_id(self) -> bytes:
+        """4 bytes; name and id together choose the key that checks a signature."""
+        ...
+
+    def verifies(self, text: str, signature: bytes) -> bool:
+        """Whether this key made the signature (key id excluded) for the text."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Verifier:
     """A known key. name: not empty, without spaces and "+"; public_key: 32 bytes, Ed25519.
@@ -83,9 +117,7 @@ class Verifier:
     public_key: bytes
 
     def __post_init__(self) -> None:
-        _require_name(self.name)
-        if len(self.public_key) != PUBLIC_KEY_SIZE:
-            raise NoteError(f"the key of {self.name} is not {PUBLIC_KEY_SIZE} bytes long")
+        require_key(self.name, self.public_key)
 
     @classmethod
     def parse(cls, verifier_key: str) -> "Verifier":
@@ -93,32 +125,16 @@ class Verifier:
 
         Raises: NoteError for any other type than Ed25519, and for an id that is not the key's.
         """
-        name, id_plus, rest = verifier_key.partition("+")
-        key_id, key_plus, encoded = rest.partition("+")
-        if not id_plus or not key_plus or not _HEX_KEY_ID.fullmatch(key_id):
-            raise NoteError(f"{verifier_key!r} is not a verifier key")
-        key = _decode_base64(encoded)
-        if key[:1] != ED25519:
-            raise NoteError(f"the verifier key of {name!r} is not of type Ed25519")
-        verifier = cls(name, key[1:])
-        if verifier.key_id.hex() != key_id:
-            raise NoteError(f"the key id of {name} is {verifier.key_id.hex()}, not {key_id}")
-        return verifier
+        return cls(*read_verifier_key(verifier_key, ED25519))
 
     @property
     def key_id(self) -> bytes:
         """4 bytes, the start of SHA-256 over name, newline, type, public key."""
-        hashed = sha256(self.name.encode() + b"\n" + ED25519 + self.public_key)
-        return hashed.digest()[:KEY_ID_SIZE]
+        return key_id(self.name, ED25519, self.public_key)
 
     def verifies(self, text: str, signature: bytes) -> bool:
         """Whether this key made the signature over the text."""
-        try:
-            key = Ed25519PublicKey.from_public_bytes(self.public_key)
-            key.verify(signature, text.encode())
-        except (InvalidSignature, ValueError):
-            return False
-        return True
+        return ed25519_verifies(self.public_key, signature, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +148,7 @@ class Signer:
     private_key: Ed25519PrivateKey
 
     def __post_init__(self) -> None:
-        _require_name(self.name)
+        require_name(self.name)
 
     @property
     def verifier(self) -> Verifier:
@@ -164,9 +180,64 @@ def verifier_key(name: str, public_key: Ed25519PublicKey) -> str:
 
     Raises: NoteError for a bad name.
     """
-    verifier = Verifier(name, public_key.public_bytes_raw())
-    encoded = b64encode(ED25519 + verifier.public_key).decode()
-    return f"{name}+{verifier.key_id.hex()}+{encoded}"
+    return write_verifier_key(name, ED25519, public_key.public_bytes_raw())
+
+
+def key_id(name: str, kind: bytes, public_key: bytes) -> bytes:
+    """4 bytes, the start of SHA-256 over name, newline, signature type (1 byte), public key."""
+    return sha256(name.encode() + b"\n" + kind + public_key).digest()[:KEY_ID_SIZE]
+
+
+def write_verifier_key(name: str, kind: bytes, public_key: bytes) -> str:
+    """The verifier key of a signature type: name+hex(key id)+base64(type and public key).
+
+    Raises: NoteError for a bad name or key.
+    """
+    require_key(name, public_key)
+    encoded = b64encode(kind + public_key).decode()
+    return f"{name}+{key_id(name, kind, public_key).hex()}+{encoded}"
+
+
+def read_verifier_key(text: str, kind: bytes) -> tuple[str, bytes]:
+    """The name and the public key, 32 bytes, in a verifier key of this signature type.
+
+    Raises: NoteError for any other type, and for an id that is not the key's.
+    """
+    name, id_plus, rest = text.partition("+")
+    claimed_id, key_plus, encoded = rest.partition("+")
+    if not id_plus or not key_plus or not _HEX_KEY_ID.fullmatch(claimed_id):
+        raise NoteError(f"{text!r} is not a verifier key")
+    key = decode_base64(encoded)
+    if key[:1] != kind:
+        raise NoteError(f"the verifier key of {name!r} is not of type 0x{kind.hex()}")
+    public_key = key[1:]
+    require_key(name, public_key)
+    computed_id = key_id(name, kind, public_key).hex()
+    if computed_id != claimed_id:
+        raise NoteError(f"the key id of {name} is {computed_id}, not {claimed_id}")
+    return name, public_key
+
+
+def require_key(name: str, public_key: bytes) -> None:
+    """Refuse what cannot be a known Ed25519 key.
+
+    Raises: NoteError for a bad name, or a key that is not 32 bytes long.
+    """
+    require_name(name)
+    if len(public_key) != PUBLIC_KEY_SIZE:
+        raise NoteError(f"the key of {name} is not {PUBLIC_KEY_SIZE} bytes long")
+
+
+def ed25519_verifies(public_key: bytes, signature: bytes, message: str) -> bool:
+    """Whether the key, 32 bytes, made the signature over the message in UTF-8.
+
+    Source: RFC 8032.
+    """
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message.encode())
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def parse(data: bytes | str) -> Note:
@@ -192,10 +263,10 @@ def parse(data: bytes | str) -> Note:
         raise NoteError("the note does not end with a signature line")
     if len(lines) > MAX_SIGNATURES:
         raise NoteError(f"the note has {len(lines)} signatures, more than {MAX_SIGNATURES}")
-    return Note(text, tuple(_parse_signature(line) for line in lines))
+    return Note(text, tuple(NoteSignature.parse(line) for line in lines))
 
 
-def open_note(data: bytes | str, verifiers: Iterable[Verifier]) -> Note:
+def open_note(data: bytes | str, verifiers: Iterable[NoteVerifier]) -> Note:
     """Take a note apart and verify it by the keys that are known.
 
     Signatures of unknown keys are ignored. One bad signature under a known key rejects the
@@ -203,34 +274,24 @@ def open_note(data: bytes | str, verifiers: Iterable[Verifier]) -> Note:
 
     Raises: NoteError.
     """
-    known: dict[tuple[str, bytes], Verifier] = {}
+    known: dict[tuple[str, bytes], NoteVerifier] = {}
     for verifier in verifiers:
         # Two keys under one name and id: a good signature of one looks bad under the other.
         if known.setdefault((verifier.name, verifier.key_id), verifier) != verifier:
             raise NoteError(f"two known keys share the name {verifier.name} and their id")
     note = parse(data)
-    verified: dict[Verifier, NoteSignature] = {}
+    verified: dict[tuple[str, bytes], NoteSignature] = {}
     for signature in note.signatures:
-        key = known.get((signature.name, signature.key_id))
+        maker = signature.name, signature.key_id
+        key = known.get(maker)
         if key is None:
             continue
         if not key.verifies(note.text, signature.signature):
             raise NoteError(f"the signature of {signature.name} is not valid")
-        verified[key] = signature
+        verified[maker] = signature
     if not verified:
         raise NoteError("the note has no signature of a known key")
     return replace(note, verified=tuple(verified.values()))
-
-
-def _parse_signature(line: str) -> NoteSignature:
-    if not line.startswith(_SIGNATURE_START):
-        raise NoteError(f"{line!r} is not a signature line")
-    name, _, encoded = line.removeprefix(_SIGNATURE_START).partition(" ")
-    _require_name(name)
-    decoded = _decode_base64(encoded)
-    if len(decoded) <= KEY_ID_SIZE:
-        raise NoteError(f"the signature of {name} is empty")
-    return NoteSignature(name, decoded[:KEY_ID_SIZE], decoded[KEY_ID_SIZE:])
 
 
 def _require_text(text: str) -> None:
@@ -241,7 +302,11 @@ def _require_text(text: str) -> None:
     _encode(text)
 
 
-def _require_name(name: str) -> None:
+def require_name(name: str) -> None:
+    """Refuse what cannot be a key's name.
+
+    Raises: NoteError for an empty name, and for one with spaces, "+" or control characters.
+    """
     if not name or "+" in name or any(c.isspace() or c < " " for c in name):
         raise NoteError(f"{name!r} is not a key name")
     _encode(name)
@@ -254,7 +319,12 @@ def _encode(text: str) -> bytes:
         raise NoteError("a lone surrogate has no UTF-8") from error
 
 
-def _decode_base64(encoded: str) -> bytes:
+def decode_base64(encoded: str) -> bytes:
+    """Read standard base64, in its one canonical spelling.
+
+    Raises: NoteError.
+    Source: RFC 4648, section 4.
+    """
     try:
         decoded = b64decode(encoded, validate=True)
     except (Base64Error, ValueError) as error:

@@ -1,89 +1,142 @@
-"""The proof of one entry as a file: its path, and the checkpoint that the path leads to.
+"""Proof files: that an entry is in a log, to be verified without asking anybody.
 
     c2sp.org/tlog-proof@v1
-    extra <base64>            optional, and vouched for by nothing but what the reader checks
-    index <N>
-    <hash, base64>            one a line, from the leaf's sibling to the root's child
+    extra <base64 of what the application adds; the line may be missing>
+    index <index of the entry>
+    <inclusion proof, leaf to root, one hash per line>
     <blank line>
-    <checkpoint, a signed note>
+    <checkpoint: the whole note, cosignatures included>
+
+Whoever verifies knows the entry, and a policy of the log and the witnesses to be trusted. By
+convention such a file is named *.tlog-proof.
 
 Source: C2SP tlog-proof.
 """
 
 import re
-from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Final
 
+from smart_audit.tlog.checkpoint import Checkpoint, CheckpointError
 from smart_audit.tlog.hashing import HASH_SIZE
+from smart_audit.tlog.note import MAX_NOTE_SIZE, NoteError, decode_base64, parse
+from smart_audit.tlog.proofs import ProofError, verify_inclusion
 
-_MAGIC: Final = "c2sp.org/tlog-proof@v1"
-_INDEX: Final = re.compile(r"index (0|[1-9][0-9]{0,19})", re.ASCII)
+FIRST_LINE: Final = "c2sp.org/tlog-proof@v1"
+FILE_EXTENSION: Final = ".tlog-proof"
+MAX_PATH: Final = 64  # hashes: a tree has less than 2**64 leaves
+MAX_PROOF_SIZE: Final = 2 * MAX_NOTE_SIZE  # bytes
+
 _EXTRA: Final = "extra "
-_MAX_HASHES: Final = 64  # trees have less than 2**64 leaves
-_MAX_SIZE: Final = 4_000_000  # bytes
+_INDEX: Final = re.compile(r"index (0|[1-9][0-9]{0,19})", re.ASCII)
 
 
 class ProofFileError(ValueError):
-    """A text that is not a proof of this format; the message says why."""
+    """A text that is not a proof file, or one that proves nothing; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlogProof:
-    """A proof file's content; nothing in it is verified.
+    """A proof file. Nothing in it is verified until `verify`, and `extra` not even then.
 
-    index: from 0. hashes: 32 bytes each, leaf to root. checkpoint: the note as it is.
-    extra: the application's own data, None when the file has none.
+    index: of the entry, counted from 0; less than the checkpoint's size.
+    path: hashes of 32 bytes, leaf to root.
+    note: the checkpoint with its signatures, as it was published.
+    extra: bytes with a meaning of the application's own; empty means that there are none.
+
+    Raises: ProofFileError for values that no proof file can carry.
     """
 
     index: int
-    hashes: tuple[bytes, ...]
-    checkpoint: str
-    extra: bytes | None = None
+    path: tuple[bytes, ...]
+    note: str
+    extra: bytes = b""
 
-    def text(self) -> str:
-        """The file's content."""
-        extra = [] if self.extra is None else [f"{_EXTRA}{b64encode(self.extra).decode()}"]
-        hashes = [b64encode(one).decode() for one in self.hashes]
-        lines = [_MAGIC, *extra, f"index {self.index}", *hashes, ""]
-        return "".join(f"{line}\n" for line in lines) + self.checkpoint
+    def __post_init__(self) -> None:
+        size = _checkpoint(self.note).size
+        if not 0 <= self.index < size:
+            raise ProofFileError(f"entry {self.index} is not in a log of {size} entries")
+        if len(self.path) > MAX_PATH:
+            raise ProofFileError(f"the path has {len(self.path)} hashes, more than {MAX_PATH}")
+        for position, value in enumerate(self.path):
+            if len(value) != HASH_SIZE:
+                raise ProofFileError(
+                    f"hash {position} has {len(value)} bytes instead of {HASH_SIZE}"
+                )
 
-    @classmethod
-    def parse(cls, data: str | bytes) -> "TlogProof":
-        """Read a file's content; only the spelling that `text` writes is accepted.
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The state of the log which the path leads to."""
+        return _checkpoint(self.note)
+
+    def verify(self, leaf_hash: bytes) -> None:
+        """Verify that the entry with this leaf hash, 32 bytes, is in the checkpoint's tree.
+
+        Who signed the checkpoint is for `Policy.open` to say.
 
         Raises: ProofFileError.
         """
-        if len(data) > _MAX_SIZE:
-            raise ProofFileError(f"the proof has more than {_MAX_SIZE} bytes")
+        checkpoint = self.checkpoint
         try:
-            text = data.decode() if isinstance(data, bytes) else data
-        except UnicodeDecodeError as error:
-            raise ProofFileError("the proof is not valid UTF-8") from error
-        head, blank, checkpoint = text.partition("\n\n")
-        magic, *lines = head.split("\n")
-        if magic != _MAGIC or not blank:
-            raise ProofFileError(f"the proof does not begin with {_MAGIC!r}")
-        extra = None
+            verify_inclusion(leaf_hash, self.index, checkpoint.size, self.path, checkpoint.root)
+        except ProofError as error:
+            raise ProofFileError(str(error)) from error
+
+    def text(self) -> str:
+        """The file's text, to be stored as UTF-8."""
+        lines = [FIRST_LINE]
+        if self.extra:
+            lines.append(_EXTRA + b64encode(self.extra).decode())
+        lines.append(f"index {self.index}")
+        lines += (b64encode(value).decode() for value in self.path)
+        return "\n".join(lines) + f"\n\n{self.note}"
+
+    @classmethod
+    def parse(cls, data: bytes | str) -> "TlogProof":
+        """Read a proof file. Only the one spelling which `text` writes is accepted.
+
+        Raises: ProofFileError.
+        """
+        above, blank, note = _decode(data).partition("\n\n")
+        if not blank:
+            raise ProofFileError("the proof has no blank line above the checkpoint")
+        lines = above.split("\n")
+        if lines.pop(0) != FIRST_LINE:
+            raise ProofFileError(f"the first line is not {FIRST_LINE}")
+        extra = b""
         if lines and lines[0].startswith(_EXTRA):
-            extra = _decode(lines.pop(0).removeprefix(_EXTRA))
+            extra = _bytes(lines.pop(0).removeprefix(_EXTRA), "extra")
+            if not extra:
+                raise ProofFileError("an extra line without data should be left out")
         index = _INDEX.fullmatch(lines.pop(0)) if lines else None
-        if index is None or int(index[1]) >= 1 << 64:
-            raise ProofFileError("the proof names no index")
-        if len(lines) > _MAX_HASHES:
-            raise ProofFileError(f"the proof has {len(lines)} hashes, more than {_MAX_HASHES}")
-        hashes = tuple(map(_decode, lines))
-        if any(len(one) != HASH_SIZE for one in hashes):
-            raise ProofFileError(f"a hash of the proof is not {HASH_SIZE} bytes long")
-        return cls(int(index[1]), hashes, checkpoint, extra)
+        if index is None:
+            raise ProofFileError("the proof has no index line where one belongs")
+        if len(lines) > MAX_PATH:
+            raise ProofFileError(f"the path has {len(lines)} hashes, more than {MAX_PATH}")
+        path = tuple(_bytes(line, f"hash {place}") for place, line in enumerate(lines))
+        return cls(int(index[1]), path, note, extra)
 
 
-def _decode(encoded: str) -> bytes:
+def _decode(data: bytes | str) -> str:
     try:
-        decoded = b64decode(encoded, validate=True)
-    except (Base64Error, ValueError) as error:
-        raise ProofFileError(f"{encoded[:80]!r} is not base64") from error
-    if b64encode(decoded).decode() != encoded:
-        raise ProofFileError(f"{encoded[:80]!r} is not canonical base64")
-    return decoded
+        raw = data.encode() if isinstance(data, str) else data
+        if len(raw) > MAX_PROOF_SIZE:
+            raise ProofFileError(f"the proof has more than {MAX_PROOF_SIZE} bytes")
+        return raw.decode()
+    except UnicodeError as error:
+        raise ProofFileError("the proof is not valid UTF-8") from error
+
+
+def _bytes(line: str, what: str) -> bytes:
+    try:
+        return decode_base64(line)
+    except NoteError as error:
+        raise ProofFileError(f"{what}: {error}") from error
+
+
+def _checkpoint(note: str) -> Checkpoint:
+    try:
+        return Checkpoint.parse(parse(note).text)
+    except (NoteError, CheckpointError) as error:
+        raise ProofFileError(f"the checkpoint: {error}") from error
