@@ -23,14 +23,14 @@ def installation_token(world):
         ).fetchone()
     key = Ed25519PrivateKey.from_private_bytes(sealer.open(sealed, "token signing key"))
 
-    def token(organisation_id):
+    def token(organisation_id, scopes=USER_SCOPES):
         now = datetime.now(UTC)
         claims = {
             "iss": ISSUER,
             "aud": "smart-audit",
             "sub": "somebody",
             "org": organisation_id,
-            "scope": " ".join(USER_SCOPES),
+            "scope": " ".join(scopes),
             "jti": "1",
             "iat": now,
             "exp": now + timedelta(minutes=5),

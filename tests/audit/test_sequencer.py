@@ -128,7 +128,20 @@ async def test_a_caller_that_leaves_takes_nothing_with_it():
     await asyncio.sleep(0)
     log.open.set()
     await staying
-    assert log.batches == [["left"], ["stayed"]]
+    assert [name for batch in log.batches for name in batch] == ["left", "stayed"]
+
+
+async def test_calls_that_are_on_their_way_join_the_first_batch():
+    log = Log()
+    gathering = sequencer(log)
+
+    async def arrive(turns, name):
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await gathering.submit(ORGANISATION, [Name(name)])
+
+    await asyncio.gather(*(arrive(turns, str(turns)) for turns in range(8)))
+    assert log.batches == [[str(turns) for turns in range(8)]]
 
 
 async def test_too_much_waiting_is_refused_and_the_room_comes_back():

@@ -7,7 +7,7 @@ import random
 import grpc
 import grpc.aio
 
-from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc
+from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc, governance_pb2_grpc
 from smart_audit.api.auth.v1 import auth_pb2_grpc
 from smart_audit.tlog.append import grow
 from smart_audit.tlog.compact import CompactRange
@@ -24,6 +24,7 @@ def world_of(database, auth, audit, auth_channel, audit_channel):
         auth_pb2_grpc.AuthServiceStub(auth_channel),
         audit_pb2_grpc.EventServiceStub(audit_channel),
         audit_pb2_grpc.LogServiceStub(audit_channel),
+        governance_pb2_grpc.GovernanceServiceStub(audit_channel),
     )
 
 

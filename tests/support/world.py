@@ -12,7 +12,7 @@ import grpc.aio
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from smart_audit.api.audit.v1 import audit_pb2_grpc
+from smart_audit.api.audit.v1 import audit_pb2_grpc, governance_pb2_grpc
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.wiring import running as audit_running
@@ -34,6 +34,7 @@ class World:
     auth: Any
     events: Any
     log: Any
+    governance: Any
 
     async def new_user(self) -> "User":
         """Sign a new user up and log in."""
@@ -113,6 +114,7 @@ async def running_world(
             auth_pb2_grpc.AuthServiceStub(auth_channel),
             audit_pb2_grpc.EventServiceStub(audit_channel),
             audit_pb2_grpc.LogServiceStub(audit_channel),
+            governance_pb2_grpc.GovernanceServiceStub(audit_channel),
         )
 
 

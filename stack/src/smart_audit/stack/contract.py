@@ -13,7 +13,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.rpc import error_details_pb2
 
 from smart_audit.api.access.v1 import access_pb2
-from smart_audit.api.audit.v1 import audit_pb2
+from smart_audit.api.audit.v1 import audit_pb2, governance_pb2, tiles_pb2
 from smart_audit.api.auth.v1 import auth_pb2
 from smart_audit.api.errors.v1 import errors_pb2
 
@@ -21,6 +21,8 @@ from smart_audit.api.errors.v1 import errors_pb2
 _FILES: tuple[FileDescriptor, ...] = (
     auth_pb2.DESCRIPTOR,
     audit_pb2.DESCRIPTOR,
+    governance_pb2.DESCRIPTOR,
+    tiles_pb2.DESCRIPTOR,
     errors_pb2.DESCRIPTOR,
     error_details_pb2.DESCRIPTOR,
 )
@@ -28,11 +30,15 @@ _FILES: tuple[FileDescriptor, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One RPC: its full gRPC path, its JSON paths as templates, and what it is."""
+    """One RPC: its full gRPC path, its JSON paths as templates, and what it is.
+
+    public: nobody asks for a token. optional: a token that is sent is verified.
+    """
 
     path: str
     json_paths: tuple[str, ...]
     public: bool
+    optional: bool
     streams: bool
 
 
@@ -86,10 +92,12 @@ def path_pattern(template: str) -> str | None:
 def _method(service: ServiceDescriptor, method: MethodDescriptor) -> Method:
     options = method.GetOptions()
     access = options.Extensions[access_pb2.access]
+    rule = access.WhichOneof("rule")
     return Method(
         path=f"/{service.full_name}/{method.name}",
         json_paths=tuple(_json_paths(options.Extensions[annotations_pb2.http])),
-        public=access.WhichOneof("rule") == "public" and access.public,
+        public=rule == "public" and access.public,
+        optional=rule == "optional" and access.optional,
         streams=method.server_streaming or method.client_streaming,
     )
 

@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -120,15 +120,28 @@ def settings_from(environment: Mapping[str, str], folder: Path) -> GatewaySettin
 
 
 def _jwt_rules() -> list[Json]:
-    """Public paths first, then a token for everything else."""
-    rules: list[Json] = []
-    for method in contract.methods():
-        if method.public:
-            rules += [{"match": _path_match(path)} for path in (method.path, *method.json_paths)]
+    """Public paths first, then those where a token is optional, and one for everything else."""
+    token = {"provider_name": "auth"}
+    # A token that is missing is let through, and one that is wrong is not.
+    if_any = {"requires_any": {"requirements": [token, {"allow_missing": {}}]}}
+    rules: list[Json] = [{"match": match} for match in _matches(lambda method: method.public)]
     rules.append({"match": {"path": "/healthz"}})
+    rules += [
+        {"match": match, "requires": if_any} for match in _matches(lambda method: method.optional)
+    ]
     # Methods and paths that no rule names are closed too, whatever form they are written in.
-    rules.append({"match": {"prefix": "/"}, "requires": {"provider_name": "auth"}})
+    rules.append({"match": {"prefix": "/"}, "requires": token})
     return rules
+
+
+def _matches(chosen: Callable[[contract.Method], bool]) -> list[Json]:
+    """The paths of some methods, in gRPC and in JSON."""
+    return [
+        _path_match(path)
+        for method in contract.methods()
+        if chosen(method)
+        for path in (method.path, *method.json_paths)
+    ]
 
 
 def _path_match(template: str) -> Json:

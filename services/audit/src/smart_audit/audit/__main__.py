@@ -1,7 +1,8 @@
-"""`python -m smart_audit.audit serve|migrate`."""
+"""`python -m smart_audit.audit serve|migrate|rotate-checkpoint-key`."""
 
 from pathlib import Path
 
+from smart_audit.audit.key_rotation import rotate_checkpoint_key
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.wiring import running
 from smart_audit.core.main import run
@@ -9,7 +10,13 @@ from smart_audit.core.main import run
 
 def main() -> None:
     """Run what the command line asks for."""
-    run("audit", AuditSettings, running, Path(__file__).parent / "migrations")
+    run(
+        "audit",
+        AuditSettings,
+        running,
+        Path(__file__).parent / "migrations",
+        rotate_checkpoint_key=rotate_checkpoint_key,
+    )
 
 
 if __name__ == "__main__":

@@ -16,40 +16,26 @@ from psycopg import AsyncConnection, AsyncCursor
 
 from smart_audit.audit import arrays
 from smart_audit.audit.domain import Entry, KeyId, OrganisationId
+from smart_audit.audit.entry_mac import Authenticate, entry_mac
 from smart_audit.tlog.append import Growth, grow
 from smart_audit.tlog.compact import CompactRange
 from smart_audit.tlog.tiles import TILE_WIDTH, completed_tiles, tile_root
 
-SET_ORGANISATION = "SELECT set_config('audit.organisation_id', %s, true)"
-
-NEW_LOG = """
-INSERT INTO audit.logs (organisation_id, size, compact_range) VALUES (%s, 0, '')
-ON CONFLICT DO NOTHING
-"""
-
-# Lock the head row first: two appends that read the same head would fork the log, and no later
-# check could choose between the branches.
-LOCK_HEAD = "SELECT size, compact_range FROM audit.logs WHERE organisation_id = %s FOR UPDATE"
-
-# Which of the batch's events the log holds, and which of its subject keys have been destroyed: one
-# answer, in which a key has no index.
-KNOWN = """
-SELECT event_id, log_index FROM audit.entries
-WHERE organisation_id = %(organisation_id)s AND event_id = ANY(%(event_ids)s)
-UNION ALL
-SELECT key_id, NULL FROM audit.subject_keys
-WHERE organisation_id = %(organisation_id)s AND key_id = ANY(%(key_ids)s) AND wrapped_key IS NULL
+# As text and not prepared, so that one round trip begins the transaction and locks the log. All of
+# it is UUIDs of ours.
+OPEN = """
+BEGIN; SELECT * FROM audit.open_log('{organisation_id}', '{{{event_ids}}}', '{{{key_ids}}}')
 """
 
 # All that a batch changes, in one statement.
 INSERT = """
 WITH new_entries AS (
     INSERT INTO audit.entries (organisation_id, log_index, event_id, recorded_at, tree_size,
-        tree_root, leaf_hash)
+        tree_root, leaf_hash, mac)
     SELECT %(organisation_id)s, new.log_index, new.event_id, new.recorded_at, %(size)s,
-        %(root)s, new.leaf_hash
-    FROM unnest(%(indexes)s, %(event_ids)s, %(recorded)s, %(leaf_hashes)s)
-        AS new (log_index, event_id, recorded_at, leaf_hash)
+        %(root)s, new.leaf_hash, new.mac
+    FROM unnest(%(indexes)s, %(event_ids)s, %(recorded)s, %(leaf_hashes)s, %(macs)s)
+        AS new (log_index, event_id, recorded_at, leaf_hash, mac)
 ), new_payloads AS (
     INSERT INTO audit.payloads (organisation_id, recorded_at, log_index, occurred_at, action,
         actor_id, outcome, permanent, leaf, disclosures)
@@ -110,30 +96,37 @@ async def append(
     connection: AsyncConnection[Any],
     organisation_id: OrganisationId,
     batch: Sequence[Entry],
+    authenticate: Authenticate,
     effect: Effect | None = None,
 ) -> Appended:
     """Append entries to a log in one transaction, which is committed on return.
 
-    connection: one that takes columns (see `arrays.register`).
+    connection: one in autocommit mode that takes columns (see `arrays.register`).
+    authenticate: gives the MAC of a row.
     effect: run in the same transaction once the log is locked, for what the entries tell of.
 
     Raises: KeysDestroyed, and what the effect raises.
     """
     async with connection.cursor() as cursor:
-        head, known = await _lock(cursor, organisation_id, batch)
-        indexes: list[int] = []
-        fresh: dict[int, Entry] = {}
-        for entry in batch:
-            index = known.setdefault(entry.event.id, head.size + len(fresh))
-            if index == head.size + len(fresh):
-                fresh[index] = entry
-            indexes.append(index)
-        if effect is not None:
-            await effect(cursor)
-        growth = grow(head, [entry.leaf_hash for entry in fresh.values()])
-        if fresh:
-            await _insert(cursor, organisation_id, fresh, growth)
-    await connection.commit()
+        try:
+            head, known = await _lock(cursor, organisation_id, batch)
+            indexes: list[int] = []
+            fresh: dict[int, Entry] = {}
+            for entry in batch:
+                index = known.setdefault(entry.event.id, head.size + len(fresh))
+                if index == head.size + len(fresh):
+                    fresh[index] = entry
+                indexes.append(index)
+            if effect is not None:
+                await effect(cursor)
+            growth = grow(head, [entry.leaf_hash for entry in fresh.values()])
+            if fresh:
+                await _insert(cursor, organisation_id, fresh, growth, authenticate)
+            await cursor.execute("COMMIT")
+        except Exception:
+            if not connection.closed:
+                await connection.rollback()
+            raise
     return Appended(growth, indexes, fresh)
 
 
@@ -144,24 +137,19 @@ async def _lock(
 
     Raises: KeysDestroyed.
     """
-    asked = {
-        "organisation_id": organisation_id,
-        "event_ids": arrays.uuids([entry.event.id for entry in batch]),
-        "key_ids": arrays.uuids({key_id for entry in batch for key_id in entry.key_ids}),
-    }
-    # Some ten kilobytes each way fit into any socket's buffer, so that this much may be a pipeline.
-    async with cursor.connection.pipeline(), cursor.connection.cursor() as heads:
-        await heads.execute(SET_ORGANISATION, [str(organisation_id)])
-        await heads.execute(LOCK_HEAD, [organisation_id])
-        await cursor.execute(KNOWN, asked)
-        head = await heads.fetchone()
-        found = await cursor.fetchall()
-    if head is None:
-        await cursor.execute(NEW_LOG, [organisation_id])
-        return await _lock(cursor, organisation_id, batch)
-    if destroyed := [key_id for key_id, index in found if index is None]:
+    event_ids = ",".join([entry.event.id.hex for entry in batch])
+    key_ids = ",".join({key_id.hex for entry in batch for key_id in entry.key_ids})
+    statement = OPEN.format(organisation_id=organisation_id, event_ids=event_ids, key_ids=key_ids)
+    await cursor.execute(statement.encode())
+    cursor.nextset()
+    row = await cursor.fetchone()
+    if row is None:
+        raise RuntimeError("audit.open_log gave no row")
+    size, compact_range, known_ids, known_indexes, destroyed = row
+    if destroyed:
         raise KeysDestroyed(destroyed)
-    return CompactRange.from_bytes(*head), dict(found)
+    known = dict(zip(known_ids or (), known_indexes or (), strict=True))
+    return CompactRange.from_bytes(size, compact_range), known
 
 
 async def _insert(
@@ -169,6 +157,7 @@ async def _insert(
     organisation_id: OrganisationId,
     fresh: dict[int, Entry],
     growth: Growth,
+    authenticate: Authenticate,
 ) -> None:
     entries = list(fresh.values())
     events = [entry.event for entry in entries]
@@ -195,6 +184,7 @@ async def _insert(
             "permanent": arrays.booleans([entry.permanent for entry in entries]),
             "leaves": arrays.byteas([entry.leaf for entry in entries]),
             "leaf_hashes": arrays.byteas([entry.leaf_hash for entry in entries]),
+            "macs": arrays.byteas(_macs(organisation_id, fresh, growth, authenticate)),
             "disclosures": arrays.byteas([entry.sealed for entry in entries]),
             "target_ids": arrays.texts([row[0] for row in targets]),
             "target_occurred": arrays.times([row[1] for row in targets]),
@@ -206,6 +196,29 @@ async def _insert(
             "tile_roots": arrays.byteas([row[3] for row in tiles]),
         },
     )
+
+
+def _macs(
+    organisation_id: OrganisationId,
+    fresh: dict[int, Entry],
+    growth: Growth,
+    authenticate: Authenticate,
+) -> list[bytes]:
+    size, root = growth.after.size, growth.root
+    return [
+        entry_mac(
+            authenticate,
+            organisation_id,
+            index,
+            entry.event.id,
+            entry.recorded_at,
+            size,
+            root,
+            entry.leaf_hash,
+            permanent=entry.permanent,
+        )
+        for index, entry in fresh.items()
+    ]
 
 
 async def _tile_rows(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, NewType
+from typing import Any, NamedTuple, NewType
 from uuid import UUID
 
 EventId = NewType("EventId", UUID)
@@ -63,9 +63,11 @@ class Target:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A person, or a program, whose personal fields are sealed under a key of its own."""
+class Subject(NamedTuple):
+    """A person, or a program, whose personal fields are sealed under a key of its own.
+
+    A tuple, because it is looked up several times for each event.
+    """
 
     type: str
     id: str

@@ -38,12 +38,14 @@ class Leaf:
     disclosures: Mapping[Owners, Sequence[Disclosure]]
 
 
-def to_leaf(new: NewEvent, recorded_at: datetime, new_salt: Callable[[], str]) -> Leaf:
+def to_leaf(new: NewEvent, recorded_at: datetime, new_salts: Callable[[int], list[str]]) -> Leaf:
     """The leaf of an event. Raises: EventTooLarge when it exceeds 65,535 bytes."""
     everything: list[Disclosure] = []
     by_owners: dict[Owners, list[Disclosure]] = {}
-    for name, value, owners in _disclosed(new.event):
-        disclosure = new_disclosure(name, value, new_salt())
+    disclosed = list(_disclosed(new.event))
+    salts = new_salts(len(disclosed))
+    for (name, value, owners), salt in zip(disclosed, salts, strict=True):
+        disclosure = new_disclosure(name, value, salt)
         everything.append(disclosure)
         by_owners.setdefault(owners, []).append(disclosure)
     try:
@@ -114,8 +116,8 @@ def _facts(new: NewEvent, recorded_at: datetime) -> dict[str, Any]:
         "action": event.action,
         "actor": {"id": event.actor.id, "type": event.actor.type},
         "outcome": OUTCOMES[event.outcome],
-        "occurred_at": _text(event.occurred_at),
-        "recorded_at": _text(recorded_at),
+        "occurred_at": time_text(event.occurred_at),
+        "recorded_at": time_text(recorded_at),
         "recorded_by": new.recorded_by,
     }
     if event.targets:
@@ -158,7 +160,7 @@ def _disclosed(event: Event) -> Iterator[tuple[str, Any, Owners]]:
         yield "metadata", event.metadata, everybody
 
 
-def _text(time: datetime) -> str:
+def time_text(time: datetime) -> str:
     """RFC 3339 in UTC with six digits of a second, so that one time has one spelling."""
     # Times are in UTC already, but for those that an importer made.
     if time.tzinfo is not UTC:

@@ -27,6 +27,11 @@ class AuditSettings(ServiceSettings):
         timedelta(days=30),
         description="how long a checkpoint key signs beside its successor",
     )
+    retention_every: Duration = Field(
+        timedelta(hours=1),
+        gt=timedelta(0),
+        description="how often content that has expired is removed",
+    )
     batch_size: int = Field(1000, gt=0, description="events per commit at most")
     batch_bytes: int = Field(
         8 * MIB, gt=0, description="bytes per commit, unless one call has more"

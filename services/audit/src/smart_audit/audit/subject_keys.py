@@ -1,8 +1,10 @@
 """The keys to seal with: made when a subject first appears, then remembered for a while."""
 
+import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from smart_audit.audit.domain import KeyId, OrganisationId, Subject
 from smart_audit.audit.repository import Database
@@ -11,6 +13,14 @@ from smart_audit.audit.wrapping import Wrapping
 
 REMEMBERED_KEYS = 50_000
 REMEMBERED_FOR_S = 300
+
+
+@dataclass(slots=True)
+class _Search:
+    """Subjects that several calls miss at the same time."""
+
+    missing: set[Subject]
+    task: "asyncio.Task[dict[Subject, SubjectKey]]" = field(init=False)
 
 
 class SubjectKeys:
@@ -27,23 +37,28 @@ class SubjectKeys:
         self._known: OrderedDict[tuple[OrganisationId, Subject], tuple[SubjectKey, float]] = (
             OrderedDict()
         )
+        self._searches: dict[OrganisationId, _Search] = {}
 
     async def of(
         self, organisation_id: OrganisationId, subjects: Iterable[Subject]
     ) -> Mapping[Subject, SubjectKey]:
         """The live key of each subject; those that have none get one. Raises: SealBroken."""
-        oldest = time.monotonic() - REMEMBERED_FOR_S
+        self._drop_old()
         keys, missing = {}, []
         for subject in subjects:
             known = self._known.get((organisation_id, subject))
-            if known is not None and known[1] > oldest:
+            if known is not None:
                 keys[subject] = known[0]
             else:
                 missing.append(subject)
         if missing:
-            found = await self._find(organisation_id, missing)
-            keys.update(found)
-            self._remember(organisation_id, found)
+            search = self._searches.get(organisation_id)
+            if search is None:
+                search = self._searches[organisation_id] = _Search(set())
+                search.task = asyncio.create_task(self._search(organisation_id))
+            search.missing.update(missing)
+            found = await asyncio.shield(search.task)
+            keys.update({subject: found[subject] for subject in missing})
         return keys
 
     def forget(self, key_ids: Iterable[KeyId]) -> None:
@@ -52,8 +67,22 @@ class SubjectKeys:
         for place in [place for place, (key, _) in self._known.items() if key.id in gone]:
             del self._known[place]
 
+    def _drop_old(self) -> None:
+        """Drop what was remembered too long ago; the oldest comes first."""
+        oldest = time.monotonic() - REMEMBERED_FOR_S
+        while self._known and next(iter(self._known.values()))[1] <= oldest:
+            self._known.popitem(last=False)
+
+    async def _search(self, organisation_id: OrganisationId) -> dict[Subject, SubjectKey]:
+        """Look up what all calls of one turn of the loop miss, in one transaction."""
+        await asyncio.sleep(0)
+        missing = self._searches.pop(organisation_id).missing
+        found = await self._find(organisation_id, missing)
+        self._remember(organisation_id, found)
+        return found
+
     async def _find(
-        self, organisation_id: OrganisationId, missing: Sequence[Subject]
+        self, organisation_id: OrganisationId, missing: Collection[Subject]
     ) -> dict[Subject, SubjectKey]:
         fresh = [self._wrapping.wrap(organisation_id, subject) for subject in missing]
         secrets = {wrapped.id: secret for wrapped, secret in fresh}

@@ -1,7 +1,6 @@
 """Puts audit together and runs it."""
 
 import asyncio
-import secrets
 from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,32 +10,45 @@ from functools import partial
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc
+from smart_audit.api.audit.v1 import (
+    audit_pb2,
+    audit_pb2_grpc,
+    governance_pb2,
+    governance_pb2_grpc,
+    tiles_pb2,
+    tiles_pb2_grpc,
+)
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 from smart_audit.audit.checkpoints import CheckpointKeys
+from smart_audit.audit.opening import open_database
 from smart_audit.audit.repository import Database
+from smart_audit.audit.retention import keep_retention
 from smart_audit.audit.sequencer import Sequencer
 from smart_audit.audit.servicer.events import EventServicer
+from smart_audit.audit.servicer.governance import GovernanceServicer
 from smart_audit.audit.servicer.log import LogServicer
+from smart_audit.audit.servicer.tiles import TileServicer
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.subject_keys import SubjectKeys
 from smart_audit.audit.use_cases.checkpoint import Checkpointing, ensure_key
+from smart_audit.audit.use_cases.own_events import Governing
 from smart_audit.audit.use_cases.record_events import Deps
 from smart_audit.audit.wrapping import Wrapping
-from smart_audit.core.database import open_engine
-from smart_audit.core.ids import utc_now
+from smart_audit.core.ids import new_id, utc_now
 from smart_audit.core.rpc.client import open_channel
 from smart_audit.core.rpc.server import Server, background
 from smart_audit.core.sealing import Sealer
 from smart_audit.core.tokens import KeyCache, TokenVerifier
+from smart_audit.tlog.disclosure import new_salts
 
 log = structlog.get_logger()
 
 SERVICES = [
     audit_pb2.DESCRIPTOR.services_by_name["EventService"],
     audit_pb2.DESCRIPTOR.services_by_name["LogService"],
+    governance_pb2.DESCRIPTOR.services_by_name["GovernanceService"],
+    tiles_pb2.DESCRIPTOR.services_by_name["TileService"],
 ]
-SALT_BYTES = 16
 KEYS_DEADLINE_S = 5
 PARTITIONS_EVERY = timedelta(hours=6)
 
@@ -47,17 +59,11 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
 
     Raises: SealBroken when the key-encryption key is not the one of this database.
     """
+    sealer = Sealer(settings.sealing_key())
     async with (
-        open_engine(
-            settings.database_url.get_secret_value(),
-            pool_size=settings.database_pool_size,
-            application="smart-audit-audit",
-        ) as engine,
+        open_database(settings, sealer) as database,
         open_channel(settings.auth_address) as channel,
     ):
-        sealer = Sealer(settings.sealing_key())
-        wrapping = Wrapping(sealer)
-        database = Database(engine, wrapping)
         await database.ensure_partitions(utc_now())
         keys = CheckpointKeys(sealer, settings.log_origin, settings.checkpoint_key_overlap)
         checkpointing = Checkpointing(utc_now, keys)
@@ -65,16 +71,25 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         published = PublishedKeys(auth_pb2_grpc.AuthServiceStub(channel))
         verifier = TokenVerifier(KeyCache(published.fetch), issuer=settings.issuer)
         server = Server(SERVICES, verifier)
-        deps = _deps(settings, database, SubjectKeys(database, wrapping))
+        subject_keys = SubjectKeys(database, Wrapping(sealer))
+        deps = _deps(settings, database, subject_keys)
+        governing = Governing(utc_now, new_id, new_salts, subject_keys)
         audit_pb2_grpc.add_EventServiceServicer_to_server(
             EventServicer(database, deps, checkpointing), server.grpc
         )
         audit_pb2_grpc.add_LogServiceServicer_to_server(
             LogServicer(database, checkpointing), server.grpc
         )
+        governance_pb2_grpc.add_GovernanceServiceServicer_to_server(
+            GovernanceServicer(database, governing), server.grpc
+        )
+        tiles_pb2_grpc.add_TileServiceServicer_to_server(
+            TileServicer(database, checkpointing), server.grpc
+        )
         async with (
             server.listening(settings.host, settings.port) as port,
             background(partial(_keep_partitions, database)),
+            background(partial(keep_retention, settings.retention_every, database, governing)),
         ):
             yield port
 
@@ -82,7 +97,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
 def _deps(settings: AuditSettings, database: Database, keys: SubjectKeys) -> Deps:
     return Deps(
         now=utc_now,
-        new_salt=lambda: secrets.token_urlsafe(SALT_BYTES),
+        new_salts=new_salts,
         keys=keys,
         sequencer=Sequencer(
             database.append,

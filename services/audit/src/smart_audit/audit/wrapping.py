@@ -31,6 +31,10 @@ class Wrapping:
         purpose = _purpose(organisation_id, key.id, key.subject)
         return SubjectKey.of(key.id, self._sealer.open(key.wrapped, purpose))
 
+    def authenticate(self, row: bytes) -> bytes:
+        """The MAC of a stored row under the installation's key, 32 bytes."""
+        return self._sealer.authenticate(row)
+
     def unwrapped(
         self, organisation_id: OrganisationId, keys: Mapping[KeyId, WrappedKey | None]
     ) -> dict[KeyId, SubjectKey | None]:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import (
@@ -34,23 +34,28 @@ async def open_engine(url: str, *, pool_size: int, application: str) -> AsyncIte
         pool_pre_ping=True,
         # Values of a failed statement would go into its error, and from there into the log.
         hide_parameters=True,
-        connect_args={
-            "application_name": application,
-            # A network that swallows packets must not hold a connection for a quarter of an hour.
-            "connect_timeout": 10,
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 20_000,
-            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
-            f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
-            " -c timezone=UTC",
-        },
+        connect_args=connect_args(application),
     )
     try:
         yield engine
     finally:
         await engine.dispose()
+
+
+def connect_args(application: str) -> dict[str, Any]:
+    """How psycopg connects."""
+    return {
+        "application_name": application,
+        # A network that swallows packets must not hold a connection for a quarter of an hour.
+        "connect_timeout": 10,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,
+        "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
+        f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
+        " -c timezone=UTC",
+    }
 
 
 class UnitOfWork(Generic[R]):

@@ -1,6 +1,8 @@
 """Ids and clocks, injected wherever they are used."""
 
+import os
 import secrets
+import time
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -17,8 +19,8 @@ def new_id() -> UUID:
 
     Source: RFC 9562, section 5.7.
     """
-    milliseconds = int(utc_now().timestamp() * 1000)
-    value = milliseconds << 80 | secrets.randbits(80)
+    milliseconds = time.time_ns() // 1_000_000
+    value = milliseconds << 80 | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return UUID(int=value)

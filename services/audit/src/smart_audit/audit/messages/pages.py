@@ -4,11 +4,12 @@ import base64
 import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 
 from smart_audit.api.audit.v1 import audit_pb2, governance_pb2
-from smart_audit.audit import domain
+from smart_audit.audit import domain, governance
 from smart_audit.audit.errors import PageTokenInvalid
 from smart_audit.audit.messages.times import to_datetime
 
@@ -21,7 +22,7 @@ UNREADABLE = "is not a page token; start again without one"
 Paged = (
     audit_pb2.ListEventsRequest | audit_pb2.ListCheckpointsRequest | governance_pb2.ListHoldsRequest
 )
-Numbered = audit_pb2.ListCheckpointsRequest | governance_pb2.ListHoldsRequest
+Numbered = audit_pb2.ListCheckpointsRequest
 
 
 def to_filter(request: audit_pb2.ListEventsRequest) -> domain.Filter:
@@ -47,7 +48,7 @@ def to_position(request: audit_pb2.ListEventsRequest) -> domain.Position | None:
         return None
     try:
         fingerprint, microseconds, index = _read_token(request.page_token)
-        position = domain.Position(EPOCH + timedelta(microseconds=microseconds), _number(index))
+        position = domain.Position(_time(microseconds), _number(index))
     except (ValueError, TypeError, OverflowError) as error:
         raise _bad_page_token(UNREADABLE) from error
     if fingerprint != _fingerprint(request):
@@ -59,8 +60,7 @@ def to_page_token(position: domain.Position | None, request: audit_pb2.ListEvent
     """The token of the next page; empty on the last. It names a place and gives no right."""
     if position is None:
         return ""
-    microseconds = (position.occurred_at - EPOCH) // (datetime.resolution)
-    return _token([_fingerprint(request), microseconds, position.log_index])
+    return _token([_fingerprint(request), _microseconds(position.occurred_at), position.log_index])
 
 
 def to_number(request: Numbered) -> int | None:
@@ -79,6 +79,32 @@ def to_number(request: Numbered) -> int | None:
 def to_number_token(number: int | None, request: Numbered) -> str:
     """The token of the next page of numbered things; empty on the last."""
     return "" if number is None else _token([request.DESCRIPTOR.name, number])
+
+
+def to_hold_position(request: governance_pb2.ListHoldsRequest) -> governance.HoldPosition | None:
+    """Where a page of holds begins. Raises: PageTokenInvalid."""
+    if not request.page_token:
+        return None
+    try:
+        microseconds, hold_id = _read_token(request.page_token)
+        return governance.HoldPosition(_time(microseconds), domain.EventId(UUID(hold_id)))
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise _bad_page_token(UNREADABLE) from error
+
+
+def to_hold_token(position: governance.HoldPosition | None) -> str:
+    """The token of the next page of holds; empty on the last."""
+    if position is None:
+        return ""
+    return _token([_microseconds(position.placed_at), str(position.id)])
+
+
+def _time(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def _microseconds(time: datetime) -> int:
+    return (time - EPOCH) // datetime.resolution
 
 
 def _token(content: list[Any]) -> str:

@@ -16,12 +16,9 @@ from smart_audit.tlog.tlog_proof import TlogProof
 
 def from_receipt(receipt: domain.Receipt) -> audit_pb2.Receipt:
     """What the caller holds in hand."""
-    return audit_pb2.Receipt(
-        event_id=str(receipt.event_id),
-        organisation_id=str(receipt.organisation_id),
-        recorded_at=timestamp(receipt.recorded_at),
-        proof=from_inclusion(receipt.proof),
-    )
+    message = audit_pb2.Receipt()
+    _fill_receipt(message, receipt)
+    return message
 
 
 def from_result(result: domain.Receipt | DomainError) -> audit_pb2.RecordResult:
@@ -30,7 +27,23 @@ def from_result(result: domain.Receipt | DomainError) -> audit_pb2.RecordResult:
         fields = result.fields if isinstance(result, InvalidArgument) else {}
         refusal = audit_pb2.Refusal(reason=result.reason, message=result.message, fields=fields)
         return audit_pb2.RecordResult(refusal=refusal)
-    return audit_pb2.RecordResult(receipt=from_receipt(result))
+    message = audit_pb2.RecordResult()
+    _fill_receipt(message.receipt, result)
+    return message
+
+
+def _fill_receipt(message: audit_pb2.Receipt, receipt: domain.Receipt) -> None:
+    # In place: a message that is given to another's constructor is copied, and there are many.
+    proof = receipt.proof
+    message.event_id = str(receipt.event_id)
+    message.organisation_id = str(receipt.organisation_id)
+    message.recorded_at.FromDatetime(receipt.recorded_at)
+    filled = message.proof
+    filled.log_index = proof.log_index
+    filled.tree_size = proof.tree_size
+    filled.leaf_hash = proof.leaf_hash
+    filled.hashes.extend(proof.hashes)
+    filled.root_hash = proof.root
 
 
 def from_inclusion(proof: domain.InclusionProof) -> audit_pb2.InclusionProof:

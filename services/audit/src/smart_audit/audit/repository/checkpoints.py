@@ -34,8 +34,7 @@ class CheckpointStore:
 
     async def keys(self) -> list[StoredCheckpointKey]:
         """All keys, by number."""
-        statement = select(checkpoint_keys).order_by(checkpoint_keys.c.number)
-        return [StoredCheckpointKey(*row) for row in await self._session.execute(statement)]
+        return await stored_keys(self._session)
 
     async def get(self, number: int, *, lock: bool = False) -> StoredCheckpoint | None:
         """One checkpoint."""
@@ -81,6 +80,11 @@ class CheckpointStore:
 async def lock_keys(session: AsyncSession) -> list[StoredCheckpointKey]:
     """All keys, by number, while nobody else adds one."""
     await session.execute(select(func.pg_advisory_xact_lock(KEYS_LOCK)))
+    return await stored_keys(session)
+
+
+async def stored_keys(session: AsyncSession) -> list[StoredCheckpointKey]:
+    """All keys, by number."""
     statement = select(checkpoint_keys).order_by(checkpoint_keys.c.number)
     return [StoredCheckpointKey(*row) for row in await session.execute(statement)]
 

@@ -5,23 +5,27 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import event, func, select
+from psycopg import AsyncConnection, OperationalError
+from psycopg_pool import AsyncConnectionPool
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from smart_audit.audit import append as appending
-from smart_audit.audit import arrays
+from smart_audit.audit.append import Appended, Effect
 from smart_audit.audit.domain import Entry, OrganisationId, WrappedKey
 from smart_audit.audit.repository.log_reader import LogReader
 from smart_audit.audit.repository.subjects import live_keys
 from smart_audit.audit.wrapping import Wrapping
+from smart_audit.core.rpc.status import is_unreachable
+
+Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
 class Database:
     """Opens transactions in the name of one organisation."""
 
-    def __init__(self, engine: AsyncEngine, wrapping: Wrapping) -> None:
-        self._engine = engine
-        event.listen(engine.sync_engine, "connect", _take_columns)
+    def __init__(self, engine: AsyncEngine, appenders: Pool, wrapping: Wrapping) -> None:
+        self._appenders = appenders
         self._sessions = async_sessionmaker(engine)
         self._wrapping = wrapping
 
@@ -49,17 +53,29 @@ class Database:
         self,
         organisation_id: OrganisationId,
         batch: Sequence[Entry],
-        effect: appending.Effect | None = None,
-    ) -> appending.Appended:
+        effect: Effect | None = None,
+    ) -> Appended:
         """Append a batch of entries, durable on return.
 
         Raises: KeysDestroyed, and what the effect raises.
         """
-        async with self._engine.connect() as connection:
-            raw = (await connection.get_raw_connection()).driver_connection
-            if raw is None:
-                raise RuntimeError("the pool gave a connection that is closed")
-            return await appending.append(raw, organisation_id, batch, effect)
+        try:
+            return await self._append(organisation_id, batch, effect)
+        except OperationalError as error:
+            if not is_unreachable(error):
+                raise
+            # After a restart of the database the pool holds dead connections, and asking each time
+            # would cost a round trip. What was committed all the same is found by its ids.
+            await self._appenders.check()
+            return await self._append(organisation_id, batch, effect)
+
+    async def _append(
+        self, organisation_id: OrganisationId, batch: Sequence[Entry], effect: Effect | None
+    ) -> Appended:
+        async with self._appenders.connection() as connection:
+            return await appending.append(
+                connection, organisation_id, batch, self._wrapping.authenticate, effect
+            )
 
     async def live_subject_keys(
         self, organisation_id: OrganisationId, new: Sequence[WrappedKey]
@@ -72,7 +88,3 @@ class Database:
         """Make the partitions that events recorded at `at` and in the month after it need."""
         async with self.everywhere() as session:
             await session.execute(select(func.audit.ensure_partitions(at)))
-
-
-def _take_columns(connection: Any, _record: Any) -> None:
-    arrays.register(connection.driver_connection)

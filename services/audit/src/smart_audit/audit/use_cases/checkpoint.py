@@ -7,7 +7,12 @@ from datetime import datetime
 from smart_audit.audit.checkpoints import CheckpointKeys
 from smart_audit.audit.domain import OrganisationId, StoredCheckpoint
 from smart_audit.audit.repository import Database
-from smart_audit.audit.repository.checkpoints import CheckpointStore, add_key, lock_keys
+from smart_audit.audit.repository.checkpoints import (
+    CheckpointStore,
+    add_key,
+    lock_keys,
+    stored_keys,
+)
 from smart_audit.tlog.note import Verifier, parse
 
 
@@ -28,26 +33,44 @@ class Signed:
 
 
 async def get_checkpoint(
-    organisation_id: OrganisationId, database: Database, deps: Checkpointing
+    organisation_id: OrganisationId,
+    database: Database,
+    deps: Checkpointing,
+    *,
+    fresh: bool = True,
 ) -> Signed:
     """The signed state of a log. It covers every event whose receipt has been given.
 
     Each state that was signed is kept, so that a log that was rolled back can be shown to be one.
+
+    fresh: whether it must be the state of now, or the one that was signed last will do.
     """
     at = deps.now()
     async with database.session(organisation_id) as session:
         store = CheckpointStore(session, organisation_id)
         keys = deps.keys.signing(await store.keys(), at)
         verifier_keys = deps.keys.verifier_keys(organisation_id, keys)
-        head, count = await store.head()
-        latest = await store.get(count - 1)
-        if latest is None or latest.size < head.size or not _signed_by(latest, verifier_keys):
-            head, count = await store.head(lock=True)
-            latest = deps.keys.sign(organisation_id, count, head, keys, at)
-            # A log without entries has no row that could count; there is nothing to roll back.
-            if head.size:
-                await store.add(latest)
-        return Signed(latest, verifier_keys)
+        for lock in (False, True):
+            # Others sign too: only the locked head tells for sure that nobody has done it.
+            head, count = await store.head(lock=lock)
+            latest = await store.get(count - 1)
+            wanted = head.size if fresh else 0
+            if latest and latest.size >= wanted and _signed_by(latest, verifier_keys):
+                return Signed(latest, verifier_keys)
+        signed = deps.keys.sign(organisation_id, count, head, keys, at)
+        # A log without entries has no row that could count; there is nothing to roll back.
+        if head.size:
+            await store.add(signed)
+        return Signed(signed, verifier_keys)
+
+
+async def signing_keys(
+    organisation_id: OrganisationId, database: Database, deps: Checkpointing
+) -> list[str]:
+    """The verifier keys of those that sign a log's checkpoints now, the newest first."""
+    async with database.everywhere() as session:
+        keys = deps.keys.signing(await stored_keys(session), deps.now())
+    return deps.keys.verifier_keys(organisation_id, keys)
 
 
 async def list_checkpoints(

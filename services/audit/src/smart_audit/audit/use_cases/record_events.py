@@ -1,10 +1,10 @@
 """Record events."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from smart_audit.audit.append import KeysDestroyed
 from smart_audit.audit.domain import (
     Entry,
     InclusionProof,
@@ -12,20 +12,16 @@ from smart_audit.audit.domain import (
     OrganisationId,
     Placed,
     Receipt,
-    Subject,
 )
 from smart_audit.audit.errors import EventIdConflict
-from smart_audit.audit.leaves import Leaf, repeats, to_leaf
+from smart_audit.audit.leaves import repeats
 from smart_audit.audit.repository import Database
 from smart_audit.audit.repository.log_reader import OpenedEntry
-from smart_audit.audit.sealed import SubjectKey, seal
 from smart_audit.audit.sequencer import Sequencer, Slot
 from smart_audit.audit.subject_keys import SubjectKeys
 from smart_audit.audit.use_cases.prove import prove_inclusions
-from smart_audit.core.errors import DomainError, Unavailable
-from smart_audit.tlog.hashing import leaf_hash
-
-ATTEMPTS = 5
+from smart_audit.audit.use_cases.sealing import Prepared, prepare, seal_and_append
+from smart_audit.core.errors import DomainError
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +29,9 @@ class Deps:
     """What recording needs besides the database."""
 
     now: Callable[[], datetime]
-    new_salt: Callable[[], str]
+    new_salts: Callable[[int], list[str]]
     keys: SubjectKeys
     sequencer: Sequencer
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """An event on its way into the log, not sealed yet."""
-
-    number: int
-    new: NewEvent
-    leaf: Leaf
-    leaf_hash: bytes
 
 
 async def record_events(
@@ -58,66 +44,27 @@ async def record_events(
     """
     at = deps.now()
     results: dict[int, Receipt | DomainError] = {}
-    prepared: list[_Prepared] = []
+    prepared: dict[int, Prepared] = {}
     for number, new in enumerate(events):
         try:
-            leaf = to_leaf(new, at, deps.new_salt)
+            prepared[number] = prepare(new, at, deps.new_salts)
         except DomainError as refusal:
             results[number] = refusal
-        else:
-            prepared.append(_Prepared(number, new, leaf, leaf_hash(leaf.encoded)))
     if prepared:
-        slot, entries = await _submit(organisation_id, prepared, at, deps)
+        submit = partial(deps.sequencer.submit, organisation_id)
+        slot, entries = await seal_and_append(
+            organisation_id, list(prepared.values()), deps.keys, submit
+        )
         repeated: dict[int, tuple[int, Entry]] = {}
-        for offset, (one, entry) in enumerate(zip(prepared, entries, strict=True)):
+        for offset, (number, entry) in enumerate(zip(prepared, entries, strict=True)):
             index = slot.index(offset)
             if slot.appended.fresh.get(index) is entry:
-                results[one.number] = _receipt(entry, index, slot)
+                results[number] = _receipt(entry, index, slot)
             else:
-                repeated[one.number] = (index, entry)
+                repeated[number] = (index, entry)
         if repeated:
             results |= await _repeat(organisation_id, repeated, database)
     return [results[number] for number in range(len(events))]
-
-
-async def _submit(
-    organisation_id: OrganisationId, prepared: Sequence[_Prepared], at: datetime, deps: Deps
-) -> tuple[Slot, list[Entry]]:
-    """Seal and append. Raises: Unavailable, and what the sequencer raises."""
-    subjects = {
-        subject for one in prepared for owners in one.leaf.disclosures for subject in owners
-    }
-    for _ in range(ATTEMPTS):
-        keys = await deps.keys.of(organisation_id, subjects)
-        entries = [_entry(organisation_id, one, at, keys) for one in prepared]
-        try:
-            return await deps.sequencer.submit(organisation_id, entries), entries
-        except KeysDestroyed as destroyed:
-            # Somebody was erased while we, or who shared the batch, held on to the key.
-            deps.keys.forget(destroyed.key_ids)
-    raise Unavailable("the people in these events are being erased; retry in a moment")
-
-
-def _entry(
-    organisation_id: OrganisationId,
-    one: _Prepared,
-    at: datetime,
-    keys: Mapping[Subject, SubjectKey],
-) -> Entry:
-    event_id = one.new.event.id
-    sealed = b""
-    key_ids = []
-    for owners, disclosures in one.leaf.disclosures.items():
-        with_keys = [keys[owner] for owner in owners]
-        key_ids += [key.id for key in with_keys]
-        sealed += seal(
-            organisation_id,
-            event_id,
-            with_keys,
-            [disclosure.name for disclosure in disclosures],
-            [disclosure.encoded for disclosure in disclosures],
-        )
-    return Entry(one.new, at, one.leaf.encoded, one.leaf_hash, sealed, tuple(key_ids))
 
 
 def _receipt(entry: Entry, index: int, slot: Slot) -> Receipt:

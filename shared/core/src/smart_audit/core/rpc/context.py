@@ -1,19 +1,24 @@
 """What the running call knows about itself."""
 
+import re
+from collections.abc import Mapping
 from contextvars import ContextVar
 
 from smart_audit.core.tokens import Caller, TokenMissing
 
 _caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
-_client: ContextVar[tuple[str, str]] = ContextVar("client", default=("", ""))
+_client: ContextVar[tuple[Mapping[str, str], str]] = ContextVar("client")
+
+MAX_ADDRESS = 64
+MAX_USER_AGENT = 1024
 
 
-def begin(request_id: str, address: str, user_agent: str) -> None:
+def begin(request_id: str, metadata: Mapping[str, str], peer: str) -> None:
     """Start a call of nobody yet."""
     _caller.set(None)
     _request_id.set(request_id)
-    _client.set((address, user_agent))
+    _client.set((metadata, peer))
 
 
 def set_caller(caller: Caller) -> None:
@@ -41,4 +46,14 @@ def current_request_id() -> str:
 
 def current_client() -> tuple[str, str]:
     """The address and the user agent that the call came from; empty when unknown."""
-    return _client.get()
+    metadata, peer = _client.get()
+    # Behind the gateway `user-agent` is the browser's; called directly it is the gRPC library's.
+    return _address(metadata, peer), metadata.get("user-agent", "")[:MAX_USER_AGENT]
+
+
+def _address(metadata: Mapping[str, str], peer: str) -> str:
+    """The client's address: the gateway's word, which overwrites the client's, or the peer's."""
+    forwarded = metadata.get("x-envoy-external-address") or metadata.get("x-forwarded-for", "")
+    if forwarded:
+        return forwarded.rsplit(",", 1)[-1].strip()[:MAX_ADDRESS]
+    return re.sub(r"^ipv[46]:|:\d+$", "", peer).strip("[]")[:MAX_ADDRESS]

@@ -44,6 +44,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
     def __init__(self, rules: Mapping[str, Rule], verifier: TokenVerifier) -> None:
         self._rules = rules
         self._verifier = verifier
+        self._handlers: dict[str, Handler] = {}
 
     async def intercept_service(
         self,
@@ -52,16 +53,19 @@ class Interceptor(grpc.aio.ServerInterceptor):
     ) -> Handler | None:
         """Hand out the wrapped handler, or none for an unknown method."""
         method = handler_call_details.method
+        if (known := self._handlers.get(method)) is not None:
+            return known
         handler = await continuation(handler_call_details)
         if handler is None or method.startswith(INFRASTRUCTURE):
             return handler
         if handler.unary_unary is None or method not in self._rules:
             return None
-        return grpc.unary_unary_rpc_method_handler(
+        self._handlers[method] = grpc.unary_unary_rpc_method_handler(
             self._wrapped(method, cast("Servicer", handler.unary_unary)),
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
+        return self._handlers[method]
 
     def _wrapped(self, method: str, servicer: Servicer) -> Servicer:
         rule = self._rules[method]
@@ -120,19 +124,6 @@ def _begin(metadata: Metadata, context: Context) -> str:
     """Start the call's context. A client's own request id is kept if it is safe to log."""
     given = metadata.get("x-request-id", "")
     request_id = given if REQUEST_ID.fullmatch(given) else str(new_id())
-    call_context.begin(request_id, _address(metadata, context.peer()), _user_agent(metadata))
+    call_context.begin(request_id, metadata, context.peer())
     structlog.contextvars.bind_contextvars(request_id=request_id)
     return request_id
-
-
-def _address(metadata: Metadata, peer: str) -> str:
-    """The client's address: the gateway's word, which overwrites the client's, or the peer's."""
-    forwarded = metadata.get("x-envoy-external-address") or metadata.get("x-forwarded-for", "")
-    if forwarded:
-        return forwarded.rsplit(",", 1)[-1].strip()[:64]
-    return re.sub(r"^ipv[46]:|:\d+$", "", peer).strip("[]")[:64]
-
-
-def _user_agent(metadata: Metadata) -> str:
-    # Behind the gateway `user-agent` is the browser's; called directly it is the gRPC library's.
-    return metadata.get("user-agent", "")[:1024]

@@ -24,6 +24,7 @@ CREATE TABLE audit.entries (
     tree_size bigint NOT NULL CHECK (tree_size > log_index),
     tree_root bytea NOT NULL CHECK (length(tree_root) = 32),
     leaf_hash bytea NOT NULL CHECK (length(leaf_hash) = 32),
+    mac bytea NOT NULL CHECK (length(mac) = 16),
     PRIMARY KEY (organisation_id, log_index),
     UNIQUE (organisation_id, event_id)
 );
@@ -87,6 +88,9 @@ CREATE TABLE audit.entry_targets (
     recorded_at timestamptz NOT NULL,
     PRIMARY KEY (organisation_id, target_id, occurred_at, log_index, recorded_at)
 ) PARTITION BY RANGE (recorded_at);
+-- By this one retention finds the targets of a span of time; it costs an append next to nothing.
+CREATE INDEX entry_targets_recorded_at_idx
+    ON audit.entry_targets USING brin (recorded_at) WITH (autosummarize = on);
 """
 
 # Settings and holds follow events of the log, which prove them; a subject's key is what erasure
@@ -134,6 +138,87 @@ CREATE TABLE audit.holds (
 );
 """
 
+# What legal holds cover: the events that they name by a person, by a target or by a span of time. A
+# person is held as long as such an event names them, too; the log's own events, which only name
+# what they did something to, do not count.
+HOLDS = """
+CREATE FUNCTION audit.is_held(organisation uuid, subject text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    WITH standing AS (
+        SELECT hold.subject_id, coalesce(hold.subject_id, hold.target_id) AS held_id,
+            hold.period_from, hold.period_before
+        FROM audit.holds AS hold
+        WHERE hold.organisation_id = organisation AND hold.released_at IS NULL
+    ), events AS NOT MATERIALIZED (
+        SELECT payload.recorded_at, payload.occurred_at, payload.log_index, payload.actor_id
+        FROM audit.payloads AS payload
+        WHERE payload.organisation_id = organisation AND payload.actor_id = subject
+            AND NOT payload.permanent
+        UNION ALL
+        SELECT payload.recorded_at, payload.occurred_at, payload.log_index, payload.actor_id
+        FROM audit.entry_targets AS target
+        JOIN audit.payloads AS payload
+            ON payload.organisation_id = organisation
+            AND payload.recorded_at = target.recorded_at
+            AND payload.log_index = target.log_index
+            AND payload.occurred_at = target.occurred_at
+            AND NOT payload.permanent
+        WHERE target.organisation_id = organisation AND target.target_id = subject
+    )
+    SELECT EXISTS (SELECT FROM standing) AND (
+        EXISTS (SELECT FROM standing WHERE held_id = subject)
+        OR EXISTS (
+            SELECT FROM standing JOIN events
+                ON events.occurred_at >= standing.period_from
+                AND events.occurred_at < standing.period_before
+        )
+        OR EXISTS (SELECT FROM standing JOIN events ON events.actor_id = standing.subject_id)
+        OR EXISTS (
+            SELECT FROM standing
+            JOIN audit.entry_targets AS target
+                ON target.organisation_id = organisation AND target.target_id = standing.held_id
+            JOIN events
+                ON events.recorded_at = target.recorded_at
+                AND events.log_index = target.log_index
+                AND events.occurred_at = target.occurred_at
+        )
+    )
+$$;
+
+-- What retention may remove of the content recorded in a span of time.
+CREATE FUNCTION audit.expired(
+    organisation uuid, recorded_from timestamptz, recorded_before timestamptz
+) RETURNS TABLE (recorded_at timestamptz, log_index bigint)
+LANGUAGE sql STABLE AS $$
+    SELECT payload.recorded_at, payload.log_index
+    FROM audit.payloads AS payload
+    WHERE payload.organisation_id = organisation
+        AND payload.recorded_at >= recorded_from AND payload.recorded_at < recorded_before
+        AND NOT payload.permanent
+        AND NOT EXISTS (
+            SELECT FROM audit.holds AS hold
+            WHERE hold.organisation_id = organisation AND hold.released_at IS NULL
+                AND hold.subject_id = payload.actor_id
+        )
+        AND NOT EXISTS (
+            SELECT FROM audit.holds AS hold
+            WHERE hold.organisation_id = organisation AND hold.released_at IS NULL
+                AND payload.occurred_at >= hold.period_from
+                AND payload.occurred_at < hold.period_before
+        )
+        AND NOT EXISTS (
+            SELECT FROM audit.entry_targets AS target
+            JOIN audit.holds AS hold
+                ON hold.organisation_id = organisation AND hold.released_at IS NULL
+                AND coalesce(hold.subject_id, hold.target_id) = target.target_id
+            WHERE target.organisation_id = organisation
+                AND target.recorded_at >= recorded_from AND target.recorded_at < recorded_before
+                AND target.recorded_at = payload.recorded_at
+                AND target.log_index = payload.log_index
+        )
+$$;
+"""
+
 # The head is the one row of the log that changes, and it may only move forward. A subject's key
 # can be destroyed, but neither changed nor brought back, and not while a hold needs it.
 GUARDS = """
@@ -158,11 +243,7 @@ BEGIN
         RAISE EXCEPTION 'a subject''s key can only be destroyed'
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
-    IF EXISTS (
-        SELECT FROM audit.holds AS hold
-        WHERE hold.organisation_id = OLD.organisation_id AND hold.released_at IS NULL
-            AND hold.subject_id = OLD.subject_id
-    ) THEN
+    IF audit.is_held(OLD.organisation_id, OLD.subject_id) THEN
         RAISE EXCEPTION 'a legal hold covers the subject'
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'subject_held';
     END IF;
@@ -212,11 +293,13 @@ END $$;
 SELECT audit.ensure_partitions(now());
 """
 
-# The service's role deletes nothing. This function removes content for it, and holds it to the
-# log's own settings and holds. A partition that it has emptied goes as a whole.
+# The service's role deletes nothing. This function removes content for it, a span of time at a
+# call, and holds it to the log's own settings and holds. It runs while the log's head is locked.
+# A partition that has been emptied goes as a whole.
 RETENTION = """
-CREATE FUNCTION audit.expire_payloads(organisation uuid, recorded_before timestamptz)
-RETURNS bigint
+CREATE FUNCTION audit.expire_payloads(
+    organisation uuid, recorded_from timestamptz, recorded_before timestamptz
+) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, audit SET timezone = 'UTC' AS $$
 DECLARE
     days integer;
@@ -229,29 +312,14 @@ BEGIN
     END IF;
     WITH expired AS (
         DELETE FROM audit.payloads AS payload
+        USING audit.expired(organisation, recorded_from, recorded_before) AS found
         WHERE payload.organisation_id = organisation
-            AND payload.recorded_at < recorded_before
-            AND NOT payload.permanent
-            AND NOT EXISTS (
-                SELECT FROM audit.holds AS hold
-                WHERE hold.organisation_id = organisation AND hold.released_at IS NULL
-                    AND (
-                        payload.actor_id = hold.subject_id
-                        OR (payload.occurred_at >= hold.period_from
-                            AND payload.occurred_at < hold.period_before)
-                        OR EXISTS (
-                            SELECT FROM audit.entry_targets AS target
-                            WHERE target.organisation_id = organisation
-                                AND target.target_id IN (hold.subject_id, hold.target_id)
-                                AND target.occurred_at = payload.occurred_at
-                                AND target.log_index = payload.log_index
-                        )
-                    )
-            )
+            AND payload.recorded_at = found.recorded_at AND payload.log_index = found.log_index
         RETURNING payload.recorded_at, payload.log_index
     ), expired_targets AS (
         DELETE FROM audit.entry_targets AS target USING expired
         WHERE target.organisation_id = organisation
+            AND target.recorded_at >= recorded_from AND target.recorded_at < recorded_before
             AND target.recorded_at = expired.recorded_at
             AND target.log_index = expired.log_index
     )
@@ -259,30 +327,72 @@ BEGIN
     RETURN removed;
 END $$;
 
+-- Drops what is empty and older than yesterday's month: late batches still go into that one.
 CREATE FUNCTION audit.drop_empty_partitions(moment timestamptz) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, audit SET timezone = 'UTC'
-SET lock_timeout = '2s' AS $$
+SET lock_timeout = '500ms' AS $$
 DECLARE
-    this_month text := to_char(moment, 'YYYY_MM');
+    oldest_kept text := to_char(moment - interval '1 day', 'YYYY_MM');
+    parent text;
     name text;
     holds_rows boolean;
+    parent_locked boolean;
     dropped integer := 0;
 BEGIN
-    FOR name IN
-        SELECT child.relname FROM pg_inherits
-        JOIN pg_class AS child ON child.oid = inhrelid
-        WHERE inhparent IN ('audit.payloads'::regclass, 'audit.entry_targets'::regclass)
-            AND right(child.relname, 7) < this_month
-    LOOP
-        -- Locked first: what is found empty must still be empty when it goes.
-        EXECUTE format('LOCK TABLE audit.%I IN ACCESS EXCLUSIVE MODE', name);
-        EXECUTE format('SELECT EXISTS (SELECT FROM audit.%I)', name) INTO holds_rows;
-        IF NOT holds_rows THEN
+    FOREACH parent IN ARRAY ARRAY['payloads', 'entry_targets'] LOOP
+        parent_locked := false;
+        FOR name IN
+            SELECT child.relname FROM pg_inherits
+            JOIN pg_class AS child ON child.oid = inhrelid
+            WHERE inhparent = to_regclass('audit.' || parent)
+                AND right(child.relname, 7) < oldest_kept
+            ORDER BY child.relname
+        LOOP
+            EXECUTE format('SELECT EXISTS (SELECT FROM audit.%I)', name) INTO holds_rows;
+            CONTINUE WHEN holds_rows;
+            -- The parent before the child, as all others do, and only when there is need: while
+            -- this waits, all others wait behind it. Then what was found empty must still be so.
+            IF NOT parent_locked THEN
+                EXECUTE format('LOCK TABLE ONLY audit.%I IN ACCESS EXCLUSIVE MODE', parent);
+                parent_locked := true;
+            END IF;
+            EXECUTE format('LOCK TABLE audit.%I IN ACCESS EXCLUSIVE MODE', name);
+            EXECUTE format('SELECT EXISTS (SELECT FROM audit.%I)', name) INTO holds_rows;
+            CONTINUE WHEN holds_rows;
             EXECUTE format('DROP TABLE audit.%I', name);
             dropped := dropped + 1;
-        END IF;
+        END LOOP;
     END LOOP;
     RETURN dropped;
+END $$;
+"""
+
+# What an append begins with, in one round trip. The head's row is locked first: two appends that
+# read the same head would fork the log, and no later check could choose between the branches. Then
+# it is told which of the events the log holds already, and which subject keys have been destroyed.
+OPEN_LOG = """
+CREATE FUNCTION audit.open_log(
+    organisation uuid, event_ids uuid[], key_ids uuid[],
+    OUT size bigint, OUT compact_range bytea,
+    OUT known_ids uuid[], OUT known_indexes bigint[], OUT destroyed_ids uuid[]
+) LANGUAGE plpgsql SET search_path = pg_catalog, audit AS $$
+BEGIN
+    PERFORM set_config('audit.organisation_id', organisation::text, true);
+    SELECT log.size, log.compact_range INTO size, compact_range
+    FROM audit.logs AS log WHERE log.organisation_id = organisation FOR UPDATE;
+    IF NOT FOUND THEN
+        INSERT INTO audit.logs (organisation_id, size, compact_range)
+        VALUES (organisation, 0, '') ON CONFLICT DO NOTHING;
+        SELECT log.size, log.compact_range INTO size, compact_range
+        FROM audit.logs AS log WHERE log.organisation_id = organisation FOR UPDATE;
+    END IF;
+    SELECT array_agg(entry.event_id), array_agg(entry.log_index) INTO known_ids, known_indexes
+    FROM audit.entries AS entry
+    WHERE entry.organisation_id = organisation AND entry.event_id = ANY (event_ids);
+    SELECT array_agg(key.key_id) INTO destroyed_ids
+    FROM audit.subject_keys AS key
+    WHERE key.organisation_id = organisation AND key.key_id = ANY (key_ids)
+        AND key.wrapped_key IS NULL;
 END $$;
 """
 
@@ -297,7 +407,8 @@ REVOKE ALL ON SCHEMA audit FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC;
 GRANT USAGE ON SCHEMA audit TO smart_audit_audit;
 GRANT EXECUTE ON FUNCTION
-    audit.ensure_partitions, audit.expire_payloads, audit.drop_empty_partitions
+    audit.open_log, audit.ensure_partitions, audit.is_held, audit.expired, audit.expire_payloads,
+    audit.drop_empty_partitions
     TO smart_audit_audit;
 GRANT SELECT, INSERT ON
     audit.logs, audit.entries, audit.tiles, audit.checkpoints, audit.checkpoint_keys,
@@ -358,7 +469,8 @@ GRANT EXECUTE ON FUNCTION audit.organisations, audit.organisations_with_retentio
 
 
 def upgrade() -> None:
-    for statements in (LOG, PAYLOADS, GOVERNANCE, GUARDS, PARTITIONS, RETENTION, ROLE):
+    rooms = (LOG, PAYLOADS, GOVERNANCE, HOLDS, GUARDS, PARTITIONS, RETENTION, OPEN_LOG, ROLE)
+    for statements in rooms:
         op.execute(statements)
     for table in ROW_SECURED:
         op.execute(ROW_SECURITY.format(table=table))

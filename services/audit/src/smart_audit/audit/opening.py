@@ -1,0 +1,39 @@
+"""Opening the database: an engine for queries, and connections of their own for the append path."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool
+
+from smart_audit.audit import arrays
+from smart_audit.audit.repository import Database
+from smart_audit.audit.settings import AuditSettings
+from smart_audit.audit.wrapping import Wrapping
+from smart_audit.core.database import connect_args, open_engine
+from smart_audit.core.sealing import Sealer
+
+
+@asynccontextmanager
+async def open_database(settings: AuditSettings, sealer: Sealer) -> AsyncIterator[Database]:
+    """The database; its connections are closed at the end."""
+    url = settings.database_url.get_secret_value()
+
+    async def configure(connection: Any) -> None:
+        arrays.register(connection)
+
+    async with (
+        open_engine(
+            url, pool_size=settings.database_pool_size, application="smart-audit-audit"
+        ) as engine,
+        # The append path is raw psycopg (see `append.py`) and begins its transactions itself.
+        AsyncConnectionPool(
+            url,
+            kwargs={"autocommit": True, **connect_args("smart-audit-audit-append")},
+            min_size=1,
+            max_size=settings.database_pool_size,
+            configure=configure,
+            open=False,
+        ) as appenders,
+    ):
+        yield Database(engine, appenders, Wrapping(sealer))

@@ -1,0 +1,46 @@
+"""Erase a person: destroy the key under which the person's fields are sealed."""
+
+from smart_audit.audit.domain import Actor, OrganisationId, Subject
+from smart_audit.audit.errors import SubjectNotFound
+from smart_audit.audit.governance import ERASE_SUBJECT, Erasure, erasure_facts
+from smart_audit.audit.repository import Database
+from smart_audit.audit.repository.governance import GovernanceReader, Unneeded, destroying_key
+from smart_audit.audit.use_cases.own_events import Governing, append_own, own_event
+
+
+async def erase_subject(
+    organisation_id: OrganisationId,
+    subject: Subject,
+    reason: str,
+    by: Actor,
+    database: Database,
+    deps: Governing,
+) -> Erasure:
+    """Erase a person; once there is nothing left of them, the latest erasure is the answer.
+
+    Raises: SubjectNotFound, SubjectHeld.
+    """
+    async with database.session(organisation_id) as session:
+        there = await GovernanceReader(session, organisation_id).has_key(subject)
+    if there:
+        # The reason is sealed under the caller's key. Who erases themselves destroys that one, and
+        # to seal a reason that nobody could ever read would take a new one.
+        kept = "" if subject == by.subject else reason
+        facts = erasure_facts(subject)
+        new = own_event(organisation_id, ERASE_SUBJECT, by, facts, deps, reason=kept)
+        effect = destroying_key(organisation_id, subject, new.event.id)
+        try:
+            index = await append_own(new, effect, database, deps)
+        except Unneeded:
+            pass  # somebody else was faster
+        else:
+            return Erasure(new.event.id, index, new.event.occurred_at)
+    async with database.session(organisation_id) as session:
+        earlier = await GovernanceReader(session, organisation_id).erasure(subject)
+    if earlier is None:
+        raise SubjectNotFound(
+            "this log holds no personal data of this subject",
+            subject_type=subject.type,
+            subject_id=subject.id,
+        )
+    return earlier

@@ -1,0 +1,75 @@
+"""The log's own events: each commits in one transaction with the change that it tells of."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from smart_audit.audit.append import Appended, Effect
+from smart_audit.audit.domain import (
+    Actor,
+    Entry,
+    Event,
+    EventId,
+    NewEvent,
+    OrganisationId,
+    Outcome,
+    Target,
+)
+from smart_audit.audit.repository import Database
+from smart_audit.audit.subject_keys import SubjectKeys
+from smart_audit.audit.use_cases.sealing import prepare, seal_and_append
+
+SOURCE = "smart-audit.audit"
+SERVICE = Actor(SOURCE, "service")
+"""Who does what nobody called for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Governing:
+    """What the log's own events need besides the database."""
+
+    now: Callable[[], datetime]
+    new_id: Callable[[], UUID]
+    new_salts: Callable[[int], list[str]]
+    keys: SubjectKeys
+
+
+def own_event(
+    organisation_id: OrganisationId,
+    action: str,
+    by: Actor,
+    facts: tuple[Target, ...],
+    deps: Governing,
+    *,
+    reason: str = "",
+) -> NewEvent:
+    """An event of the log itself. Its targets are public; the reason is a disclosure."""
+    event = Event(
+        id=EventId(deps.new_id()),
+        organisation_id=organisation_id,
+        action=action,
+        actor=by,
+        outcome=Outcome.SUCCESS,
+        occurred_at=deps.now(),
+        targets=facts,
+        source=SOURCE,
+        metadata={"reason": reason} if reason else {},
+    )
+    return NewEvent(event, time_given=True, recorded_by=by.id)
+
+
+async def append_own(new: NewEvent, effect: Effect, database: Database, deps: Governing) -> int:
+    """Append an event of the log itself together with its effect; gives its place in the log.
+
+    Retention leaves it alone. Raises: Unavailable, and what the effect raises, in which case
+    nothing has changed.
+    """
+    organisation_id = new.event.organisation_id
+
+    async def append(entries: Sequence[Entry]) -> Appended:
+        return await database.append(organisation_id, entries, effect)
+
+    prepared = prepare(new, new.event.occurred_at, deps.new_salts, permanent=True)
+    appended, _ = await seal_and_append(organisation_id, [prepared], deps.keys, append)
+    return appended.indexes[0]
