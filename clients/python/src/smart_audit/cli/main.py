@@ -8,11 +8,12 @@ from typing import Annotated, Final
 
 import typer
 
-from smart_audit.cli import token, verify
+from smart_audit.cli import export, token
 from smart_audit.cli.demo import command as demo
 from smart_audit.cli.failures import ExitCode, explained
 from smart_audit.cli.imports import command as imports
 from smart_audit.cli.terminal import notices, say
+from smart_audit.cli.verify import command as verify
 
 # Each entry is a callable register(app: typer.Typer) that adds commands.
 PLUGINS: Final = "smart_audit.cli"
@@ -30,7 +31,8 @@ def build() -> typer.Typer:
     )
     app.callback()(_root)
     app.add_typer(imports.app(), name="import")
-    app.command("verify")(verify.verify)
+    app.add_typer(export.app(), name="export")
+    app.add_typer(verify.app(), name="verify")
     app.command("token")(token.token)
     app.command("demo")(demo.demo)
     _add_plugins(app)

@@ -86,7 +86,7 @@ class LogCheck:
 
         Raises: VerificationError, CallError.
         """
-        earlier = read_checkpoint(earlier_note, signed.verifier_key)
+        earlier = read_checkpoint(earlier_note, *signed.verifier_keys)
         if earlier.size > signed.size:
             raise VerificationError(
                 f"the log had {earlier.size} entries and now has {signed.size}: its end was cut off"

@@ -1,22 +1,21 @@
 """Checking what the service claims. Pure: no calls, and nothing is believed that can be computed.
 
-The chain: a known key signs the checkpoint; the checkpoint states the tree's root; a path leads
-from the leaf's hash to the root; the leaf states the public facts, and commits by digests to the
+The chain: known keys sign the checkpoint; the checkpoint states the tree's root; a path leads from
+the leaf's hash to the root; the leaf states the public facts, and commits by digests to the
 disclosures; facts and disclosures together are the event.
 """
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.client.events import struct, timestamp
+from smart_audit.client.keys import Cosigned, Keys, open_checkpoint, require_all
+from smart_audit.client.leaf import event_of, read_leaf
 from smart_audit.tlog.checkpoint import Checkpoint, CheckpointError
 from smart_audit.tlog.hashing import leaf_hash
-from smart_audit.tlog.leaf import LeafError, OpenedLeaf, open_leaf
-from smart_audit.tlog.note import NoteError, Verifier, open_note
+from smart_audit.tlog.leaf import LeafError, OpenedLeaf
+from smart_audit.tlog.note import NoteError
 from smart_audit.tlog.proofs import ProofError, verify_consistency, verify_inclusion
 
 
@@ -26,14 +25,21 @@ class VerificationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """A log's state, out of a note whose signature was verified.
+    """A log's state, out of a note whose signatures were verified.
 
-    note: the note as it was served. verifier_key: the key that verified it.
+    note: the note as it was served. verifier_keys: the log's keys that verified it. cosigned: the
+    witnesses that did, of those that are known.
     """
 
     checkpoint: Checkpoint
     note: str
-    verifier_key: str
+    verifier_keys: tuple[str, ...]
+    cosigned: tuple[Cosigned, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self.checkpoint.origin
 
     @property
     def size(self) -> int:
@@ -60,35 +66,37 @@ class VerifiedLeaf:
 
     @property
     def withheld(self) -> int:
-        """How many facts the leaf commits to that nobody can read any more."""
+        """How many facts the leaf commits to that are not shown."""
         return self.opened.withheld
 
 
-def read_checkpoint(note: str, verifier_key: str) -> SignedCheckpoint:
-    """Verify a note's signature and read the checkpoint in it.
+def read_checkpoint(note: str, *verifier_keys: str) -> SignedCheckpoint:
+    """Verify that all of these keys have signed a note, and read the checkpoint in it.
+
+    verifier_keys: at least one of the log's; those of witnesses who must have cosigned it too.
 
     Raises: VerificationError.
     """
     try:
-        verifier = Verifier.parse(verifier_key)
-        checkpoint = Checkpoint.parse(open_note(note, [verifier]).text)
+        keys = Keys.parse(verifier_keys)
+        signed = open_checkpoint(note, keys)
+        require_all(signed, keys)
     except (NoteError, CheckpointError) as error:
         raise VerificationError(f"the checkpoint is not to be trusted: {error}") from error
-    # The key of one log must not vouch for another log of the same installation.
-    if checkpoint.origin != verifier.name:
-        raise VerificationError(
-            f"the key {verifier.name} signed a checkpoint of another log, {checkpoint.origin}"
-        )
-    return SignedCheckpoint(checkpoint, note, verifier_key)
+    return SignedCheckpoint(signed.checkpoint, note, signed.log_keys, signed.cosigned)
 
 
 def check_answer(answer: audit_pb2.GetCheckpointResponse) -> SignedCheckpoint:
-    """Verify the note in an answer, and that the fields beside it say the same.
+    """Verify the note in an answer by the keys in it, and that the fields beside it say the same.
 
     Raises: VerificationError.
     """
-    signed = read_checkpoint(answer.note, answer.verifier_key)
-    beside = Checkpoint(answer.origin, answer.tree_size, answer.root_hash)
+    keys = dict.fromkeys([answer.verifier_key, *answer.verifier_keys])
+    signed = read_checkpoint(answer.note, *keys)
+    try:
+        beside = Checkpoint(answer.origin, answer.tree_size, answer.root_hash)
+    except CheckpointError:
+        beside = None
     if beside != signed.checkpoint:
         raise VerificationError("the checkpoint's fields are not those of its signed note")
     return signed
@@ -101,20 +109,40 @@ def check_event(answer: audit_pb2.GetEventResponse) -> VerifiedLeaf:
 
     Raises: VerificationError.
     """
-    computed = leaf_hash(answer.leaf)
-    if computed != answer.leaf_hash:
+    leaf = check_shown(answer.event, answer.leaf, answer.disclosures)
+    if leaf.hash != answer.leaf_hash:
         raise VerificationError("the leaf's hash is another than the service says")
+    return leaf
+
+
+def check_shown(event: audit_pb2.Event, leaf: bytes, disclosures: Iterable[str]) -> VerifiedLeaf:
+    """Verify that an event is what this leaf and these disclosures say.
+
+    Of its fields `log_index` is not in the leaf, and which fields were erased the leaf cannot
+    tell: only what contradicts it is refused.
+
+    Raises: VerificationError.
+    """
+    opened = open_event(leaf, disclosures)
     try:
-        opened = open_leaf(answer.leaf, answer.disclosures)
-        stated = event_of(opened, answer.event.log_index)
-    except (LeafError, KeyError, TypeError, ValueError) as error:
-        raise VerificationError(f"the leaf cannot be read: {error}") from error
-    # The leaf cannot tell which of its digests were erased, only how many have no disclosure.
-    stated.erased_fields.extend(answer.event.erased_fields)
-    if stated != answer.event:
-        wrong = ", ".join(_differences(stated, answer.event))
+        stated = event_of(opened, event.log_index, event.erased_fields)
+    except LeafError as error:
+        raise VerificationError(f"the event is not what its leaf says: {error}") from error
+    if stated != event:
+        wrong = ", ".join(_differences(stated, event))
         raise VerificationError(f"the event is not what its leaf says: {wrong} differ")
-    return VerifiedLeaf(computed, opened)
+    return VerifiedLeaf(leaf_hash(leaf), opened)
+
+
+def open_event(leaf: bytes, disclosures: Iterable[str]) -> OpenedLeaf:
+    """Read the leaf of an event with disclosures.
+
+    Raises: VerificationError.
+    """
+    try:
+        return read_leaf(leaf, disclosures)
+    except LeafError as error:
+        raise VerificationError(f"the leaf cannot be believed: {error}") from error
 
 
 def check_inclusion(
@@ -126,8 +154,18 @@ def check_inclusion(
 
     Raises: VerificationError.
     """
+    check_path(leaf.hash, index, proof.hashes, signed)
+
+
+def check_path(
+    computed: bytes, index: int, hashes: Sequence[bytes], signed: SignedCheckpoint
+) -> None:
+    """Verify that the leaf with this hash, 32 bytes, is at `index` in the checkpoint's tree.
+
+    Raises: VerificationError.
+    """
     try:
-        verify_inclusion(leaf.hash, index, signed.size, proof.hashes, signed.root)
+        verify_inclusion(computed, index, signed.size, hashes, signed.root)
     except ProofError as error:
         raise VerificationError(f"the inclusion proof fails: {error}") from error
 
@@ -141,58 +179,12 @@ def check_consistency(
 
     Raises: VerificationError.
     """
-    if first.checkpoint.origin != second.checkpoint.origin:
+    if first.origin != second.origin:
         raise VerificationError("the two checkpoints belong to different logs")
     try:
         verify_consistency(first.size, second.size, proof.hashes, first.root, second.root)
     except ProofError as error:
         raise VerificationError(f"the consistency proof fails: {error}") from error
-
-
-def event_of(opened: OpenedLeaf, log_index: int) -> audit_pb2.Event:
-    """The event that a leaf states; what is withheld is empty.
-
-    Raises: KeyError, TypeError or ValueError for facts that are not those of an event.
-    Source: docs/log-format.md.
-    """
-    facts, disclosed = opened.facts, opened.disclosed
-    event = audit_pb2.Event(
-        id=facts["id"],
-        organisation_id=facts["organisation_id"],
-        action=facts["action"],
-        actor=audit_pb2.Actor(
-            id=facts["actor"]["id"],
-            type=facts["actor"]["type"],
-            name=disclosed.get("actor.name", ""),
-            email=disclosed.get("actor.email", ""),
-        ),
-        targets=_targets(facts.get("targets", []), disclosed),
-        outcome=audit_pb2.Outcome.Value(f"OUTCOME_{facts['outcome'].upper()}"),
-        outcome_reason=facts.get("outcome_reason", ""),
-        occurred_at=timestamp(datetime.fromisoformat(facts["occurred_at"])),
-        source=facts.get("source", ""),
-        source_address=disclosed.get("source_address", ""),
-        user_agent=disclosed.get("user_agent", ""),
-        recorded_at=timestamp(datetime.fromisoformat(facts["recorded_at"])),
-        log_index=log_index,
-        recorded_by=facts["recorded_by"],
-    )
-    if disclosed.get("metadata"):
-        event.metadata.CopyFrom(struct(disclosed["metadata"]))
-    return event
-
-
-def _targets(
-    facts: list[Mapping[str, str]], disclosed: Mapping[str, Any]
-) -> list[audit_pb2.Target]:
-    return [
-        audit_pb2.Target(
-            id=fact["id"],
-            type=fact.get("type", ""),
-            name=disclosed.get(f"targets.{place}.name", ""),
-        )
-        for place, fact in enumerate(facts)
-    ]
 
 
 def _differences(stated: audit_pb2.Event, shown: audit_pb2.Event) -> list[str]:

@@ -1,4 +1,4 @@
-"""`smart-audit verify`: check every claim that the service makes about the caller's log."""
+"""`smart-audit verify log`: check every claim that the service makes about the caller's log."""
 
 import asyncio
 from pathlib import Path
@@ -26,7 +26,7 @@ _RETRY_FOR_S = 10.0
 _SHOWN_FAULTS = 20
 
 
-def verify(
+def log(
     address: AddressOption = DEFAULT_ADDRESS,
     token_file: TokenFileOption = None,
     since: Annotated[
@@ -55,7 +55,7 @@ def verify(
     if since is not None:
         say(lines, f"extends  {since}")
     say(lines, f"root     {signed.root_text}")
-    say(lines, f"key      {signed.verifier_key}")
+    say(lines, f"key      {signed.verifier_keys[0]}")
 
 
 async def _check(
