@@ -375,7 +375,8 @@ CREATE FUNCTION audit.open_log(
     organisation uuid, event_ids uuid[], key_ids uuid[],
     OUT size bigint, OUT compact_range bytea,
     OUT known_ids uuid[], OUT known_indexes bigint[], OUT destroyed_ids uuid[]
-) LANGUAGE plpgsql SET search_path = pg_catalog, audit AS $$
+) LANGUAGE plpgsql
+SET search_path = pg_catalog, audit SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 BEGIN
     PERFORM set_config('audit.organisation_id', organisation::text, true);
     SELECT log.size, log.compact_range INTO size, compact_range
