@@ -56,9 +56,15 @@ async def user(world):
 
 
 @pytest.fixture
-def cli(gateway, user):
-    """The command line of the user, through the gateway."""
-    return Cli({"SMART_AUDIT_ADDRESS": gateway.address, "SMART_AUDIT_TOKEN": user.access_token})
+def cli(gateway, user, tmp_path):
+    """The command line of the user, through the gateway, with a memory of its own."""
+    return Cli(
+        {
+            "SMART_AUDIT_ADDRESS": gateway.address,
+            "SMART_AUDIT_TOKEN": user.access_token,
+            "SMART_AUDIT_STATE_DIR": str(tmp_path / "state"),
+        }
+    )
 
 
 @pytest.fixture(scope="session")
