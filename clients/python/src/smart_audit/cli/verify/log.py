@@ -28,7 +28,7 @@ from smart_audit.client.connection import Connection, Session
 from smart_audit.client.errors import CallError
 from smart_audit.client.log.check import Progress, check_log
 from smart_audit.client.log.files import LogFiles
-from smart_audit.client.log.findings import Findings
+from smart_audit.client.log.findings import TOO_MANY, Findings
 from smart_audit.client.log.memory import Memory, MemoryFault, Remembered
 from smart_audit.client.log.trust import Earlier, Opened, open_log
 from smart_audit.client.verification import VerificationError, read_by_any
@@ -187,7 +187,8 @@ def _report_faults(opened: Opened, findings: Findings) -> None:
         say(console, str(fault))
     if findings.fault_count > _SHOWN_FAULTS:
         say(console, f"and {findings.fault_count - _SHOWN_FAULTS} more")
-    what = "1 fault" if findings.fault_count == 1 else f"{findings.fault_count} faults"
+    count = f"{findings.fault_count} faults" if findings.fault_count > 1 else "1 fault"
+    what = f"more than {TOO_MANY} faults" if findings.fault_count > TOO_MANY else count
     raise Failure(
         f"verification failed: {what} in {opened.signed.origin}", ExitCode.VERIFICATION_FAILED
     )

@@ -12,7 +12,7 @@ from typing import Final
 
 from smart_audit.client.leaf import read_leaf
 from smart_audit.client.log.files import Expired, FileFault, LogFiles, in_order
-from smart_audit.client.log.findings import Findings
+from smart_audit.client.log.findings import TOO_MANY, Findings
 from smart_audit.client.log.tree import Tree
 from smart_audit.tlog.hashing import leaf_hash, split_hashes
 from smart_audit.tlog.leaf import LeafError
@@ -69,6 +69,8 @@ class EntryCheck:
                     self._keep(known)
                     await self._check_tiles(tree.add(known))
                 self._on_entries(_width(size, index))
+                if self._findings.fault_count > TOO_MANY:
+                    return tree.roots
         if is_whole:
             await self._check_tiles(tree.partial_tiles())
         return tree.roots

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 MAX_KEPT: Final = 100  # faults that are kept; more are only counted
+# With so many a check ends: a log may claim any size, and lack all of it.
+TOO_MANY: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
