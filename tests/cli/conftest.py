@@ -34,8 +34,10 @@ class Cli:
         out, err = await asyncio.wait_for(process.communicate(stdin), 120)
         return Result(await process.wait(), out.decode(), err.decode())
 
-    async def start(self, *arguments, **environment) -> asyncio.subprocess.Process:
-        """Start, with pipes to all three streams."""
+    async def start(
+        self, *arguments, stderr=asyncio.subprocess.PIPE, **environment
+    ) -> asyncio.subprocess.Process:
+        """Start, with pipes to its streams."""
         merged = os.environ | self.environment | environment
         return await asyncio.create_subprocess_exec(
             sys.executable,
@@ -44,7 +46,7 @@ class Cli:
             *map(str, arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=stderr,
             env={name: value for name, value in merged.items() if value is not None},
         )
 

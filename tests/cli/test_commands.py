@@ -1,6 +1,9 @@
 """The command line as a whole: help, token, errors, plug-ins."""
 
 import asyncio
+import contextlib
+import os
+import pty
 import signal
 from importlib.metadata import EntryPoint
 
@@ -11,7 +14,7 @@ from typer.testing import CliRunner
 from smart_audit.cli import main, plugins
 from smart_audit.cli.verify import command as verify
 from tests.cli.cable import cable_to
-from tests.support.events import event, record_batch
+from tests.support.events import event, record_batch, settled
 from tests.support.world import PASSWORD
 
 
@@ -57,6 +60,57 @@ async def test_ctrl_c_ends_a_verification_with_130(cli, gateway, world, user):
         process.send_signal(signal.SIGINT)
         out, err = await asyncio.wait_for(process.communicate(), 20)
     assert (process.returncode, out, err) == (130, b"", b"")
+
+
+async def test_a_service_that_comes_back_is_waited_for(cli, gateway, world, user):
+    await settled(world, user)
+    for _ in range(4):
+        await record_batch(world, user, [event() for _ in range(1000)])
+    async with cable_to(gateway.address) as cable:
+        await cable.plug()
+        process = await cli.start("verify", "log", SMART_AUDIT_ADDRESS=cable.address)
+        await cable.until_sent(3_000)
+        await cable.pull()
+        assert (await process.stderr.readline()).endswith(b"; trying again for up to 10 seconds\n")
+        await cable.plug()
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert (process.returncode, out.startswith(b"verified 4002 entries"), err) == (0, True, b"")
+
+
+async def test_a_service_that_stays_away_is_not_waited_for_without_end(cli, gateway, world, user):
+    await record_batch(world, user, [event() for _ in range(1000)])
+    async with cable_to(gateway.address) as cable:
+        await cable.plug()
+        process = await cli.start("verify", "log", SMART_AUDIT_ADDRESS=cable.address)
+        await cable.until_sent(1_500)
+        await cable.pull()
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+    said = err.decode().splitlines()
+    assert (process.returncode, out, len(said)) == (1, b"", 2)
+    assert said[1].startswith("smart-audit: ")
+
+
+async def test_on_a_terminal_a_bar_is_shown_that_leaves_nothing_on_stdout(cli, world, user):
+    await record_batch(world, user, [event() for _ in range(1000)])
+    terminal, end = pty.openpty()
+    process = await cli.start("verify", "log", stderr=end, TERM="xterm", COLUMNS="100")
+    os.close(end)
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    shown = await asyncio.to_thread(_read_all, terminal)
+    assert process.returncode == 0
+    assert out.startswith(b"verified ")
+    assert b"\x1b" not in out
+    assert b"entries" in shown
+
+
+def _read_all(terminal):
+    """All that was written to a terminal whose other end is closed."""
+    with os.fdopen(terminal, "rb", buffering=0) as opened:
+        parts = []
+        with contextlib.suppress(OSError):
+            while part := opened.read(65536):
+                parts.append(part)
+        return b"".join(parts)
 
 
 @pytest.mark.parametrize(
