@@ -1,9 +1,17 @@
-"""Logs for `verify log`: of events of the wire, or of leaves made here and written by SQL."""
+"""Logs for `verify log`: of events of the wire, or of leaves made here and written by SQL.
+
+And its check without its process, for tests that take many.
+"""
 
 from hashlib import sha256
 from secrets import token_urlsafe
 from uuid import uuid4
 
+from smart_audit.client.connection import Connection, Session
+from smart_audit.client.log.check import Progress, check_log
+from smart_audit.client.log.files import LogFiles
+from smart_audit.client.log.trust import open_log
+from smart_audit.client.verification import VerificationError
 from smart_audit.tlog.disclosure import new_disclosure
 from smart_audit.tlog.leaf import build_leaf
 from tests.support.events import event, record_batch, settled
@@ -87,3 +95,18 @@ def forge(world, organisation_id, index):
             " WHERE level = 0 AND tile_index = %s AND organisation_id = %s",
             [hashed, index % 256 * 32 + 1, index // 256, organisation_id],
         )
+
+
+async def checked(address, organisation_id, *, token="", keys=(), earlier=()):
+    """Check a log: (its verified checkpoint or None, a line for each thing that does not hold)."""
+    async with Connection(address, Session(token)) as connection:
+        progress = Progress(lambda _: None, lambda _: None)
+        try:
+            files = LogFiles(connection, organisation_id)
+            signed = (await open_log(files, organisation_id, keys, None)).signed
+            findings = await check_log(
+                connection, organisation_id, signed, earlier, progress, shown=bool(token)
+            )
+        except VerificationError as error:
+            return None, [str(error)]
+    return signed, [str(fault) for fault in findings.faults]

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from smart_audit.client.log.memory import Memory
-from smart_audit.client.verification import read_checkpoint
+from smart_audit.client.log.memory import Memory, MemoryFault
+from smart_audit.client.log.trust import Earlier
 from tests.cli.conftest import Cli
-from tests.cli.logs import make_leaves, public_log, record_many, rewrite
+from tests.cli.logs import checked, make_leaves, public_log, record_many, rewrite
 from tests.support.events import event, record_batch
-from tests.support.gateway import running_gateway
 from tests.support.world import running_world
 
 
@@ -53,9 +52,8 @@ async def test_a_restored_backup_is_a_rollback_and_what_follows_a_fork(cluster, 
     environment = {"SMART_AUDIT_STATE_DIR": str(tmp_path / "state")}
 
     async def verified(world, token):
-        async with running_gateway(world) as gateway:
-            cli = Cli(environment | {"SMART_AUDIT_ADDRESS": gateway.address})
-            return await cli.run("verify", "log", SMART_AUDIT_TOKEN=token)
+        cli = Cli(environment | {"SMART_AUDIT_ADDRESS": f"127.0.0.1:{world.audit_port}"})
+        return await cli.run("verify", "log", SMART_AUDIT_TOKEN=token)
 
     async with running_world(database) as world:
         user = await world.new_user()
@@ -83,24 +81,27 @@ async def test_a_restored_backup_is_a_rollback_and_what_follows_a_fork(cluster, 
 
 @pytest.mark.parametrize("now", [300, 301, 555, 700])
 @pytest.mark.parametrize("changed", [0, 290])
-async def test_a_rewritten_log_is_a_fork(cli, world, now, changed):
+async def test_a_rewritten_log_is_a_fork(gateway, world, now, changed):
     organisation_id, leaves = public_log(world, 300)
-    assert (await cli.run("verify", "log", "--log", organisation_id)).code == 0
+    signed, _ = await checked(gateway.address, organisation_id)
     others = make_leaves(organisation_id, now)
     leaves[changed] = others[changed]
     rewrite(world, organisation_id, leaves + others[300:])
-    result = await cli.run("verify", "log", "--log", organisation_id)
-    assert (result.code, result.out) == (6, "")
-    assert "checkpoint: the log was forked: its first 300 entries make the root " in result.err
+    _, (line,) = await checked(
+        gateway.address, organisation_id, earlier=[Earlier(signed, "what was")]
+    )
+    assert "checkpoint: the log was forked: its first 300 entries make the root " in line
 
 
-async def test_a_log_that_grew_extends_what_it_was(cli, world):
-    organisation_id, leaves = public_log(world, 255)
-    for size in (255, 255, 256, 257, 512, 700):
+async def test_a_log_that_grew_extends_what_it_was(gateway, world):
+    organisation_id, leaves = public_log(world, 0)
+    earlier = []
+    for size in (0, 1, 255, 255, 256, 257, 512, 700):
         leaves += make_leaves(organisation_id, size - len(leaves))
         rewrite(world, organisation_id, leaves)
-        result = await cli.run("verify", "log", "--log", organisation_id)
-        assert (result.code, result.err) == (0, "")
+        signed, found = await checked(gateway.address, organisation_id, earlier=earlier)
+        assert (signed.size, found) == (size, [])
+        earlier.append(Earlier(signed, "what was"))
 
 
 async def test_a_checkpoint_from_elsewhere_counts_too(cli, gateway, world, tmp_path):
@@ -169,14 +170,26 @@ def _with(**members):
         ),
     ],
 )
-async def test_a_damaged_state_is_named_with_a_remedy(cli, world, change):
+async def test_a_damaged_state_is_not_believed(gateway, world, tmp_path, change):
     organisation_id = public_log(world, 3)[0]
-    assert (await cli.run("verify", "log", "--log", organisation_id)).code == 0
-    path = state_file(cli, organisation_id)
+    memory = Memory(tmp_path)
+    signed, _ = await checked(gateway.address, organisation_id)
+    memory.keep(organisation_id, signed, datetime.now(UTC))
+    assert memory.recall(organisation_id) is not None
+    path = memory.path(organisation_id)
     changed = change(json.loads(path.read_text()))
     path.write_bytes(changed.encode(errors="surrogateescape"))
+    with pytest.raises(MemoryFault, match="is not what was written there"):
+        memory.recall(organisation_id)
+
+
+async def test_a_damaged_state_is_named_with_a_remedy(cli, world):
+    organisation_id = public_log(world, 3)[0]
+    path = state_file(cli, organisation_id)
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
     result = await cli.run("verify", "log", "--log", organisation_id)
-    assert (result.code, result.out) == (5, "")
+    assert (result.code, result.out, path.read_text()) == (5, "", "{}")
     assert f"{path} is not what was written there" in result.err
     assert "remove the file" in result.err
 
@@ -194,15 +207,10 @@ async def test_a_state_that_cannot_be_written_is_an_error(cli, world, tmp_path):
 async def test_a_shorter_state_does_not_replace_a_longer_one(cli, gateway, world, tmp_path):
     """Two checks at the same time: the one that began earlier ends later."""
     organisation_id, leaves = public_log(world, 3)
-    key = (await gateway.http.get(f"/v1/logs/{organisation_id}/key")).text.strip()
-
-    async def signed():
-        answer = await gateway.http.get(f"/v1/logs/{organisation_id}/checkpoint")
-        return read_checkpoint(answer.text, key)
-
-    memory, short = Memory(tmp_path), await signed()
+    short, _ = await checked(gateway.address, organisation_id)
     rewrite(world, organisation_id, leaves + make_leaves(organisation_id, 3))
-    long = await signed()
+    long, _ = await checked(gateway.address, organisation_id)
+    memory = Memory(tmp_path)
     for one in (long, short):
         memory.keep(organisation_id, one, datetime.now(UTC))
     remembered = memory.recall(organisation_id)

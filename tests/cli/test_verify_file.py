@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from smart_audit.cli.main import main
 from smart_audit.client.proof_file import UnreadableError, check_file
 from smart_audit.client.verification import VerificationError
 from tests.support.events import event, record, settled
@@ -168,6 +169,19 @@ def key_of(folder):
     return (folder / "key").read_text().strip()
 
 
+@pytest.fixture
+def run_here(monkeypatch, capsys):
+    """Runs the command within this process, which is quicker: (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["smart-audit", "verify", "file", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return (int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
 async def offline(cli, *arguments, **given):
     """Run where no service can be reached, and without a token."""
     return await cli.run(
@@ -223,19 +237,18 @@ async def test_a_receipt_is_verified_with_its_checkpoint(cli, fetched, checkpoin
         ("receipt.json", ["--checkpoint", "key"], 6, "not to be trusted"),
     ],
 )
-async def test_what_is_missing_is_named(cli, fetched, name, options, code, sentence):
+async def test_what_is_missing_is_named(run_here, fetched, name, options, code, sentence):
     options = [option if option.startswith("--") else fetched / option for option in options]
-    result = await offline(cli, fetched / name, "--key", key_of(fetched), *options)
-    assert (result.code, result.out) == (code, "")
-    assert sentence in result.err
-    assert len(result.err.splitlines()) == 1
+    ended, out, err = run_here(fetched / name, "--key", key_of(fetched), *options)
+    assert (ended, out) == (code, "")
+    assert sentence in err
+    assert len(err.splitlines()) == 1
 
 
-async def test_without_a_key_nothing_is_verified(cli, fetched):
-    none = await offline(cli, fetched / "event.json")
-    assert (none.code, none.out) == (2, "")
-    wrong = await offline(cli, fetched / "event.json", "--key", "x")
-    assert (wrong.code, wrong.out, wrong.err[:19]) == (2, "", "smart-audit: --key:")
+async def test_without_a_key_nothing_is_verified(run_here, fetched):
+    assert run_here(fetched / "event.json")[:2] == (2, "")
+    code, out, err = run_here(fetched / "event.json", "--key", "x")
+    assert (code, out, err[:19]) == (2, "", "smart-audit: --key:")
 
 
 async def test_a_receipt_of_an_earlier_tree_says_what_to_do(cli, fetched, gateway, world, user):
@@ -263,14 +276,14 @@ async def test_a_receipt_of_an_earlier_tree_says_what_to_do(cli, fetched, gatewa
         ("event.tlog-proof", "localhost/smart-audit/", "localhost/smart-audi7/"),
     ],
 )
-async def test_what_was_changed_ends_with_6(cli, fetched, name, before, after):
+async def test_what_was_changed_ends_with_6(run_here, fetched, name, before, after):
     path = fetched / name
     text = path.read_text()
     assert before in text
     path.write_text(text.replace(before, after))
-    result = await offline(cli, path, "--key", key_of(fetched))
-    assert (result.code, result.out) == (6, "")
-    assert result.err.startswith(f"smart-audit: verification failed: {path}: ")
+    code, out, err = run_here(path, "--key", key_of(fetched))
+    assert (code, out) == (6, "")
+    assert err.startswith(f"smart-audit: verification failed: {path}: ")
 
 
 async def test_what_was_erased_is_told_as_only_said(cli, gateway, world, user, tmp_path):

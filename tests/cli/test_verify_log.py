@@ -33,7 +33,7 @@ async def test_a_whole_log_is_verified(cli, logged, user):
     assert list(verdict) == ["verified", "root", "key", "trust", "shown", "state"]
 
 
-@pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 700])
+@pytest.mark.parametrize("size", [0, 1, 700])
 async def test_a_public_log_needs_no_token(cli, world, size):
     organisation_id = public_log(world, size)[0]
     result = await cli.run("verify", "log", "--log", organisation_id, SMART_AUDIT_TOKEN=None)

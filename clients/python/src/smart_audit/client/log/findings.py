@@ -5,7 +5,7 @@ from typing import Final
 
 MAX_KEPT: Final = 100  # faults that are kept; more are only counted
 # With so many a check ends: a log may claim any size, and lack all of it.
-TOO_MANY: Final = 10_000
+TOO_MANY: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
