@@ -295,6 +295,16 @@ async def test_events_that_come_later_are_not_looked_at(liar, world, user, logge
     assert (signed.size, found) == (42, [])
 
 
+async def test_what_a_service_says_cannot_move_the_cursor(cli, liar, user, logged):
+    liar.lies["ListEvents"] = in_page(
+        lambda page, at: setattr(page.events[at], "id", "\x1b[2J\u202e")
+    )
+    lines = await refused(cli)
+    assert lines[0].startswith(
+        "entry 17: event \\u001b[2J\\u202e: the event is not what its leaf says"
+    )
+
+
 async def test_a_log_that_claims_to_be_endless_is_given_up(cli, liar, world):
     organisation_id = public_log(world, 300)[0]
     key = Ed25519PrivateKey.generate()

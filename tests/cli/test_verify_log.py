@@ -1,13 +1,22 @@
 """`smart-audit verify log` believes nothing, and names the place of what is wrong."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
+from tests.cli.conftest import Cli
 from tests.cli.logs import execute, forge, make_leaf, make_leaves, public_log, record_many
-from tests.support.events import event, record_batch
-from tests.support.governance import erase
+from tests.support.events import event, record_batch, settled
+from tests.support.governance import (
+    Clock,
+    erase,
+    own_events,
+    running_at,
+    until,
+    update_settings,
+)
 from tests.support.logs import PUBLIC, fill_log, open_to
 
 PAYLOAD = "FROM audit.payloads WHERE log_index = %s AND organisation_id = %s"
@@ -231,6 +240,33 @@ async def test_entries_that_retention_took_are_counted(cli, world, user):
     # To a stranger a bundle is there or it is not.
     assert (foreign.code, foreign.err) == (0, "")
     assert said(foreign)["expired"].startswith("512 entries: ")
+
+
+async def test_a_log_after_retention_is_whole(cluster, tmp_path):
+    clock, often = Clock(), timedelta(milliseconds=50)
+    async with running_at(clock, cluster.new_database(), retention_every=often) as world:
+        user = await world.new_user()
+        await settled(world, user)
+        clock.at = datetime.now(UTC) - timedelta(days=10)
+        with world.database.connect() as connection:
+            connection.execute("SELECT audit.ensure_partitions(%s)", [clock.at])
+        await record_batch(world, user, [event() for _ in range(300)])
+        clock.at = None
+        await record_batch(world, user, [event() for _ in range(50)])
+        await update_settings(world, user, retention_days=5)
+        await until(lambda: own_events(world, user, "log.retention.run"))
+        cli = Cli(
+            {
+                "SMART_AUDIT_ADDRESS": f"127.0.0.1:{world.audit_port}",
+                "SMART_AUDIT_TOKEN": user.access_token,
+                "SMART_AUDIT_STATE_DIR": str(tmp_path),
+            }
+        )
+        result = await cli.run("verify", "log")
+    assert (result.code, result.err) == (0, "")
+    assert said(result)["expired"].startswith("300 entries: ")
+    # Signup, login, the later events, the new settings, the run of retention.
+    assert said(result)["shown"] == "54 events as the entries say"
 
 
 async def test_a_changed_hash_is_found_where_the_entry_has_expired(cli, world):

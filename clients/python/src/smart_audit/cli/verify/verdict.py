@@ -46,7 +46,7 @@ def _key_lines(opened: Opened) -> Iterator[str]:
     for key in opened.signed.verifier_keys:
         yield f"key      {key}"
     for key in opened.replaced:
-        yield f"instead  of the remembered {key}, which has not signed"
+        yield f"instead  of the remembered {key}"
     if opened.trust is Trust.FIRST_USE:
         yield (
             "trust    first use: the key came from the service itself; compare it with the one "

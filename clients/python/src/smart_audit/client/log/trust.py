@@ -32,7 +32,7 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A log whose checkpoint was verified. replaced: remembered keys that have not signed it."""
+    """A log whose checkpoint was verified. replaced: remembered keys that are so no longer."""
 
     signed: SignedCheckpoint
     trust: Trust
