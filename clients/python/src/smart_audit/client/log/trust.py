@@ -59,20 +59,9 @@ async def open_log(
             signed, trust = read_by_any(note, await files.keys()), Trust.FIRST_USE
     except FileFault as fault:
         raise VerificationError(f"{fault.path}: {fault}") from fault
-    if signed.origin.rpartition("/")[2] != organisation_id:
-        raise VerificationError(
-            f"checkpoint: it is of {signed.origin}, which is not the log of {organisation_id}"
-        )
-    if remembered is None:
-        return Opened(signed, trust, ())
-    known = remembered.signed
-    if known.origin != signed.origin:
-        raise VerificationError(
-            f"checkpoint: the log calls itself {signed.origin} and was {known.origin}; if the "
-            f"installation was renamed, remove {remembered.path}"
-        )
-    replaced = tuple(key for key in known.verifier_keys if key not in signed.verifier_keys)
-    return Opened(signed, trust, replaced)
+    _require_name(signed.origin, organisation_id, remembered)
+    known = () if remembered is None else remembered.signed.verifier_keys
+    return Opened(signed, trust, tuple(key for key in known if key not in signed.verifier_keys))
 
 
 def require_not_rolled_back(earlier: Earlier, signed: SignedCheckpoint) -> None:
@@ -101,6 +90,19 @@ def forked(earlier: Earlier, root: bytes) -> str | None:
         f"the log was forked: its first {_entries(known.size)} make the root {root.hex()}, and by "
         f"{earlier.what}, which is signed, they made {known.root.hex()}"
     )
+
+
+def _require_name(origin: str, organisation_id: str, remembered: Remembered | None) -> None:
+    """Raises: VerificationError for the name of another log, or another name of this one."""
+    if origin.rpartition("/")[2] != organisation_id:
+        raise VerificationError(
+            f"checkpoint: it is of {origin}, which is not the log of {organisation_id}"
+        )
+    if remembered is not None and remembered.signed.origin != origin:
+        raise VerificationError(
+            f"checkpoint: the log calls itself {origin} and was {remembered.signed.origin}; if "
+            f"the installation was renamed, remove {remembered.path}"
+        )
 
 
 async def _by_remembered(note: str, files: LogFiles, remembered: Remembered) -> SignedCheckpoint:
