@@ -1,5 +1,6 @@
 """`smart-audit verify log` before a service that lies: it is told from one that does not."""
 
+import random
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,6 +12,7 @@ from smart_audit.tlog.note import Signer, sign, verifier_key
 from tests.cli.liar import liar_before
 from tests.cli.logs import checked, make_leaf, public_log, record_many
 from tests.support.events import event, record_batch
+from tests.tlog.test_fuzz import damaged
 
 
 @pytest.fixture
@@ -293,6 +295,33 @@ async def test_events_that_come_later_are_not_looked_at(liar, world, user, logge
     await record_batch(world, user, [event() for _ in range(5)])
     signed, found = await checked(liar.address, **own)
     assert (signed.size, found) == (42, [])
+
+
+async def damage_files(liar, world, cases, seed):
+    """One damaged file of a log, each time another: it is always found."""
+    chance = random.Random(seed)
+    organisation_id = public_log(world, 600)[0]
+    paths = ["entries/000", "entries/002.p/88", "0/001", "0/002.p/88", "1/000.p/2", "checkpoint"]
+    for _ in range(cases):
+        target = chance.choice(paths)
+
+        def lie(request, answer, target=target):
+            if getattr(request, "path", "checkpoint") == target:
+                whole = answer.data
+                while answer.data == whole:
+                    answer.data = damaged(whole, chance)
+
+        liar.lies = {"GetTile": lie, "GetLogCheckpoint": lie}
+        await faults(liar, organisation_id)
+
+
+async def test_damage_to_any_file_is_found(liar, world):
+    await damage_files(liar, world, 40, 20261125)
+
+
+@pytest.mark.soak
+async def test_much_damage_to_any_file_is_found(liar, world):
+    await damage_files(liar, world, 5_000, 7)
 
 
 async def test_what_a_service_says_cannot_move_the_cursor(cli, liar, user, logged):
