@@ -19,13 +19,12 @@ from smart_audit.cli.options import (
     read_session,
 )
 from smart_audit.cli.terminal import notices, output, progress, say, tell_trouble
-from smart_audit.client.connection import Session
+from smart_audit.client.connection import Connection, Session
 from smart_audit.client.errors import CallError
 from smart_audit.client.evidence.bundle import write_bundle
 from smart_audit.client.evidence.fetch import (
     Hits,
     NothingFound,
-    TileConnection,
     Wanted,
     fetch_hits,
     fetch_material,
@@ -127,7 +126,7 @@ async def _export(
         told.append(error)
 
     with Hits() as hits, progress(console) as bar:
-        async with TileConnection(
+        async with Connection(
             address, session, retry_for_s=_RETRY_FOR_S, on_trouble=tell_once
         ) as connection:
             listing = bar.add_task("listing", total=None)

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import grpc
 
-from smart_audit.api.audit.v1 import audit_pb2, tiles_pb2, tiles_pb2_grpc
+from smart_audit.api.audit.v1 import audit_pb2, tiles_pb2
 from smart_audit.client.connection import Connection
 from smart_audit.client.errors import CallError
 from smart_audit.client.events import timestamp
@@ -134,14 +134,6 @@ class Hits:
         self._file.write(data)
 
 
-class TileConnection(Connection):
-    """A connection that reads tiles as well."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self.tiles = tiles_pb2_grpc.TileServiceStub(self._channel)
-
-
 async def fetch_hits(
     connection: Connection, wanted: Wanted, hits: Hits, on_page: Callable[[int], None]
 ) -> None:
@@ -194,7 +186,7 @@ async def fetch_checkpoint(
 
 
 async def fetch_material(
-    connection: TileConnection,
+    connection: Connection,
     wanted: Wanted,
     hits: Hits,
     created_at: datetime,
@@ -229,7 +221,7 @@ async def fetch_material(
 
 
 async def _fetch_tiles(
-    connection: TileConnection,
+    connection: Connection,
     organisation_id: str,
     wanted: Sequence[Tile],
     size: int,
@@ -254,9 +246,7 @@ async def _fetch_tiles(
     return tiles
 
 
-async def _fetch_tile(
-    connection: TileConnection, organisation_id: str, tile: Tile, size: int
-) -> bytes:
+async def _fetch_tile(connection: Connection, organisation_id: str, tile: Tile, size: int) -> bytes:
     width = min(TILE_WIDTH, (size >> (TILE_HEIGHT * tile.level)) - tile.index * TILE_WIDTH)
     request = tiles_pb2.GetTileRequest(organisation_id=organisation_id, path=_path(tile, width))
     try:
