@@ -2,10 +2,13 @@
 verifier beside them believes what the service gives out and nothing else."""
 
 import asyncio
+import json
 import os
 import re
 import shutil
 import sys
+from base64 import urlsafe_b64encode
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -51,6 +54,17 @@ def test_links_lead_to_files(document):
     targets = LINK.findall(document.read_text())
     local = [target for target in targets if "://" not in target]
     assert [target for target in local if not (document.parent / target).exists()] == []
+
+
+def test_the_log_format_shows_a_vector():
+    vector = json.loads((ROOT / "tests" / "vectors" / "02-all-fields.json").read_text())
+    text = (ROOT / "docs" / "log-format.md").read_text()
+    unbroken = text.replace("\n    ", "")
+    salt, disclosure = vector["salts"][0], vector["disclosures"][0]
+    digest = urlsafe_b64encode(sha256(disclosure.encode()).digest()).rstrip(b"=").decode()
+    assert vector["leaf"] in unbroken
+    for shown in (vector["leaf_hash"], salt, disclosure, digest):
+        assert f"  {shown}\n" in text
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="the README's commands need curl")
