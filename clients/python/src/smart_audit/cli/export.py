@@ -25,12 +25,12 @@ from smart_audit.client.evidence.bundle import write_bundle
 from smart_audit.client.evidence.fetch import (
     Hits,
     NothingFound,
-    TileConnection,
     Wanted,
     fetch_hits,
     fetch_material,
 )
 from smart_audit.client.evidence.formats import DISCLOSE_ALL, EvidenceError, Manifest
+from smart_audit.client.tiles import TileConnection
 
 DISCLOSE_NONE = "none"
 _RETRY_FOR_S = 10.0

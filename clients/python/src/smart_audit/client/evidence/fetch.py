@@ -4,17 +4,16 @@ First the events that match, page by page, then a checkpoint that covers them, t
 all leaves between the first and the last of them and of the subtrees beside: out of tiles.
 """
 
-import asyncio
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import grpc
 
-from smart_audit.api.audit.v1 import audit_pb2, tiles_pb2, tiles_pb2_grpc
+from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.client.connection import Connection
 from smart_audit.client.errors import CallError
 from smart_audit.client.events import timestamp
@@ -22,15 +21,15 @@ from smart_audit.client.evidence.bundle import Material, OpenLeaf
 from smart_audit.client.evidence.entries import time_text
 from smart_audit.client.evidence.formats import DISCLOSE_ALL
 from smart_audit.client.evidence.keys import Keys
+from smart_audit.client.tiles import LogFiles, TileConnection
 from smart_audit.client.verification import SignedCheckpoint, VerificationError, check_answer
 from smart_audit.tlog.hashing import HASH_SIZE
 from smart_audit.tlog.proofs import Element
 from smart_audit.tlog.ranges import range_proof_nodes
 from smart_audit.tlog.tilereader import required_tiles, resolve
-from smart_audit.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, tile_path
+from smart_audit.tlog.tiles import TILE_WIDTH, Tile
 
 PAGE_SIZE: Final = 500
-TILES_AT_ONCE: Final = 16
 _SPOOLED: Final = 8 * 1024 * 1024  # bytes of events that are kept out of the file system
 
 
@@ -134,14 +133,6 @@ class Hits:
         self._file.write(data)
 
 
-class TileConnection(Connection):
-    """A connection that reads tiles as well."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self.tiles = tiles_pb2_grpc.TileServiceStub(self._channel)
-
-
 async def fetch_hits(
     connection: Connection, wanted: Wanted, hits: Hits, on_page: Callable[[int], None]
 ) -> None:
@@ -211,7 +202,8 @@ async def fetch_material(
     row = [Tile(0, index) for index in range(begin // TILE_WIDTH, -(-end // TILE_WIDTH))]
     # Beside the range some nodes come out of the same tiles.
     beside = required_tiles([node for side in sides for node in side], size) - set(row)
-    tiles = await _fetch_tiles(connection, organisation_id, [*row, *sorted(beside)], size, on_tile)
+    files = LogFiles(connection, organisation_id)
+    tiles = await files.tiles([*row, *sorted(beside)], size, on_tile)
     leaves = b"".join(tiles[tile] for tile in row)
     skipped = (begin - row[0].index * TILE_WIDTH) * HASH_SIZE
     return Material(
@@ -226,55 +218,6 @@ async def fetch_material(
         filters=wanted.filters(),
         disclose=wanted.disclose,
     )
-
-
-async def _fetch_tiles(
-    connection: TileConnection,
-    organisation_id: str,
-    wanted: Sequence[Tile],
-    size: int,
-    on_tile: Callable[[int, int], None],
-) -> dict[Tile, bytes]:
-    """The tiles as they are in a tree of `size` leaves, some at a time."""
-    tiles: dict[Tile, bytes] = {}
-    todo = iter(wanted)
-
-    async def work() -> None:
-        for tile in todo:
-            tiles[tile] = await _fetch_tile(connection, organisation_id, tile, size)
-            on_tile(len(tiles), len(wanted))
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(TILES_AT_ONCE):
-                group.create_task(work())
-    except ExceptionGroup as failed:
-        # One call has failed for good and has ended the others: it alone is the reason.
-        raise failed.exceptions[0] from failed
-    return tiles
-
-
-async def _fetch_tile(
-    connection: TileConnection, organisation_id: str, tile: Tile, size: int
-) -> bytes:
-    width = min(TILE_WIDTH, (size >> (TILE_HEIGHT * tile.level)) - tile.index * TILE_WIDTH)
-    request = tiles_pb2.GetTileRequest(organisation_id=organisation_id, path=_path(tile, width))
-    try:
-        answer = await connection.call(connection.tiles.GetTile, request)
-    except CallError as error:
-        # A partial tile may be gone once it has become full (C2SP tlog-tiles, "Partial Tiles").
-        if width == TILE_WIDTH or error.code is not grpc.StatusCode.NOT_FOUND:
-            raise
-        request.path = _path(tile, TILE_WIDTH)
-        answer = await connection.call(connection.tiles.GetTile, request)
-    hashes = bytes(answer.data)
-    if len(hashes) < width * HASH_SIZE:
-        raise VerificationError(f"tile {request.path} is too short")
-    return hashes[: width * HASH_SIZE]
-
-
-def _path(tile: Tile, width: int) -> str:
-    return tile_path(tile.level, tile.index, width).removeprefix("tile/")
 
 
 def _resolved(nodes: Element, tiles: Mapping[Tile, bytes]) -> tuple[bytes, ...]:
