@@ -31,9 +31,12 @@ def contents(bundle) -> dict[str, bytes]:
     return members(bundle)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A real Chromium. Where it must not be missing, its absence is a failure."""
+    """A real Chromium. Where it must not be missing, its absence is a failure.
+
+    For one module, since playwright keeps an event loop running: no other test could run its own.
+    """
     path = shutil.which("chromium")
     if path is None:
         reason = "no chromium on the path"

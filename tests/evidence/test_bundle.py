@@ -12,7 +12,8 @@ from smart_audit.client.evidence import page
 from smart_audit.client.evidence.bundle import Material, OpenLeaf, write_bundle
 from smart_audit.client.evidence.check import check_bundle
 from smart_audit.client.evidence.entries import read_entry
-from smart_audit.client.evidence.formats import EVENTS, LEAVES, PAGE, SUMMARY, EvidenceError
+from smart_audit.client.evidence.formats import EVENTS, LEAVES, PAGE, SUMMARY
+from smart_audit.client.evidence.lines import EvidenceError
 from smart_audit.client.evidence.page import split_page
 from smart_audit.tlog.canonical import canonical_json
 from smart_audit.tlog.leaf import new_disclosure

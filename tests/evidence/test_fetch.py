@@ -22,7 +22,7 @@ from smart_audit.client.evidence.fetch import (
     fetch_hits,
     fetch_material,
 )
-from smart_audit.client.evidence.formats import EvidenceError
+from smart_audit.client.evidence.lines import EvidenceError
 from smart_audit.client.verification import VerificationError
 from smart_audit.tlog.append import grow
 from smart_audit.tlog.checkpoint import Checkpoint

@@ -29,7 +29,8 @@ from smart_audit.client.evidence.fetch import (
     fetch_hits,
     fetch_material,
 )
-from smart_audit.client.evidence.formats import DISCLOSE_ALL, EvidenceError, Manifest
+from smart_audit.client.evidence.lines import EvidenceError
+from smart_audit.client.evidence.manifest import DISCLOSE_ALL, Manifest
 from smart_audit.client.tiles import TileConnection
 
 DISCLOSE_NONE = "none"

@@ -19,8 +19,8 @@ from smart_audit.client.errors import CallError
 from smart_audit.client.events import timestamp
 from smart_audit.client.evidence.bundle import Material, OpenLeaf
 from smart_audit.client.evidence.entries import time_text
-from smart_audit.client.evidence.formats import DISCLOSE_ALL
 from smart_audit.client.evidence.keys import Keys
+from smart_audit.client.evidence.manifest import DISCLOSE_ALL
 from smart_audit.client.tiles import LogFiles, TileConnection
 from smart_audit.client.verification import SignedCheckpoint, VerificationError, check_answer
 from smart_audit.tlog.hashing import HASH_SIZE

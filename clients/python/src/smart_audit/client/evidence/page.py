@@ -17,7 +17,8 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Final
 
-from smart_audit.client.evidence.formats import PAGE, EvidenceError
+from smart_audit.client.evidence.formats import PAGE
+from smart_audit.client.evidence.lines import EvidenceError
 
 MAX_EMBEDDED: Final = 16 * 1024 * 1024  # bytes of all members together
 

@@ -203,6 +203,7 @@ class Check {
         throw new Fault(where, "the leaf is another organisation's");
       }
       requireMatch(entry.facts, this.manifest.filters, where);
+      requireChosen(entry, this.manifest.disclose, where);
     }
     return { index, hash: entry.hash, entry };
   }
@@ -361,7 +362,8 @@ function readManifest(bytes) {
     hasExactly(manifest, names) &&
     manifest.format === "smart-audit/evidence" &&
     manifest.version === 1 &&
-    areTexts([manifest.created_at, manifest.organisation_id, manifest.origin, manifest.root]) &&
+    areTexts([manifest.organisation_id, manifest.origin, manifest.root]) &&
+    TIME.test(manifest.created_at) &&
     [manifest.begin, manifest.end, manifest.size, manifest.events, manifest.disclosed].every(
       isNumber,
     ) &&
