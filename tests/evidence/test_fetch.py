@@ -17,6 +17,7 @@ from smart_audit.client.evidence.check import check_bundle
 from smart_audit.client.evidence.entries import require_match
 from smart_audit.client.evidence.fetch import (
     Hits,
+    NotCosigned,
     NothingFound,
     Wanted,
     fetch_hits,
@@ -159,6 +160,13 @@ async def test_a_bundle_covers_the_smallest_range_of_all_that_match(tmp_path, la
     assert report.holds, report.faults
 
 
+async def test_no_event_and_no_leaf_takes_a_call_of_its_own(tmp_path, large):
+    service = Service(large)
+    await exported(service, tmp_path / "bundle.zip")
+    pages, tiles, checkpoints = -(-1100 // PAGE), 5, 2
+    assert len(service.calls) == pages + tiles + checkpoints
+
+
 @pytest.mark.parametrize("full_only", [False, True])
 @pytest.mark.parametrize("size", [1, 255, 256, 257, 512, 1000])
 async def test_tiles_are_those_of_the_checkpoints_tree(tmp_path, large, size, full_only):
@@ -180,9 +188,9 @@ async def test_the_latest_checkpoint_serves_where_the_cosigned_one_is_too_old(tm
 
 async def test_demanded_witnesses_must_have_seen_all_of_it(tmp_path, large):
     keys = large.keys.witnesses
-    with pytest.raises(VerificationError, match="have seen 5 entries so far, and 1100 are needed"):
+    with pytest.raises(NotCosigned, match="have seen 5 entries so far, and 1100 are needed"):
         await exported(Service(large, cosigned_size=5), tmp_path / "b.zip", witnesses=keys)
-    with pytest.raises(CallError, match="none yet"):
+    with pytest.raises(NotCosigned, match="have seen 0 entries"):
         await exported(Service(large), tmp_path / "b.zip", witnesses=keys)
 
 

@@ -23,7 +23,9 @@ from smart_audit.client.evidence.keys import Keys
 from smart_audit.client.evidence.manifest import DISCLOSE_ALL
 from smart_audit.client.tiles import LogFiles, TileConnection
 from smart_audit.client.verification import SignedCheckpoint, VerificationError, check_answer
+from smart_audit.tlog.cosignature import CosignatureVerifier
 from smart_audit.tlog.hashing import HASH_SIZE
+from smart_audit.tlog.note import parse
 from smart_audit.tlog.proofs import Element
 from smart_audit.tlog.ranges import range_proof_nodes
 from smart_audit.tlog.tilereader import required_tiles, resolve
@@ -35,6 +37,10 @@ _SPOOLED: Final = 8 * 1024 * 1024  # bytes of events that are kept out of the fi
 
 class NothingFound(Exception):
     """No event matches; there is nothing to give evidence of."""
+
+
+class NotCosigned(Exception):
+    """The witnesses have not seen enough of the log yet; later they may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,26 +168,40 @@ async def fetch_checkpoint(
 
     witnesses: verifier keys. With any, only a cosigned checkpoint will do.
 
-    Raises: VerificationError, CallError.
+    Raises: NotCosigned, VerificationError, CallError.
     """
     call, get = connection.call, connection.log.GetCheckpoint
+    seen = 0
     try:
         cosigned = check_answer(await call(get, audit_pb2.GetCheckpointRequest(cosigned=True)))
     except CallError as error:
-        if witnesses or error.code is not grpc.StatusCode.NOT_FOUND:
+        if error.code is not grpc.StatusCode.NOT_FOUND:
             raise
     else:
-        if cosigned.size >= end:
+        seen = cosigned.size
+        if seen >= end:
+            _require_cosigned(cosigned.note, witnesses)
             return cosigned
-        if witnesses:
-            raise VerificationError(
-                f"the witnesses have seen {cosigned.size} entries so far, and {end} are needed: "
-                "try again in a while"
-            )
+    if witnesses:
+        raise NotCosigned(
+            f"the witnesses have seen {seen} entries so far, and {end} are needed: "
+            "try again in a while"
+        )
     latest = check_answer(await call(get, audit_pb2.GetCheckpointRequest()))
     if latest.size < end:
         raise VerificationError("the checkpoint does not cover events that the service lists")
     return latest
+
+
+def _require_cosigned(note: str, witnesses: Sequence[str]) -> None:
+    """Refuse a note that a witness has not cosigned; how well is for `bundle` to verify.
+
+    Raises: NotCosigned.
+    """
+    signers = {(one.name, one.key_id) for one in parse(note).signatures}
+    for witness in map(CosignatureVerifier.parse, witnesses):
+        if (witness.name, witness.key_id) not in signers:
+            raise NotCosigned(f"{witness.name} has not cosigned the log yet: try again in a while")
 
 
 async def fetch_material(
@@ -193,7 +213,7 @@ async def fetch_material(
 ) -> Material:
     """Fetch all that a bundle of these events takes besides. on_tile: told (done, total).
 
-    Raises: VerificationError, CallError.
+    Raises: NotCosigned, VerificationError, CallError.
     """
     signed = await fetch_checkpoint(connection, hits.end, wanted.witnesses)
     organisation_id = signed.checkpoint.origin.rpartition("/")[2]
