@@ -138,7 +138,7 @@ def entry(index: int, **changed) -> Entry:
         "outcome": OUTCOMES[index // 2 % len(OUTCOMES)],
         "occurred_at": time_text(time),
         "recorded_at": time_text(time + timedelta(seconds=1)),
-        "recorded_by": {"id": "svc_7", "type": "service"},
+        "recorded_by": "svc_7",
         "targets": [{"id": f"d_{index % 7}", "type": "document"}, {"id": "room"}],
     } | changed
     fields = {

@@ -55,7 +55,7 @@ def test_an_event_shows_the_chosen_fields_at_their_places(contents):
     assert event["targets"][0]["name"].startswith("Contract № 9")
     assert event["targets"][1] == {"id": "room"}
     assert event["metadata"]["big"] == 10**16
-    assert event["recorded_by"] == {"id": "svc_7", "type": "service"}
+    assert event["recorded_by"] == "svc_7"
     assert "source_address" not in event
     assert "version" not in event
 
