@@ -246,3 +246,18 @@ async def test_entries_that_retention_has_emptied_are_hashes(cluster, tmp_path):
         assert manifest["withheld"]["leaves"]["count"] == len(old) == 300
         key = await published_key(gateway, user)
         assert (await cli.run("verify", "evidence", path, "--key", key)).code == 0
+
+
+@pytest.mark.soak
+async def test_a_range_over_three_levels_of_tiles(cli, export, gateway, world, user):
+    await settled(world, user)
+    await recorded(world, user, [event(action="a.kept")])
+    for _ in range(70):
+        await recorded(world, user, [event() for _ in range(1000)])
+    await recorded(world, user, [event(action="a.kept"), event()])
+    path = await export("--action", "a.kept")
+    assert manifest_of(path)["withheld"]["leaves"]["count"] == 70_000
+    key = await published_key(gateway, user)
+    assert (await cli.run("verify", "evidence", path, "--key", key)).code == 0
+    verdict = await asyncio.to_thread(verdict_in_a_browser, path, key)
+    assert verdict == ("verified", 2)
