@@ -19,7 +19,7 @@ from smart_audit.cli.options import (
     read_session,
 )
 from smart_audit.cli.terminal import notices, output, progress, say, tell_trouble
-from smart_audit.client.connection import Session
+from smart_audit.client.connection import Connection, Session
 from smart_audit.client.errors import CallError
 from smart_audit.client.evidence.bundle import write_bundle
 from smart_audit.client.evidence.fetch import (
@@ -32,7 +32,6 @@ from smart_audit.client.evidence.fetch import (
 )
 from smart_audit.client.evidence.lines import EvidenceError
 from smart_audit.client.evidence.manifest import DISCLOSE_ALL, Manifest
-from smart_audit.client.tiles import TileConnection
 from smart_audit.tlog.cosignature import CosignatureVerifier
 from smart_audit.tlog.note import NoteError
 
@@ -135,7 +134,7 @@ async def _export(
         told.append(error)
 
     with Hits() as hits, progress(console) as bar:
-        async with TileConnection(
+        async with Connection(
             address, session, retry_for_s=_RETRY_FOR_S, on_trouble=tell_once
         ) as connection:
             listing = bar.add_task("listing", total=None)

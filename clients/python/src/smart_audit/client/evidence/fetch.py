@@ -21,7 +21,7 @@ from smart_audit.client.evidence.bundle import Material, OpenLeaf
 from smart_audit.client.evidence.entries import time_text
 from smart_audit.client.evidence.keys import Keys
 from smart_audit.client.evidence.manifest import DISCLOSE_ALL
-from smart_audit.client.tiles import LogFiles, TileConnection
+from smart_audit.client.log.files import FileFault, LogFiles, in_order
 from smart_audit.client.verification import SignedCheckpoint, VerificationError, check_answer
 from smart_audit.tlog.cosignature import CosignatureVerifier
 from smart_audit.tlog.hashing import HASH_SIZE
@@ -29,9 +29,10 @@ from smart_audit.tlog.note import parse
 from smart_audit.tlog.proofs import Element
 from smart_audit.tlog.ranges import range_proof_nodes
 from smart_audit.tlog.tilereader import required_tiles, resolve
-from smart_audit.tlog.tiles import TILE_WIDTH, Tile
+from smart_audit.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile
 
 PAGE_SIZE: Final = 500
+TILES_AHEAD: Final = 16
 _SPOOLED: Final = 8 * 1024 * 1024  # bytes of events that are kept out of the file system
 
 
@@ -205,7 +206,7 @@ def _require_cosigned(note: str, witnesses: Sequence[str]) -> None:
 
 
 async def fetch_material(
-    connection: TileConnection,
+    connection: Connection,
     wanted: Wanted,
     hits: Hits,
     created_at: datetime,
@@ -223,7 +224,7 @@ async def fetch_material(
     # Beside the range some nodes come out of the same tiles.
     beside = required_tiles([node for side in sides for node in side], size) - set(row)
     files = LogFiles(connection, organisation_id)
-    tiles = await files.tiles([*row, *sorted(beside)], size, on_tile)
+    tiles = await _fetch_tiles(files, [*row, *sorted(beside)], size, on_tile)
     leaves = b"".join(tiles[tile] for tile in row)
     skipped = (begin - row[0].index * TILE_WIDTH) * HASH_SIZE
     return Material(
@@ -238,6 +239,29 @@ async def fetch_material(
         filters=wanted.filters(),
         disclose=wanted.disclose,
     )
+
+
+async def _fetch_tiles(
+    files: LogFiles, wanted: Sequence[Tile], size: int, on_tile: Callable[[int, int], None]
+) -> dict[Tile, bytes]:
+    """The tiles as they are in a tree of `size` leaves.
+
+    Raises: VerificationError, CallError.
+    """
+
+    async def get(tile: Tile) -> bytes:
+        nodes = size >> (TILE_HEIGHT * tile.level)
+        width = min(TILE_WIDTH, nodes - tile.index * TILE_WIDTH)
+        return await files.tile(tile.level, tile.index, width)
+
+    tiles: dict[Tile, bytes] = {}
+    try:
+        async for tile, hashes in in_order(wanted, get, TILES_AHEAD):
+            tiles[tile] = hashes
+            on_tile(len(tiles), len(wanted))
+    except FileFault as error:
+        raise VerificationError(f"{error.path}: {error}") from error
+    return tiles
 
 
 def _resolved(nodes: Element, tiles: Mapping[Tile, bytes]) -> tuple[bytes, ...]:
