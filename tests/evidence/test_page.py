@@ -2,18 +2,22 @@
 
 import re
 import time
+from base64 import b64encode
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from smart_audit.client.evidence import page as pages
 from smart_audit.client.evidence.bundle import write_bundle
+from smart_audit.client.evidence.check import check_bundle
 from smart_audit.client.evidence.formats import PAGE
 from smart_audit.client.evidence.page import split_page
 from smart_audit.tlog.note import verifier_key
 
 from .forgeries import FORGERIES, STRANGER, own_note
 from .making import ORIGIN, Log, entry, hiding, members, private_key, redigested, zipped
+from .mutants import mutant
 
 VERDICTS = ("verified", "own", "failed", "unable", "empty")
 SETTLED = ",".join(f"html[data-verdict={verdict}]" for verdict in VERDICTS)
@@ -208,6 +212,29 @@ def test_each_forgery_is_found_at_its_place(opened, empty_page, tmp_path, conten
         assert page.choose(forged) == "failed", name
         assert any(fault.startswith(forgery.place) for fault in page.texts("#fault-list li")), name
         assert page.texts("#checks li.failed"), name
+
+
+@pytest.mark.parametrize(
+    "count", [pytest.param(150, id="some"), pytest.param(10_000, id="many", marks=pytest.mark.soak)]
+)
+def test_the_page_and_the_command_agree_on_whatever_is_given(
+    opened, empty_page, tmp_path, contents, log, count
+):
+    page, random = opened(), Random(count)
+    page.open(empty_page)
+    for number in range(count):
+        path = zipped(tmp_path / "mutant.zip", mutant(contents, random))
+        data = b64encode(path.read_bytes()).decode()
+        holds = page.page.evaluate(HOLDS, data)
+        assert holds is check_bundle(path, [log.key]).holds, number
+
+
+# In the page itself, whatever it thinks of the file.
+HOLDS = """async (data) => {
+  const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+  return unzip(bytes).then((members) => checkBundle(members, false)).then(
+    (check) => check.holds, () => false);
+}"""
 
 
 def test_each_forgery_is_found_in_the_pages_own_data(opened, tmp_path, contents):
