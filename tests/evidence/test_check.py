@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from smart_audit.client.evidence.check import check_bundle
 from smart_audit.client.evidence.formats import EVENTS, LEAVES, MANIFEST, PAGE
 from smart_audit.client.evidence.keys import Keys
+from smart_audit.tlog.note import parse, sign
 from tests.tlog.reference import flipped
 
 from .forgeries import FORGERIES, STRANGER, changed, flip
@@ -85,6 +86,16 @@ def test_a_witness_of_whom_the_bundle_does_not_know_vouches_as_well(tmp_path, lo
     report = check_bundle(path, [log.key, *log.keys.witnesses])
     assert report.holds
     assert report.trusted_witnesses == log.keys.witnesses
+
+
+def test_a_key_that_nobody_trusts_is_named(tmp_path, log):
+    eve = Log(50, seed=9)
+    signature = sign(parse(log.note()).text, eve.signer).serialise().splitlines()[-1]
+    keys = replace(log.keys, log=(log.key, eve.key))
+    path = log.bundle(tmp_path / "bundle.zip", 0, 4, note=f"{log.note()}{signature}\n", keys=keys)
+    report = check_bundle(path, [log.key])
+    assert report.holds
+    assert report.notes == [f"the bundle names another key that has signed: {eve.key}"]
 
 
 def test_a_whole_forged_log_fits_together_and_fails_under_the_trusted_key(tmp_path, log):

@@ -30,6 +30,7 @@ OF_THE_ZIP = {
 }
 
 
+OWN_KEYS = [Log(0).key, *Log(0).keys.witnesses]
 # Of the same installation, whose logs share one key pair.
 OTHERS_KEY = verifier_key(ORIGIN.replace("01890a5d", "01890a5e"), private_key(1).public_key())
 
@@ -109,9 +110,11 @@ def test_a_good_bundle_is_consistent_and_verified_under_the_key_that_is_trusted(
     assert "under the bundle's own key" in page.text("#verdict")
     assert "may have made its key too" in page.text("#verdict")
     assert "every entry from 7 to 40 is accounted for" in page.text("#verdict")
-    assert page.text("#own-keys") == log.key
+    assert [row.split()[1] for row in page.texts("#own-keys li")] == OWN_KEYS
+    assert "you trust it" not in page.text("#own-keys")
     assert page.trust(f" {log.key}\n") == "verified"
     assert "under the key that you trust" in page.text("#verdict")
+    assert page.texts("#own-keys li:has(.good)") == [f"log {log.key} you trust it"]
     assert len(page.texts("#checks li.ok")) == 7
     assert len(page.texts("#checks li.skipped")) == 2
 

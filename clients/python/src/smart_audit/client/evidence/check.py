@@ -149,6 +149,9 @@ class _Check:
         by_trusted = open_by_trusted(signed.note, self._trusted_keys)
         report.key_is_trusted, report.log_keys = True, by_trusted.log_keys
         report.trusted_witnesses = tuple(one.verifier_key for one in by_trusted.cosigned)
+        for key in keys.log:
+            if key not in by_trusted.log_keys:
+                report.notes.append(f"the bundle names another key that has signed: {key}")
         report.cosigned = tuple(dict.fromkeys((*signed.cosigned, *by_trusted.cosigned)))
 
     def _entries(self) -> None:

@@ -99,7 +99,7 @@ class Report:
         for one in self.cosigned:
             whose = _whose(trusted=one.verifier_key in self.trusted_witnesses)
             yield printable(f"cosigned {one.at_text}  {one.verifier_key}  ({whose})")
-        yield from self.notes
+        yield from map(printable, self.notes)
         yield self.verdict
 
     def add(self, error: EvidenceError) -> None:

@@ -38,9 +38,6 @@ function show(check) {
   showFaults(check.faults);
   showFacts(check);
   part("trust").hidden = check.signed === undefined;
-  part("own-keys").replaceChildren(
-    ...(check.keys?.log ?? []).map((key) => make("code", {}, text(key.text))),
-  );
   check.table = new EventTable(check);
   return judge();
 }
@@ -60,6 +57,7 @@ async function judge() {
   if (check !== current || entered !== part("key").value.trim()) {
     return;
   }
+  showKeys(check.keys, refusal === null ? keys : []);
   part("trust-state").textContent = trustText(keys, refusal);
   part("trust-state").className = entered === "" ? "" : refusal === null ? "good" : "bad";
   if (!check.holds) {

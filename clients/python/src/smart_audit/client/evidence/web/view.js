@@ -60,6 +60,25 @@ function showFaults(faults) {
   );
 }
 
+/** The bundle's own keys. trusted: those among them, as text, that the reader trusts. */
+function showKeys(keys, trusted) {
+  const all = [...(keys?.log ?? []), ...(keys?.witnesses ?? [])];
+  part("own-keys").replaceChildren(
+    ...all.map((key) => {
+      const isTrusted = trusted.includes(key.text);
+      const kind = key.type === WITNESS_KEY ? "witness" : "log";
+      const mark = isTrusted ? "you trust it" : "nobody vouches for it";
+      return make(
+        "li",
+        {},
+        `${kind} `,
+        make("code", {}, text(key.text)),
+        make("small", { class: isTrusted ? "good" : "" }, ` ${mark}`),
+      );
+    }),
+  );
+}
+
 function showFacts(check) {
   const { manifest, keys, signed, tally } = check;
   const isKnown = ![manifest, keys, signed].includes(undefined);
