@@ -16,7 +16,7 @@ import rfc8785
 from google.protobuf import json_format
 
 from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.audit.leaves import to_leaf
+from smart_audit.audit.leaves import Leaf, to_leaves
 from smart_audit.audit.messages.events import to_new_event
 from smart_audit.client.proof_file import UnreadableError, check_file
 from smart_audit.client.verification import VerificationError
@@ -98,13 +98,13 @@ def test_the_service_makes_this_leaf(name):
         salts.extend(vector["salts"][:count])
         return vector["salts"][:count]
 
-    made = to_leaf(
-        to_new_event(message, caller), datetime.fromisoformat(vector["recorded_at"]), new_salts
-    )
-    assert leaf_hash(made.encoded).hex() == vector["leaf_hash"]
+    recorded_at = datetime.fromisoformat(vector["recorded_at"])
+    (made,) = to_leaves([to_new_event(message, caller)], recorded_at, new_salts)
+    assert isinstance(made, Leaf)
+    assert made.hash.hex() == vector["leaf_hash"]
     if "leaf" in vector:
         assert made.encoded.decode() == vector["leaf"]
-    encoded = {one.encoded for some in made.disclosures.values() for one in some}
+    encoded = {one.decode() for parts in made.disclosures.values() for one in parts.encoded}
     assert salts == vector["salts"]
     assert encoded == set(vector.get("disclosures", encoded))
 
