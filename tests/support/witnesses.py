@@ -3,17 +3,18 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from smart_audit.tlog.add_checkpoint import AddCheckpoint
 from smart_audit.tlog.checkpoint import Checkpoint
-from smart_audit.tlog.cosignature import CosignatureVerifier
+from smart_audit.tlog.cosignature import CosignatureVerifier, Cosigner
 from smart_audit.tlog.note import Signer, sign, verifier_key
 from tests.support.processes import plain_environment
 from tests.tlog import reference
@@ -94,6 +95,10 @@ class WitnessProcess:
         assert (code, err) == (0, "")
         return out.strip()
 
+    async def policy_line(self) -> str:
+        """The line of a policy."""
+        return policy_line(self.name, await self.vkey(), self.url)
+
     async def verifier(self) -> CosignatureVerifier:
         """The witness's key."""
         return CosignatureVerifier.parse(await self.vkey())
@@ -149,3 +154,60 @@ async def start_cli(*arguments: object) -> asyncio.subprocess.Process:
         stderr=asyncio.subprocess.PIPE,
         env=plain_environment(),
     )
+
+
+@dataclass
+class StrangeWitness:
+    """A witness whose answers are the test's, with a key that it may use or not."""
+
+    name: str
+    answer: Callable[["StrangeWitness", web.Request], Awaitable[web.StreamResponse]]
+    cosigner: Cosigner = field(init=False)
+    url: str = ""
+    asked: int = 0
+
+    def __post_init__(self) -> None:
+        self.cosigner = Cosigner(self.name, Ed25519PrivateKey.generate())
+
+    @property
+    def policy_line(self) -> str:
+        """The line of a policy."""
+        return policy_line(self.name, self.cosigner.verifier.verifier_key, self.url)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Count, and answer."""
+        self.asked += 1
+        return await self.answer(self, request)
+
+
+@asynccontextmanager
+async def running_strangers(*witnesses: StrangeWitness) -> AsyncIterator[None]:
+    """Let them listen, each on a port of its own."""
+    runners = []
+    try:
+        for witness in witnesses:
+            app = web.Application()
+            app.router.add_post("/add-checkpoint", witness.serve)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+            await runner.setup()
+            runners.append(runner)
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            witness.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield
+    finally:
+        for runner in runners:
+            await runner.cleanup()
+
+
+def policy_line(name: str, vkey: str, url: str) -> str:
+    """A witness of a policy, under its own name."""
+    return f"witness {name} {vkey} {url}"
+
+
+def write_policy(path: Path, quorum: str, *lines: str) -> Path:
+    """A policy of witness lines; quorum: such as `2`, of all of them."""
+    names = " ".join(line.split()[1] for line in lines)
+    path.write_text(
+        "\n".join([*lines, f"group all-of-them {quorum} {names}", "quorum all-of-them", ""])
+    )
+    return path
