@@ -16,7 +16,6 @@ from smart_audit.tlog.add_checkpoint import AddCheckpoint
 from smart_audit.tlog.checkpoint import Checkpoint
 from smart_audit.tlog.cosignature import CosignatureVerifier, Cosigner
 from smart_audit.tlog.note import Signer, sign, verifier_key
-from tests.support.processes import plain_environment
 from tests.tlog import reference
 
 
@@ -152,7 +151,6 @@ async def start_cli(*arguments: object) -> asyncio.subprocess.Process:
         *map(str, arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=plain_environment(),
     )
 
 

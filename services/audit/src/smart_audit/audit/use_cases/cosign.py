@@ -24,10 +24,14 @@ async def logs_to_cosign(
     witness: CosignatureVerifier, database: Database
 ) -> Sequence[OrganisationId]:
     """The logs whose latest checkpoint the witness has not cosigned."""
-    line = NoteSignature(witness.name, witness.key_id, b"\0").line()
-    start = line[: line.rindex(" ") + 1 + KEY_ID_CHARACTERS]
     async with database.everywhere() as session:
-        return await organisations_to_cosign(session, start)
+        return await organisations_to_cosign(session, _line_start(witness.name, witness.key_id))
+
+
+def is_cosigned(checkpoint: StoredCheckpoint, name: str, key_id: bytes) -> bool:
+    """Whether a checkpoint has the cosignature of a witness's key."""
+    start = _line_start(name, key_id)
+    return any(line.startswith(start) for line in checkpoint.cosignatures)
 
 
 async def latest_checkpoint(
@@ -76,9 +80,7 @@ async def add_cosignature(
             or not compare_digest(stored.mac, deps.keys.mac(stored))
         ):
             raise LogDamaged(f"checkpoint {checkpoint.number} of the log is damaged")
-        maker = signature.name, signature.key_id
-        known = [NoteSignature.parse(line) for line in stored.cosignatures]
-        if any((each.name, each.key_id) == maker for each in known):
+        if is_cosigned(stored, signature.name, signature.key_id):
             return
         lines = (*stored.cosignatures, signature.line().rstrip("\n"))
         cosigned = replace(stored, cosignatures=lines)
@@ -135,3 +137,9 @@ def _satisfying(
     if not signed_by or not policy.satisfied(note.verified):
         return None
     return Signed(checkpoint, signed_by)
+
+
+def _line_start(name: str, key_id: bytes) -> str:
+    """How a witness's signature lines begin."""
+    line = NoteSignature(name, key_id, b"\0").line()
+    return line[: line.rindex(" ") + 1 + KEY_ID_CHARACTERS]

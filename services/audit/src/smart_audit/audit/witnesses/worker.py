@@ -16,6 +16,7 @@ from smart_audit.audit.use_cases.checkpoint import Checkpointing
 from smart_audit.audit.use_cases.cosign import (
     add_cosignature,
     ask_for_extension,
+    is_cosigned,
     latest_checkpoint,
     logs_to_cosign,
 )
@@ -98,13 +99,16 @@ class Worker:
     async def _ask_for_all(self) -> None:
         now = time.monotonic()
         organisations = await logs_to_cosign(self._client.verifier, self._database)
-        due = (each for each in organisations if self._standings[each].not_before <= now)
+        due = [each for each in organisations if self._standings[each].not_before <= now]
+        # Other processes ask as well: in another order, so that each does a part.
+        random.shuffle(due)
+        waiting = iter(due)
         async with asyncio.TaskGroup() as group:
             for _ in range(LOGS_AT_ONCE):
-                group.create_task(self._ask_in_turn(due))
+                group.create_task(self._ask_in_turn(waiting))
 
-    async def _ask_in_turn(self, due: Iterator[OrganisationId]) -> None:
-        for organisation_id in due:
+    async def _ask_in_turn(self, waiting: Iterator[OrganisationId]) -> None:
+        for organisation_id in waiting:
             await self._ask(organisation_id, self._standings[organisation_id])
 
     async def _ask(self, organisation_id: OrganisationId, standing: _Standing) -> None:
@@ -132,9 +136,11 @@ class Worker:
 
     async def _have_cosigned(self, organisation_id: OrganisationId, standing: _Standing) -> None:
         """Raises: Ahead, Rejected, Unreachable, LogDamaged."""
+        verifier = self._client.verifier
         checkpoint = await latest_checkpoint(organisation_id, self._database)
-        signature = await self._cosignature(checkpoint, standing)
-        await add_cosignature(checkpoint, signature, self._database, self._deps)
+        if not is_cosigned(checkpoint, verifier.name, verifier.key_id):
+            signature = await self._cosignature(checkpoint, standing)
+            await add_cosignature(checkpoint, signature, self._database, self._deps)
         standing.size = checkpoint.size
 
     async def _cosignature(
