@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -55,8 +56,10 @@ async def garbage(_witness, _request):
 async def without_end(_witness, request):
     answer = web.StreamResponse()
     await answer.prepare(request)
-    while True:
-        await answer.write(b"x" * 65536)
+    with suppress(ConnectionError):
+        while True:
+            await answer.write(b"x" * 65536)
+    return answer
 
 
 async def packed(witness, request):
