@@ -12,7 +12,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS cosigned (
     origin_hash TEXT PRIMARY KEY,
     note TEXT NOT NULL
-) WITHOUT ROWID, STRICT;
+) WITHOUT ROWID;
 """
 
 Decide = Callable[[str | None], str]
