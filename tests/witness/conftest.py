@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.support.witnesses import Log, running_witness
+from tests.support.witnesses import Log, WitnessProcess, running_witness
 
 ORIGIN = "audit.example/one"
 KEY = Ed25519PrivateKey.generate()
@@ -36,3 +36,20 @@ async def http():
     """A client."""
     async with aiohttp.ClientSession() as session:
         yield session
+
+
+@pytest.fixture
+async def new_witness(tmp_path):
+    """A factory of witnesses that have a key and a port, and wait to be started."""
+    made = []
+
+    async def new(known, number=1):
+        witness = WitnessProcess(tmp_path / f"w{number}", known, f"witness.example/w{number}")
+        made.append(witness)
+        await witness.start()
+        await witness.stop()
+        return witness
+
+    yield new
+    for witness in made:
+        await witness.stop()

@@ -7,7 +7,6 @@ from datetime import timedelta
 import grpc.aio
 
 from smart_audit.api.audit.v1 import audit_pb2, tiles_pb2, tiles_pb2_grpc
-from tests.support.witnesses import WitnessProcess
 from tests.support.world import running_world
 
 PACE = timedelta(milliseconds=100)
@@ -36,14 +35,6 @@ async def known_installation(database, **audit):
         return ["--installation", await key_of(world)]
 
 
-async def new_witness(folder, known, number):
-    """A witness that has a key and a port, and is stopped."""
-    witness = WitnessProcess(folder / f"w{number}", known, f"witness.example/w{number}")
-    await witness.start()
-    await witness.stop()
-    return witness
-
-
 async def checkpoints(world, user):
     """The history of a log, the latest first; asking signs nothing."""
     answer = await world.log.ListCheckpoints(
@@ -64,7 +55,7 @@ def cosigned(world, user):
     )
 
 
-async def eventually(look, seconds=30):
+async def eventually(look, seconds=60):
     """Look until there is something to see, and give it."""
     async with asyncio.timeout(seconds):
         while not (seen := await look()):

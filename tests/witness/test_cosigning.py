@@ -20,7 +20,6 @@ from tests.witness.installations import (
     known_installation,
     latest_cosigned_by,
     names,
-    new_witness,
     watched_world,
 )
 
@@ -50,10 +49,10 @@ async def test_without_witnesses_nothing_is_cosigned_and_the_remedy_is_named(wor
     assert "AUDIT_WITNESS_POLICY_FILE" in refused.message
 
 
-async def test_two_of_three_witnesses_satisfy_the_policy(cluster, tmp_path):
+async def test_two_of_three_witnesses_satisfy_the_policy(cluster, new_witness, tmp_path):
     database = cluster.new_database()
     known = await known_installation(database)
-    one, two, three = [await new_witness(tmp_path, known, number) for number in (1, 2, 3)]
+    one, two, three = [await new_witness(known, number) for number in (1, 2, 3)]
     lines = [await each.policy_line() for each in (one, two, three)]
     policy = write_policy(tmp_path / "policy", "2", *lines)
     await one.start()
@@ -80,12 +79,11 @@ async def test_two_of_three_witnesses_satisfy_the_policy(cluster, tmp_path):
         later = (await record(world, user, event())).proof.tree_size
         await latest_cosigned_by(world, user, later, two.name)
         assert await cosigned(world, user) == answer
-    await two.stop()
 
 
-async def test_after_a_restart_the_witness_tells_where_it_stands(cluster, tmp_path):
+async def test_after_a_restart_the_witness_tells_where_it_stands(cluster, new_witness, tmp_path):
     database = cluster.new_database()
-    witness = await new_witness(tmp_path, await known_installation(database), 1)
+    witness = await new_witness(await known_installation(database), 1)
     policy = write_policy(tmp_path / "policy", "all", await witness.policy_line())
     await witness.start()
     async with watched_world(database, policy) as world:
@@ -102,10 +100,12 @@ async def test_after_a_restart_the_witness_tells_where_it_stands(cluster, tmp_pa
     assert [line for line in witness.said if "listens on" not in line] == []
 
 
-async def test_the_public_reads_the_cosigned_checkpoint_if_it_asks_for_it(cluster, tmp_path):
+async def test_the_public_reads_the_cosigned_checkpoint_if_it_asks_for_it(
+    cluster, new_witness, tmp_path
+):
     database = cluster.new_database()
     known = await known_installation(database)
-    one, dead = [await new_witness(tmp_path, known, number) for number in (1, 2)]
+    one, dead = [await new_witness(known, number) for number in (1, 2)]
     lines = [await each.policy_line() for each in (one, dead)]
     any_of_them = write_policy(tmp_path / "any", "any", *lines)
     await one.start()
@@ -129,13 +129,12 @@ async def test_the_public_reads_the_cosigned_checkpoint_if_it_asks_for_it(cluste
         assert answer.json()["details"][0]["reason"] == "CHECKPOINT_NOT_FOUND"
         # The newest is there for all, whatever witnesses do.
         assert (await gateway.http.get(f"{log}/checkpoint")).status_code == 200
-    await one.stop()
 
 
-async def test_several_processes_of_audit_keep_one_line_a_witness(cluster, tmp_path):
+async def test_several_processes_of_audit_keep_one_line_a_witness(cluster, new_witness, tmp_path):
     database = cluster.new_database()
     known = await known_installation(database)
-    witnesses = [await new_witness(tmp_path, known, number) for number in (1, 2)]
+    witnesses = [await new_witness(known, number) for number in (1, 2)]
     lines = [await each.policy_line() for each in witnesses]
     policy = write_policy(tmp_path / "policy", "all", *lines)
     for each in witnesses:
@@ -159,9 +158,9 @@ async def test_several_processes_of_audit_keep_one_line_a_witness(cluster, tmp_p
         assert [line for line in each.said if "listens on" not in line] == []
 
 
-async def test_a_row_that_is_not_ours_gets_no_cosignature(cluster, tmp_path):
+async def test_a_row_that_is_not_ours_gets_no_cosignature(cluster, new_witness, tmp_path):
     database = cluster.new_database()
-    witness = await new_witness(tmp_path, await known_installation(database), 1)
+    witness = await new_witness(await known_installation(database), 1)
     policy = write_policy(tmp_path / "policy", "all", await witness.policy_line())
     async with watched_world(database) as world:
         user = await world.new_user()
@@ -178,4 +177,3 @@ async def test_a_row_that_is_not_ours_gets_no_cosignature(cluster, tmp_path):
 
         await eventually(seen_by_witness)
         assert [names(one) for one in await checkpoints(world, user) if names(one)] == []
-    await witness.stop()

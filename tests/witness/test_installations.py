@@ -15,22 +15,21 @@ from tests.witness.installations import (
     known_installation,
     latest_cosigned_by,
     names,
-    new_witness,
     watched_world,
 )
 
 ORIGINS = ["audit.example/a", "audit.example/b"]
 
 
-async def test_two_installations_watch_each_other(cluster, tmp_path):
+async def test_two_installations_watch_each_other(cluster, new_witness, tmp_path):
     databases = [cluster.new_database() for _ in ORIGINS]
     known = [
         await known_installation(database, log_origin=origin)
         for database, origin in zip(databases, ORIGINS, strict=True)
     ]
     # Each runs a witness that knows the other.
-    at_a = await new_witness(tmp_path, known[1], 1)
-    at_b = await new_witness(tmp_path, known[0], 2)
+    at_a = await new_witness(known[1], 1)
+    at_b = await new_witness(known[0], 2)
     policy_of_a = write_policy(tmp_path / "a", "all", await at_b.policy_line())
     policy_of_b = write_policy(tmp_path / "b", "all", await at_a.policy_line())
     await at_a.start()
@@ -48,8 +47,6 @@ async def test_two_installations_watch_each_other(cluster, tmp_path):
                 answer = await cosigned(world, user)
                 assert names(answer) == [witness.name]
                 assert answer.origin == f"{origin}/{user.organisation_id}"
-    await at_a.stop()
-    await at_b.stop()
 
 
 def copy_of(cluster, database):
@@ -60,9 +57,9 @@ def copy_of(cluster, database):
     return Database(name, database.owner_url.replace(database.name, name))
 
 
-async def test_a_witness_shows_that_a_database_was_set_back(cluster, tmp_path):
+async def test_a_witness_shows_that_a_database_was_set_back(cluster, new_witness, tmp_path):
     database = cluster.new_database()
-    witness = await new_witness(tmp_path, await known_installation(database), 1)
+    witness = await new_witness(await known_installation(database), 1)
     policy = write_policy(tmp_path / "policy", "all", await witness.policy_line())
     await witness.start()
     async with watched_world(database, policy) as world:
@@ -96,4 +93,3 @@ async def test_a_witness_shows_that_a_database_was_set_back(cluster, tmp_path):
             cosigned_ones = [one for one in await checkpoints(world, user) if names(one)]
             assert max(one.tree_size for one in cosigned_ones) < last
     assert any("refused" in line for line in witness.said)
-    await witness.stop()

@@ -18,7 +18,6 @@ from tests.witness.installations import (
     known_installation,
     latest_cosigned_by,
     names,
-    new_witness,
     watched_world,
 )
 
@@ -34,7 +33,7 @@ async def test_a_stranger_that_behaves_is_believed(cluster, tmp_path):
             open_note(checkpoint.note, [stranger.cosigner.verifier])
 
 
-async def test_nobody_waits_for_witnesses_that_misbehave(cluster, tmp_path):
+async def test_nobody_waits_for_witnesses_that_misbehave(cluster, new_witness, tmp_path):
     strangers = [
         StrangeWitness(f"witness.example/{answer.__name__}", answer)
         for answer in (*misbehaviour.LIES, *misbehaviour.SILENCES)
@@ -44,7 +43,7 @@ async def test_nobody_waits_for_witnesses_that_misbehave(cluster, tmp_path):
     nowhere = StrangeWitness("witness.example/nowhere", misbehaviour.never)
     nowhere.url = "https://witness.invalid/"
     database = cluster.new_database()
-    good = await new_witness(tmp_path, await known_installation(database), 1)
+    good = await new_witness(await known_installation(database), 1)
     await good.start()
     async with running_strangers(*strangers):
         lines = [each.policy_line for each in (*strangers, dead, nowhere)]
@@ -69,7 +68,6 @@ async def test_nobody_waits_for_witnesses_that_misbehave(cluster, tmp_path):
             assert {name for one in history for name in names(one)} == {good.name}
         # An outage is not answered by a storm.
         assert max(each.asked for each in strangers) < 30
-    await good.stop()
 
 
 @pytest.mark.parametrize(
