@@ -78,17 +78,19 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         subject_keys = SubjectKeys(database, Wrapping(sealer))
         deps = _deps(settings, database, subject_keys)
         governing = Governing(utc_now, new_id, new_salts, subject_keys)
-        audit_pb2_grpc.add_EventServiceServicer_to_server(
-            EventServicer(database, deps, checkpointing), server.grpc
+        server.add(
+            audit_pb2_grpc.add_EventServiceServicer_to_server,
+            EventServicer(database, deps, checkpointing),
         )
-        audit_pb2_grpc.add_LogServiceServicer_to_server(
-            LogServicer(database, checkpointing), server.grpc
+        server.add(
+            audit_pb2_grpc.add_LogServiceServicer_to_server, LogServicer(database, checkpointing)
         )
-        governance_pb2_grpc.add_GovernanceServiceServicer_to_server(
-            GovernanceServicer(database, governing), server.grpc
+        server.add(
+            governance_pb2_grpc.add_GovernanceServiceServicer_to_server,
+            GovernanceServicer(database, governing),
         )
-        tiles_pb2_grpc.add_TileServiceServicer_to_server(
-            TileServicer(database, checkpointing), server.grpc
+        server.add(
+            tiles_pb2_grpc.add_TileServiceServicer_to_server, TileServicer(database, checkpointing)
         )
         async with (
             server.listening(settings.host, settings.port) as port,

@@ -52,7 +52,7 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
         server = Server(SERVICES, verifier)
         dispatcher = Dispatcher(work, issuer, channel)
         servicer = AuthServicer(work, keys, _deps(settings, hasher, issuer), dispatcher.wake)
-        auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server.grpc)
+        server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, servicer)
         async with (
             server.listening(settings.host, settings.port) as port,
             background(dispatcher.run),

@@ -7,11 +7,13 @@ from typing import Literal
 import orjson
 import structlog
 
+from smart_audit.core.rpc.context import current_call
+
 
 def configure(service: str, log_format: Literal["console", "json"], level: str) -> None:
     """Set up structlog for the process, and hand it the libraries' warnings."""
     shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _Fields(service),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -44,4 +46,22 @@ def configure(service: str, log_format: Literal["console", "json"], level: str) 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    structlog.contextvars.bind_contextvars(service=service)
+
+
+class _Fields:
+    """Adds what every line says: the service, and the call that it belongs to if there is one."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __call__(
+        self, _logger: object, _method: str, event: structlog.types.EventDict
+    ) -> structlog.types.EventDict:
+        event["service"] = self._service
+        call = current_call()
+        if call is not None:
+            event["request_id"] = call.request_id
+            if call.caller is not None:
+                event["organisation_id"] = str(call.caller.organisation_id)
+                event["subject"] = call.caller.subject
+        return event

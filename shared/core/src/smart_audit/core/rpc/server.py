@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import grpc.aio
 import structlog
@@ -17,6 +17,8 @@ from smart_audit.core.rpc.interceptor import Interceptor
 from smart_audit.core.tokens import TokenVerifier
 
 log = structlog.get_logger()
+
+S = TypeVar("S")
 
 MIB = 1024 * 1024
 MAX_REQUEST_BYTES = 16 * MIB
@@ -34,8 +36,7 @@ class Server:
     def __init__(self, services: Iterable[ServiceDescriptor], verifier: TokenVerifier) -> None:
         services = list(services)
         self._names = [service.full_name for service in services]
-        self.grpc = grpc.aio.server(
-            interceptors=[Interceptor(rules_of(services), verifier)],
+        self._grpc = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
                 ("grpc.max_send_message_length", MAX_ANSWER_BYTES),
@@ -44,11 +45,20 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ],
         )
+        self._interceptor = Interceptor(self._grpc, rules_of(services), verifier)
+        # Answered for operators and load balancers, without a token.
         self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         reflection.enable_server_reflection(
-            [*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME], self.grpc
+            [*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._grpc
         )
+
+    def add(self, add_to_server: "Callable[[S, grpc.aio.Server], None]", servicer: S) -> None:
+        """Serve a servicer's methods behind the interceptor.
+
+        add_to_server: the generated function, such as `add_EventServiceServicer_to_server`.
+        """
+        add_to_server(servicer, cast("grpc.aio.Server", self._interceptor))
 
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[int]:
@@ -56,15 +66,15 @@ class Server:
 
         Raises: RuntimeError when the port is taken.
         """
-        bound = self.grpc.add_insecure_port(f"{host}:{port}")
-        await self.grpc.start()
+        bound = self._grpc.add_insecure_port(f"{host}:{port}")
+        await self._grpc.start()
         await self._report(health_pb2.HealthCheckResponse.SERVING)
         log.info("server.started", host=host, port=bound)
         try:
             yield bound
         finally:
             await self._report(health_pb2.HealthCheckResponse.NOT_SERVING)
-            await self.grpc.stop(GRACE_S)
+            await self._grpc.stop(GRACE_S)
             log.info("server.stopped")
 
     async def _report(self, status: int) -> None:
