@@ -32,7 +32,7 @@ def settings(database, **changes):
 
 
 async def fill(database):
-    """Two organisations' logs, made by the real services; gives their ids, the larger first."""
+    """Two organisations' logs, made by the real services; gives their users, the larger first."""
     clock = Clock()
     async with running_at(clock, database, retention_every=OFTEN) as world:
         user, other = await world.new_user(), await world.new_user()
@@ -43,7 +43,6 @@ async def fill(database):
         for number in range(4):
             await record_batch(world, user, _people(number * 70, 70))
             await checkpoint(world, user)
-        # On a database that already has a service nothing else is needed.
         await rotate_checkpoint_key(settings(database))
         await checkpoint(world, user)
         await record_batch(world, user, _people(280, 250))
@@ -56,7 +55,7 @@ async def fill(database):
         await erase(world, other, "u_2", reason="they asked for it")
         await update_settings(world, other, readers=2)
         await checkpoint(world, other)
-    return user.organisation_id, other.organisation_id
+    return user, other
 
 
 async def _old_events(world, user, clock):

@@ -5,18 +5,19 @@ from random import Random
 import psycopg
 import pytest
 
+from smart_audit.audit.integrity import entries
 from smart_audit.audit.integrity.database import verify_database
 from smart_audit.audit.integrity.findings import Watch
+from tests.integrity.copies import copied
 from tests.integrity.expected import located
-from tests.integrity.making import SECRETS, fill
+from tests.integrity.making import SECRETS
 from tests.integrity.mutations import DROP_CONSTRAINTS, NO_TRIGGERS, Attacker
 
 
 @pytest.fixture(scope="module")
-async def connection(cluster):
-    """A superuser's, on a database with everything in it; nothing runs on it any more."""
-    database = cluster.new_database()
-    await fill(database)
+async def connection(cluster, filled):
+    """A superuser's; nothing else runs on the database."""
+    database = copied(cluster, filled[0])
     async with await psycopg.AsyncConnection.connect(database.owner_url) as connection:
         await connection.set_autocommit(True)
         yield connection
@@ -53,6 +54,11 @@ async def tamper(connection, seeds):
 
 async def test_an_untouched_database_has_nothing_wrong(connection):
     assert await findings(connection) == []
+
+
+async def test_it_is_the_same_in_many_transactions(connection, monkeypatch):
+    monkeypatch.setattr(entries, "AT_ONCE_S", 0)
+    await tamper(connection, range(100, 110))
 
 
 async def test_what_changes_nothing_is_no_finding(connection):

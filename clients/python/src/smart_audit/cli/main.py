@@ -3,7 +3,7 @@
 import io
 import logging
 import sys
-from importlib.metadata import entry_points, version
+from importlib.metadata import version
 from typing import Annotated, Final
 
 import typer
@@ -12,6 +12,7 @@ from smart_audit.cli import export, token
 from smart_audit.cli.demo import command as demo
 from smart_audit.cli.failures import ExitCode, explained
 from smart_audit.cli.imports import command as imports
+from smart_audit.cli.plugins import add_plugins
 from smart_audit.cli.terminal import notices, say
 from smart_audit.cli.verify import command as verify
 
@@ -35,7 +36,7 @@ def build() -> typer.Typer:
     app.add_typer(verify.app(), name="verify")
     app.command("token")(token.token)
     app.command("demo")(demo.demo)
-    _add_plugins(app)
+    add_plugins(app, PLUGINS)
     return app
 
 
@@ -73,12 +74,3 @@ def main() -> None:
             raise
         say(notices(), f"smart-audit: {failure}")
         sys.exit(failure.code)
-
-
-def _add_plugins(app: typer.Typer) -> None:
-    for plugin in entry_points(group=PLUGINS):
-        try:
-            plugin.load()(app)
-        except ImportError as error:
-            # A broken neighbour must not keep anybody from verifying a log.
-            say(notices(), f"smart-audit: the commands of {plugin.value} are missing: {error}")

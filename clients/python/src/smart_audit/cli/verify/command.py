@@ -4,6 +4,7 @@ from typing import Final
 
 import typer
 
+from smart_audit.cli.plugins import add_plugins
 from smart_audit.cli.verify.evidence import evidence
 from smart_audit.cli.verify.file import file
 from smart_audit.cli.verify.log import log
@@ -21,4 +22,5 @@ def app() -> typer.Typer:
     commands.command("log")(log)
     commands.command("file")(file)
     commands.command("evidence")(evidence)
+    add_plugins(commands, PLUGINS)
     return commands

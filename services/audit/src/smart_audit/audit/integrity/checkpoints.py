@@ -61,27 +61,35 @@ class KeyRow(NamedTuple):
 class Checkpoints:
     """Checks the checkpoints of one log.
 
-    public_keys: those of the installation, 32 bytes each.
     count: one more than the last number that was seen; `sure` leaves out rows that were changed.
     """
 
-    def __init__(self, snapshot: Snapshot, secrets: Secrets, public_keys: Sequence[bytes]) -> None:
+    def __init__(self, snapshot: Snapshot, secrets: Secrets) -> None:
         self.count = 0
         self.sure = 0
         self._snapshot = snapshot
+        self._secrets = secrets
         self._keys = secrets.checkpoint_keys
         self._organisation_id = OrganisationId(snapshot.organisation_id)
         self._origin = self._keys.origin(self._organisation_id)
-        self._verifiers = [Verifier(self._origin, key) for key in public_keys]
+        self._verifiers: list[Verifier] = []
         self._size = 0
         self._unknown: set[str] = set()
 
     async def read(self) -> AsyncIterator[None]:
         """Go over them. It pauses now and then, so that findings can be taken away."""
+        # In the same moment, since a new key signs at once.
+        for key in await self._snapshot.fetch(KeyRow, KEYS):
+            verifier = None if _broken(key, self._secrets) else self._verifier(key)
+            if verifier and verifier not in self._verifiers:
+                self._verifiers.append(verifier)
         async for page in self._snapshot.pages(CheckpointRow, CHECKPOINTS):
             for row in page:
                 self._checkpoint(row)
             yield
+
+    def _verifier(self, key: KeyRow) -> Verifier:
+        return Verifier(self._origin, key.public_key)
 
     def missing(self, first: int, last: int) -> None:
         """Report checkpoints that should be there."""
@@ -146,10 +154,8 @@ class Checkpoints:
                     self._snapshot.report("checkpoint_keys", place, "is missing, and has signed")
 
 
-async def checkpoint_keys(
-    connection: AsyncConnection[Any], secrets: Secrets
-) -> tuple[list[bytes], list[Finding]]:
-    """The public keys that have signed (32 bytes each), and what is wrong with the rows."""
+async def check_keys(connection: AsyncConnection[Any], secrets: Secrets) -> list[Finding]:
+    """What is wrong with the keys that sign checkpoints."""
     async with (
         transaction(connection),
         connection.cursor(binary=True, row_factory=args_row(KeyRow)) as cursor,
@@ -157,25 +163,25 @@ async def checkpoint_keys(
         adapt(cursor.adapters)
         await cursor.execute(KEYS)
         rows = await cursor.fetchall()
-    good: list[bytes] = []
     found: list[Finding] = []
     expected = 0
     for row in rows:
-        problem = holes(row) or _broken(row, secrets)
+        problem = _broken(row, secrets)
         if not problem and row.number < expected:
             problem = "is there more than once"
         elif not problem:
             found += [_of_key(number, "is missing") for number in range(expected, row.number)]
             expected = row.number + 1
-            good.append(row.public_key)
         if problem:
             found.append(_of_key(row.number, problem))
     if not rows:
         found.append(Finding("checkpoint_keys", None, "", "there is none"))
-    return good, found
+    return found
 
 
 def _broken(row: KeyRow, secrets: Secrets) -> str:
+    if problem := holes(row):
+        return problem
     try:
         secrets.checkpoint_keys.open(StoredCheckpointKey(*row))
     except (SealBroken, ValueError):

@@ -7,7 +7,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
-from smart_audit.audit.integrity.checkpoints import checkpoint_keys
+from smart_audit.audit.integrity.checkpoints import check_keys
 from smart_audit.audit.integrity.findings import Finding, Watch
 from smart_audit.audit.integrity.kept import KeptCheckpoint
 from smart_audit.audit.integrity.log import verify_log
@@ -48,7 +48,7 @@ async def verify_database(
     watch: Watch,
     kept: Mapping[UUID, KeptCheckpoint] | None = None,
 ) -> AsyncIterator[Finding]:
-    """What is wrong with a database, log by log, each as it was at one moment.
+    """What is wrong with a database, log by log.
 
     connection: of a role that sees all rows; nothing is changed. If a transaction is open on it,
     that one is looked at with all it has changed.
@@ -62,8 +62,7 @@ async def verify_database(
         for (table,) in missing:
             yield Finding(table, None, "", "the table is missing")
         return
-    public_keys, found = await checkpoint_keys(connection, secrets)
-    for finding in found:
+    for finding in await check_keys(connection, secrets):
         yield finding
     for table in OF_ORGANISATIONS:
         ((count,),) = await _rows(connection, OF_NOBODY.format(table))
@@ -73,9 +72,7 @@ async def verify_database(
     watch.logs(logs)
     async for organisation_id in _organisations(connection):
         known = remembered.pop(organisation_id, None)
-        async for finding in verify_log(
-            connection, organisation_id, secrets, public_keys, watch, known
-        ):
+        async for finding in verify_log(connection, organisation_id, secrets, watch, known):
             yield finding
     for gone in remembered.values():
         problem = f"rolled back: the whole log is gone, which had {gone.size} entries"

@@ -1,16 +1,25 @@
 """The entries of a log from the first to the last: order, MACs, tree, tiles, content."""
 
+import time
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 from smart_audit.audit.integrity.content import Contents
-from smart_audit.audit.integrity.findings import Watch
+from smart_audit.audit.integrity.findings import Watch, log_index
 from smart_audit.audit.integrity.ranges import Ranges
 from smart_audit.audit.integrity.restated import Restated
-from smart_audit.audit.integrity.rows import CONTENT, ENTRIES, EntryRow, permanence
+from smart_audit.audit.integrity.rows import CONTENT, ENTRIES, FIRST, EntryRow, permanence
 from smart_audit.audit.integrity.secrets import Secrets
 from smart_audit.audit.integrity.snapshot import Snapshot, holes
 from smart_audit.audit.integrity.targets import Targets
 from smart_audit.audit.integrity.tree import Tree
+
+AT_ONCE_S = 5.0
+"""For about so long a transaction is open."""
+
+COUNT = """
+SELECT count(*), count(log_index) FROM audit.entries WHERE organisation_id = %(organisation_id)s
+"""
 
 COUNT_CONTENT = """
 SELECT count(*) FROM audit.payloads WHERE organisation_id = %(organisation_id)s
@@ -26,17 +35,26 @@ WHERE payload.organisation_id = %(organisation_id)s AND NOT EXISTS (
 """
 
 
+class Counted(NamedTuple):
+    """How many rows of entries there are, and how many of them have a log index."""
+
+    rows: int
+    with_index: int
+
+
 class Entries:
-    """Goes over the entries of a log. What it knows at the end is in its attributes.
+    """Goes over the entries of a log. What it knows is in its attributes.
 
     size: one more than the last log index that was seen.
     state: the size of the tree and its root (32 bytes) as the last good entry states them, None
     for a log without any.
+    ended: whether it has come to the end of the log.
     """
 
     def __init__(self, snapshot: Snapshot, secrets: Secrets, restated: Restated) -> None:
         self.size = 0
         self.state: tuple[int, bytes] | None = None
+        self.ended = False
         self.tree = Tree(snapshot)
         self._snapshot = snapshot
         self._authenticate = secrets.wrapping.authenticate
@@ -44,24 +62,37 @@ class Entries:
         self._targets = Targets(snapshot)
         self._restated = restated
         self._ranges = Ranges(snapshot)
+        self._first = FIRST
         self._last: bytes | None = None
+        self._rows = 0
         self._unknown = 0
-        self._content = 0
         self._roots_hold = True
 
     async def read(self, watch: Watch) -> AsyncIterator[None]:
-        """Go over them. It pauses now and then, so that findings can be taken away."""
-        async for page in self._snapshot.pages(EntryRow, ENTRIES):
+        """Go on for a while. It pauses now and then, so that findings can be taken away.
+
+        A log is not read in one transaction: that one would hold up the making of partitions, and
+        with it all appends, and keep the database from cleaning up.
+        """
+        until = time.monotonic() + AT_ONCE_S
+        self.tree.resume()
+        await self._restated.resume()
+        async for page in self._snapshot.pages(EntryRow, ENTRIES, {"first": self._first}):
             await self._contents.begin(page)
             for place, row in enumerate(page):
                 await self._entry(place, row)
             await self._targets.end()
+            self._first = page[-1].log_index + 1
             watch.entries(len(page))
             yield
+            if time.monotonic() > until:
+                return
+        self.ended = True
         self._ranges.close()
+        await self._check_count()
         await self.tree.finish()
         await self._targets.finish()
-        await self._find_stray_content()
+        await self._check_content_count()
 
     def missing(self, last: int) -> None:
         """Report the entries after those that are there, up to log index `last`."""
@@ -69,13 +100,13 @@ class Entries:
         self._ranges.close()
 
     async def _entry(self, place: int, row: EntryRow) -> None:
-        self._content += row.has_content
         again, self._last = self._last == row.ctid, row.ctid
-        if row.log_index is None:
-            self._snapshot.report("entries", "a row without log index", "is none of the log's")
-        elif again:
+        self._rows += not again
+        if again:
+            self._restated.unsure()
             self._ranges.add("payloads", row.log_index, "is there more than once")
         elif row.log_index < self.size:
+            self._restated.unsure()
             self._ranges.add("entries", row.log_index, "is there more than once")
         elif (permanent := self._permanence(row)) is None:
             self._restated.unsure()
@@ -140,12 +171,30 @@ class Entries:
         if permanent:
             await self._restated.tell(row.event_id, content)
 
-    async def _find_stray_content(self) -> None:
+    async def _check_count(self) -> None:
+        (counted,) = await self._snapshot.fetch(Counted, COUNT)
+        if counted.rows > counted.with_index:
+            self._restated.unsure()
+            problem = f"{counted.rows - counted.with_index} rows have none"
+            self._snapshot.report("entries", "without log index", problem)
+        if counted.with_index != self._rows:
+            self._restated.unsure()
+            problem = f"{counted.with_index} rows are there, and {self._rows} were read"
+            self._snapshot.report("entries", "", problem)
+
+    async def _check_content_count(self) -> None:
+        missing = self._rows - await self._snapshot.count(COUNT_CONTENT)
         # Only when there is something wrong it is worth reading it all.
-        count = await self._snapshot.count(COUNT_CONTENT)
-        if count == self._content and not self._snapshot.reported:
-            return
+        if self._snapshot.reported or not self._restated.removed(missing):
+            missing += await self._report_strays()
+            self._restated.check_removed(missing)
+
+    async def _report_strays(self) -> int:
+        """Report the content that is of no entry; gives how much there is."""
+        strays = 0
         async for page in self._snapshot.pages(int, STRAY_CONTENT):
+            strays += len(page)
             for index in page:
-                place = "a row without log index" if index is None else f"log index {index}"
+                place = "without log index" if index is None else log_index(index)
                 self._snapshot.report("payloads", place, "no entry has this place and time")
+        return strays

@@ -47,70 +47,89 @@ async def verify_log(
     connection: AsyncConnection[Any],
     organisation_id: UUID,
     secrets: Secrets,
-    public_keys: Sequence[bytes],
     watch: Watch,
     kept: KeptCheckpoint | None = None,
 ) -> AsyncIterator[Finding]:
     """What is wrong with a log. Its rows are read one after the other and not gathered.
 
-    public_keys: those that sign the checkpoints of the installation, 32 bytes each.
     kept: the log as somebody remembers it.
 
     Raises: psycopg.Error.
     """
-    async with transaction(connection):
-        await connection.execute(SET_ORGANISATION, [str(organisation_id)])
-        snapshot = Snapshot(connection, organisation_id, watch)
-        check = _LogCheck(snapshot, secrets, public_keys)
-        async for _ in check.read(watch, kept):
-            for finding in snapshot.findings():
-                yield finding
-        if not snapshot.reported:
-            watch.verified(check.kept())
+    snapshot = Snapshot(connection, organisation_id, watch)
+    check = _LogCheck(snapshot, secrets, watch, kept)
+    while check.stages:
+        async with transaction(connection):
+            await connection.execute(SET_ORGANISATION, [str(organisation_id)])
+            async for _ in check.go_on():
+                for finding in snapshot.findings():
+                    yield finding
+            await snapshot.leave()
+    if not snapshot.reported:
+        watch.verified(check.kept())
 
 
 class _LogCheck:
-    """Checks one log, and its head against all else."""
+    """Checks one log in stages, each in one transaction or more."""
 
-    def __init__(self, snapshot: Snapshot, secrets: Secrets, public_keys: Sequence[bytes]) -> None:
+    def __init__(
+        self, snapshot: Snapshot, secrets: Secrets, watch: Watch, kept: KeptCheckpoint | None
+    ) -> None:
+        self.stages = [self._read_entries, self._read_keys, self._read_checkpoints]
         self._snapshot = snapshot
         self._secrets = secrets
+        self._watch = watch
+        self._kept = kept
         self._restated = Restated(snapshot)
         self._entries = Entries(snapshot, secrets, self._restated)
-        self._checkpoints = Checkpoints(snapshot, secrets, public_keys)
+        self._checkpoints = Checkpoints(snapshot, secrets)
+        self._begun = False
 
-    async def read(self, watch: Watch, kept: KeptCheckpoint | None) -> AsyncIterator[None]:
-        """Go over the log. It pauses now and then, so that findings can be taken away."""
-        head = await self._head()
-        watch.log(self._snapshot.organisation_id, head.size if head else 0)
-        await self._restated.begin()
-        async for _ in self._entries.read(watch):
+    async def go_on(self) -> AsyncIterator[None]:
+        """Go on for a while. It pauses now and then, so that findings can be taken away."""
+        async for _ in self.stages[0]():
             yield
-        await self._restated.finish()
+        if self._entries.ended:
+            self.stages.pop(0)
+        yield
+
+    async def _read_entries(self) -> AsyncIterator[None]:
+        heads = await self._snapshot.fetch(HeadRow, HEAD)
+        if not self._begun:
+            self._begun = True
+            size = heads[0].size if len(heads) == 1 else 0
+            self._watch.log(self._snapshot.organisation_id, size or 0)
+        async for _ in self._entries.read(self._watch):
+            yield
+        if self._entries.ended:
+            await self._restated.finish()
+            self._check_head(heads)
+
+    async def _read_keys(self) -> AsyncIterator[None]:
         await check_subject_keys(self._snapshot, self._secrets)
         yield
+
+    async def _read_checkpoints(self) -> AsyncIterator[None]:
         async for _ in self._checkpoints.read():
             yield
-        if head is not None:
-            self._check_size(head)
-            self._check_count(head)
-        if kept is not None:
-            await self._remember(kept)
-        yield
+        heads = await self._snapshot.fetch(HeadRow, HEAD)
+        if len(heads) == 1 and not holes(heads[0]):
+            self._check_count(heads[0])
+        if self._kept is not None:
+            await self._remember(self._kept)
 
     def kept(self) -> KeptCheckpoint:
         """The log as it was found."""
         size, root = self._entries.state or (0, EMPTY_ROOT)
         return KeptCheckpoint(self._snapshot.organisation_id, size, root, self._checkpoints.count)
 
-    async def _head(self) -> HeadRow | None:
-        rows = await self._snapshot.fetch(HeadRow, HEAD)
-        if len(rows) != 1:
-            self._report("there is more than one head" if rows else "there is no head")
-        problem = holes(rows[0]) if rows else ""
-        if problem:
+    def _check_head(self, heads: Sequence[HeadRow]) -> None:
+        if len(heads) != 1:
+            self._report("there is more than one head" if heads else "there is no head")
+        elif problem := holes(heads[0]):
             self._report(problem)
-        return None if problem or not rows else rows[0]
+        else:
+            self._check_size(heads[0])
 
     def _check_size(self, head: HeadRow) -> None:
         entries = self._entries

@@ -20,11 +20,12 @@ from smart_audit.tlog.hashing import leaf_hash
 from smart_audit.tlog.leaf import open_leaf
 
 RUNS = """
-SELECT payload.leaf, entry.leaf_hash FROM audit.payloads AS payload
+SELECT payload.log_index, payload.leaf, entry.leaf_hash FROM audit.payloads AS payload
 JOIN audit.entries AS entry
     ON entry.organisation_id = %(organisation_id)s AND entry.log_index = payload.log_index
 WHERE payload.organisation_id = %(organisation_id)s AND payload.action = %(action)s
-    AND payload.permanent
+    AND payload.permanent AND payload.log_index > %(after)s
+ORDER BY payload.log_index
 """
 
 SETTINGS = """
@@ -77,6 +78,7 @@ LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 class RunRow(NamedTuple):
     """An event of retention as it is stored, and its hash as the entry has it."""
 
+    log_index: int
     leaf: bytes
     leaf_hash: bytes
 
@@ -111,14 +113,15 @@ class Restated:
         self._settings: SettingsRow | None = None
         self._before = LONG_AGO
         self._told = 0
-        self._gone = 0
         self._sure = True
+        self._last_run = -1
 
-    async def begin(self) -> None:
+    async def resume(self) -> None:
         """Look how far retention has come, which is told behind what it has removed."""
-        pages = self._snapshot.pages(RunRow, RUNS, {"action": RUN_RETENTION})
-        async for page in pages:
+        parameters = {"action": RUN_RETENTION, "after": self._last_run}
+        async for page in self._snapshot.pages(RunRow, RUNS, parameters):
             for row in page:
+                self._last_run = row.log_index
                 if None not in row and leaf_hash(row.leaf) == row.leaf_hash:
                     self._before = max(self._before, _recorded_before(row.leaf))
 
@@ -132,8 +135,8 @@ class Restated:
             self._sure = False
             return "the content of this event of the log itself is missing"
         if recorded_at >= self._before:
+            self._sure = False
             return "is missing, and retention has not removed it"
-        self._gone += 1
         return ""
 
     async def tell(self, event_id: UUID, content: Content | None) -> None:
@@ -156,18 +159,25 @@ class Restated:
             case action if action == RUN_RETENTION:
                 self._told += int(facts["removed"])
 
+    def removed(self, missing: int) -> bool:
+        """Whether retention has told of removing the content of so many events."""
+        return missing == self._told
+
+    def check_removed(self, missing: int) -> None:
+        """Compare of how many events the content is missing, and of how many it was removed."""
+        if self._sure and not self.removed(missing):
+            self._snapshot.report(
+                "payloads",
+                f"recorded before {time_text(self._before)}",
+                f"{missing} events have no content, and retention removed that of {self._told}",
+            )
+
     async def finish(self) -> None:
         """Compare what can only be told at the end."""
         rows = await self._snapshot.fetch(SettingsRow, SETTINGS)
         expected = [] if self._settings is None else [self._settings]
         if self._sure and rows != expected:
             self._snapshot.report("log_settings", "", "not as the log's own events set them")
-        if self._sure and self._gone != self._told:
-            self._snapshot.report(
-                "payloads",
-                f"recorded before {time_text(self._before)}",
-                f"{self._gone} events have no content, and retention removed that of {self._told}",
-            )
         await self._report_holds(UNPLACED_HOLDS, PLACE_HOLD, "no event has placed it")
         await self._report_holds(UNRELEASED_HOLDS, RELEASE_HOLD, "no event has released it")
 

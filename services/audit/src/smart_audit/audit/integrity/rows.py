@@ -16,9 +16,12 @@ FROM audit.entries AS entry
 LEFT JOIN audit.payloads AS payload
     ON payload.organisation_id = %(organisation_id)s
     AND payload.recorded_at = entry.recorded_at AND payload.log_index = entry.log_index
-WHERE entry.organisation_id = %(organisation_id)s
+WHERE entry.organisation_id = %(organisation_id)s AND entry.log_index >= %(first)s
 ORDER BY entry.log_index
 """
+
+FIRST = -(1 << 63)
+"""The least log index that a row may have."""
 
 
 class EntryRow(NamedTuple):

@@ -9,7 +9,9 @@ from smart_audit.tlog.tiles import TILE_SIZE, TILE_WIDTH, tile_root
 
 TILES = """
 SELECT tile_index, hashes, root FROM audit.tiles
-WHERE organisation_id = %(organisation_id)s AND level = %(level)s ORDER BY tile_index
+WHERE organisation_id = %(organisation_id)s AND level = %(level)s
+    AND (tile_index >= %(first)s OR tile_index IS NULL)
+ORDER BY tile_index
 """
 
 OTHER_LEVELS = """
@@ -21,6 +23,9 @@ ORDER BY level, tile_index
 
 TILES_AT_ONCE = 16
 """A tile has 8 KiB."""
+
+FIRST = -(1 << 63)
+"""The least index that a row may have."""
 
 
 class TileRow(NamedTuple):
@@ -37,9 +42,13 @@ class Level:
     def __init__(self, snapshot: Snapshot, level: int) -> None:
         self._snapshot = snapshot
         self._level = level
-        self._stored = Stream(snapshot.pages(TileRow, TILES, {"level": level}, size=TILES_AT_ONCE))
         self._index = 0
         self._hashes: list[bytes | None] = []
+        self._stored = self._stream(FIRST)
+
+    def resume(self) -> None:
+        """Go on in another transaction."""
+        self._stored = self._stream(self._index)
 
     async def add(self, node: bytes | None) -> list[bytes | None] | None:
         """Take the next hash, None if nobody knows it; once a tile is full, gives its hashes.
@@ -74,6 +83,10 @@ class Level:
             problem = holes(row) or "there are not as many entries"
             self._report(row.tile_index, problem)
 
+    def _stream(self, first: int) -> Stream[TileRow]:
+        parameters = {"level": self._level, "first": first}
+        return Stream(self._snapshot.pages(TileRow, TILES, parameters, size=TILES_AT_ONCE))
+
     async def _take(self) -> TileRow | None:
         """The stored tile that is next in order. Those that should not be there are reported."""
         found: TileRow | None = None
@@ -106,6 +119,11 @@ class Tree:
         self._levels: list[Level] = [Level(snapshot, 0)]
         self._below: CompactRange | None = CompactRange.empty()
         self.now: CompactRange | None = CompactRange.empty()
+
+    def resume(self) -> None:
+        """Go on in another transaction."""
+        for level in self._levels:
+            level.resume()
 
     async def add(self, leaf: bytes | None) -> None:
         """Append a leaf by its hash, 32 bytes; None if nobody knows it."""
