@@ -12,7 +12,7 @@ from tests.integrity.making import SECRETS
 from tests.support.events import event, record_batch, settled
 from tests.support.world import running_world
 
-BATCH = 500
+BATCH = 250
 
 
 async def grow(database, batches):
@@ -38,7 +38,7 @@ async def peak(database):
             tracemalloc.stop()
 
 
-@pytest.mark.parametrize("factor", [6, pytest.param(60, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("factor", [4, pytest.param(100, marks=pytest.mark.soak)])
 async def test_a_longer_log_takes_no_more_memory(cluster, factor):
     small, large = cluster.new_database(), cluster.new_database()
     await grow(small, 2)

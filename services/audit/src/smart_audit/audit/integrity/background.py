@@ -111,9 +111,8 @@ class Verification:
         for organisation_id in organisations:
             kept = self._kept.get(organisation_id)
             first: list[Finding] = []
-            async for finding in verify_log(
-                connection, organisation_id, self._secrets, watch, kept
-            ):
+            found = verify_log(connection, organisation_id, self._secrets, watch, kept)
+            async for finding in found:
                 FINDINGS.inc()
                 if len(first) < TELL_AT_MOST:
                     first.append(finding)

@@ -61,10 +61,12 @@ async def verify_log(
     while check.stages:
         async with transaction(connection):
             await connection.execute(SET_ORGANISATION, [str(organisation_id)])
-            async for _ in check.go_on():
-                for finding in snapshot.findings():
-                    yield finding
-            await snapshot.leave()
+            try:
+                async for _ in check.go_on():
+                    for finding in snapshot.findings():
+                        yield finding
+            finally:
+                await snapshot.leave()
     if not snapshot.reported:
         watch.verified(check.kept())
 

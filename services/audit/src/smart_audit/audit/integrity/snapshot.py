@@ -4,6 +4,7 @@ Nothing is taken for granted that a constraint would assure, since whoever may d
 constraints, too: a column that is empty, or a time that Python cannot express, is None here.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -138,11 +139,15 @@ class Snapshot:
     ) -> AsyncGenerator[list[R]]:
         self._cursors += 1
         name = f"verify_{self._cursors}"
-        async with AsyncServerCursor(self._connection, name, row_factory=args_row(make)) as cursor:
+        cursor = AsyncServerCursor(self._connection, name, row_factory=args_row(make))
+        try:
             await cursor.execute(query, self._parameters(parameters), binary=True)
             while rows := await cursor.fetchmany(size):
                 await self._watch.rows(len(rows))
                 yield rows
+        finally:
+            # A service that stops meanwhile must not leave it half closed.
+            await asyncio.shield(cursor.close())
 
     def _parameters(self, given: Mapping[str, Any] | None) -> dict[str, Any]:
         return {"organisation_id": self.organisation_id, **(given or {})}
