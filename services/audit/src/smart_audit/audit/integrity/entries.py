@@ -91,8 +91,10 @@ class Entries:
         self._ranges.close()
         await self._check_count()
         await self.tree.finish()
-        await self._targets.finish()
-        await self._check_content_count()
+        async for _ in self._targets.finish():
+            yield
+        async for _ in self._check_content_count():
+            yield
 
     def missing(self, last: int) -> None:
         """Report the entries after those that are there, up to log index `last`."""
@@ -182,19 +184,15 @@ class Entries:
             problem = f"{counted.with_index} rows are there, and {self._rows} were read"
             self._snapshot.report("entries", "", problem)
 
-    async def _check_content_count(self) -> None:
+    async def _check_content_count(self) -> AsyncIterator[None]:
         missing = self._rows - await self._snapshot.count(COUNT_CONTENT)
         # Only when there is something wrong it is worth reading it all.
-        if self._snapshot.reported or not self._restated.removed(missing):
-            missing += await self._report_strays()
-            self._restated.check_removed(missing)
-
-    async def _report_strays(self) -> int:
-        """Report the content that is of no entry; gives how much there is."""
-        strays = 0
+        if not self._snapshot.reported and self._restated.removed(missing):
+            return
         async for page in self._snapshot.pages(int, STRAY_CONTENT):
-            strays += len(page)
+            missing += len(page)
             for index in page:
                 place = "without log index" if index is None else log_index(index)
                 self._snapshot.report("payloads", place, "no entry has this place and time")
-        return strays
+            yield
+        self._restated.check_removed(missing)

@@ -1,4 +1,4 @@
-"""Everything that the database holds of one log, checked in one transaction."""
+"""Everything that the database holds of one log."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
@@ -108,8 +108,8 @@ class _LogCheck:
             self._check_head(heads)
 
     async def _read_keys(self) -> AsyncIterator[None]:
-        await check_subject_keys(self._snapshot, self._secrets)
-        yield
+        async for _ in check_subject_keys(self._snapshot, self._secrets):
+            yield
 
     async def _read_checkpoints(self) -> AsyncIterator[None]:
         async for _ in self._checkpoints.read():

@@ -1,4 +1,4 @@
-"""Reading one log's rows as they were at one moment: raw psycopg, for server-side cursors.
+"""Reading one log's rows: raw psycopg, for server-side cursors.
 
 Nothing is taken for granted that a constraint would assure, since whoever may drop rows may drop
 constraints, too: a column that is empty, or a time that Python cannot express, is None here.
@@ -32,7 +32,7 @@ _MICROSECONDS = Struct(">q")
 BEGIN = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 # The joins are looked up row by row, so that a cursor gives its first row at once and no plan
-# gathers a whole log. A log is read for as long as it takes.
+# gathers a whole log. A statement may take as long as it takes.
 SETTINGS = """
 SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;

@@ -1,5 +1,6 @@
 """The keys of data subjects: each opens for its own subject, or tells which event destroyed it."""
 
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 from uuid import UUID
 
@@ -40,8 +41,11 @@ class KeyRow(NamedTuple):
         return Subject(self.subject_type, self.subject_id)
 
 
-async def check_subject_keys(snapshot: Snapshot, secrets: Secrets) -> None:
-    """Report the keys that are not as they were."""
+async def check_subject_keys(snapshot: Snapshot, secrets: Secrets) -> AsyncIterator[None]:
+    """Report the keys that are not as they were.
+
+    It pauses now and then, so that findings can be taken away.
+    """
     live: Subject | None = None
     async for page in snapshot.pages(KeyRow, KEYS):
         for row in page:
@@ -55,6 +59,7 @@ async def check_subject_keys(snapshot: Snapshot, secrets: Secrets) -> None:
                 live = row.subject
             if problem:
                 snapshot.report("subject_keys", _place(row), problem)
+        yield
 
 
 def _destroyed(row: KeyRow) -> str:

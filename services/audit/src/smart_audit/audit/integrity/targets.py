@@ -1,6 +1,7 @@
 """The targets of events, by which they are found: those of the leaves, all of them, no others."""
 
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -88,8 +89,11 @@ class Targets:
                 problem = f"is there {times} times" if times else "is missing"
                 self._report(row.log_index, target_id, problem)
 
-    async def finish(self) -> None:
-        """Report the rows to which no event leads. All pages have been looked at."""
+    async def finish(self) -> AsyncIterator[None]:
+        """Report the rows to which no event leads. All pages have been looked at.
+
+        It pauses now and then, so that findings can be taken away.
+        """
         count = await self._snapshot.count(COUNT)
         # Only when there is something wrong it is worth reading them all.
         if count == self._found and not self._snapshot.reported:
@@ -98,6 +102,7 @@ class Targets:
             for row in page:
                 if problem := _problem(row):
                     self._report(row.log_index, row.target_id, problem)
+            yield
 
     def _report(self, index: int | None, target_id: str | None, problem: str) -> None:
         place = "a row without log index" if index is None else log_index(index)
