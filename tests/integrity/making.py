@@ -58,6 +58,27 @@ async def fill(database):
     return user, other
 
 
+async def login(world, user):
+    """Log in, and wait until the event of it has come, so that the log stands still."""
+
+    def logins():
+        with world.database.connect() as connection:
+            return connection.execute(
+                "SELECT count(*) FROM audit.payloads WHERE organisation_id = %s"
+                " AND action = 'auth.login'",
+                [user.organisation_id],
+            ).fetchone()
+
+    before = logins()
+    again = await world.login(user.email)
+
+    async def there():
+        return logins() > before
+
+    await until(there)
+    return again
+
+
 async def _old_events(world, user, clock):
     """What retention removed, and what it left because of holds."""
     held = [event(targets=[audit_pb2.Target(id="d_held", type="document")]) for _ in range(4)]

@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY
 
 from smart_audit.audit.integrity.background import LOCK_ID
 from tests.integrity.copies import execute
+from tests.integrity.making import login
 from tests.support.events import checkpoint
 from tests.support.governance import facts_of, own_events, until
 from tests.support.world import running_world
@@ -41,7 +42,7 @@ async def test_damage_becomes_an_event_once_and_a_metric(database, user):
     )
     before = metric(FINDINGS)
     async with running_world(database, audit=OFTEN) as world:
-        again = await world.login(user.email)
+        again = await login(world, user)
 
         async def told():
             return len(await own_events(world, again, "log.integrity.failed")) >= 2
@@ -63,7 +64,7 @@ async def test_damage_becomes_an_event_once_and_a_metric(database, user):
 async def test_what_is_right_is_no_event(database, user):
     findings, entries = metric(FINDINGS), metric(ENTRIES)
     async with running_world(database, audit=OFTEN) as world:
-        again = await world.login(user.email)
+        again = await login(world, user)
         await runs(2)
         assert await own_events(world, again, "log.integrity.failed") == []
     assert metric(FINDINGS) == findings
@@ -107,7 +108,7 @@ async def test_it_can_be_switched_off(database):
 
 async def test_it_keeps_to_its_rate(database, user):
     async with running_world(database, audit={**OFTEN, "verify_rate": 500}) as world:
-        again = await world.login(user.email)
+        again = await login(world, user)
         before = metric(ENTRIES)
         await asyncio.sleep(1)
         # Each entry takes a row, and most take some more for targets and keys.

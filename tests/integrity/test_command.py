@@ -9,6 +9,7 @@ import pytest
 
 from smart_audit.audit.integrity.database import OF_ORGANISATIONS
 from tests.integrity.copies import copied, execute
+from tests.integrity.making import login
 from tests.support.events import event, record_batch
 from tests.support.world import running_world
 
@@ -51,7 +52,7 @@ def verify(tmp_path):
 async def more(database, user, count):
     """Let a user's log go on."""
     async with running_world(database) as world:
-        again = await world.login(user.email)
+        again = await login(world, user)
         await record_batch(world, again, [event() for _ in range(count)])
 
 

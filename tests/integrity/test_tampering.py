@@ -11,7 +11,7 @@ from smart_audit.audit.integrity.findings import Watch
 from tests.integrity.copies import copied
 from tests.integrity.expected import located
 from tests.integrity.making import SECRETS
-from tests.integrity.mutations import DROP_CONSTRAINTS, NO_TRIGGERS, Attacker
+from tests.integrity.mutations import DROP_CONSTRAINTS, NO_TRIGGERS, TABLES, Attacker
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,18 @@ async def test_what_changes_nothing_is_no_finding(connection):
         await connection.execute("UPDATE audit.entries SET leaf_hash = leaf_hash")
         await connection.execute("UPDATE audit.payloads SET recorded_at = recorded_at")
         assert await findings(connection) == []
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_rows_without_keys_are_found(connection, table):
+    for column in TABLES[table][0]:
+        async with connection.transaction(force_rollback=True):
+            await connection.execute(NO_TRIGGERS + DROP_CONSTRAINTS)
+            try:
+                await connection.execute(f"UPDATE audit.{table} SET {column} = NULL")
+            except psycopg.errors.CheckViolation:
+                continue  # a partition holds no row without its time
+            assert table in {one.table for one in await findings(connection)}, column
 
 
 async def test_a_change_is_found_and_located(connection):

@@ -10,7 +10,7 @@ from smart_audit.audit.integrity import entries
 from smart_audit.audit.integrity.database import verify_database
 from smart_audit.audit.integrity.findings import Watch
 from smart_audit.audit.key_rotation import rotate_checkpoint_key
-from tests.integrity.making import OFTEN, SECRETS, settings
+from tests.integrity.making import OFTEN, SECRETS, login, settings
 from tests.support.events import checkpoint, event, record_batch
 from tests.support.governance import (
     Clock,
@@ -53,7 +53,7 @@ async def test_no_change_of_the_services_own_is_a_finding(database, user, monkey
     ):
         with database.connect() as owner:
             owner.execute("SELECT audit.ensure_partitions(now() - interval '95 days')")
-        again = await world.login(user.email)
+        again = await login(world, user)
         living = asyncio.create_task(live(world, again, clock))
         while not living.done():
             found += [one async for one in verify_database(connection, SECRETS, Watch())]

@@ -30,7 +30,8 @@ TABLES = (*OF_ORGANISATIONS, "checkpoint_keys")
 # The next one in each table: no table is read from end to end, and no list is made of them.
 NEXT = " UNION ALL ".join(
     f"(SELECT organisation_id FROM audit.{table}"  # noqa: S608  (names of ours)
-    " WHERE organisation_id > %(after)s::uuid OR %(after)s::uuid IS NULL"
+    " WHERE organisation_id IS NOT NULL"
+    " AND (organisation_id > %(after)s::uuid OR %(after)s::uuid IS NULL)"
     " ORDER BY organisation_id LIMIT 1)"
     for table in OF_ORGANISATIONS
 )
@@ -94,5 +95,6 @@ async def _rows(
         transaction(connection),
         connection.cursor(row_factory=tuple_row) as cursor,
     ):
-        await cursor.execute(query, parameters or None)
+        # Planned for its values each time: a plan for any value would read tables from their start.
+        await cursor.execute(query, parameters or None, prepare=False)
         return await cursor.fetchall()

@@ -42,6 +42,12 @@ class Counted(NamedTuple):
     with_index: int
 
 
+class StrayRow(NamedTuple):
+    """Content that is of no entry."""
+
+    log_index: int | None
+
+
 class Entries:
     """Goes over the entries of a log. What it knows is in its attributes.
 
@@ -189,9 +195,9 @@ class Entries:
         # Only when there is something wrong it is worth reading it all.
         if not self._snapshot.reported and self._restated.removed(missing):
             return
-        async for page in self._snapshot.pages(int, STRAY_CONTENT):
+        async for page in self._snapshot.pages(StrayRow, STRAY_CONTENT):
             missing += len(page)
-            for index in page:
+            for (index,) in page:
                 place = "without log index" if index is None else log_index(index)
                 self._snapshot.report("payloads", place, "no entry has this place and time")
             yield
