@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 ARGS ?=
-MEMBERS := shared/stubs shared/core shared/tlog services/auth services/audit clients/python stack
+MEMBERS := shared/stubs shared/core shared/tlog services/auth services/audit clients/python stack witness
 MEMBER_PROJECTS := $(MEMBERS:%=%/pyproject.toml)
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 IMAGE := .build/protos.binpb

@@ -36,6 +36,8 @@ OUTCOMES = ("success", "failure", "denied")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 TARGET_NAME = re.compile(r"targets\.(0|[1-9][0-9]?)\.name")
+KEY_NAME = re.compile(r"[^\s+]+")
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 DISCLOSED = {"actor.name", "actor.email", "source_address", "user_agent", "metadata"}
 
 # What ECMAScript writes without an exponent: numbers with so many places before the point, or so
@@ -44,7 +46,7 @@ MOST_PLACES, MOST_ZEROS = 21, 6
 
 # Ed25519 (RFC 8032, section 5.1): the field, the order of the base point, the curve's d, sqrt(-1).
 P = 2**255 - 19
-KEY_BYTES, SIGNATURE_BYTES, TIME_BYTES = 32, 64, 8
+KEY_BYTES, SIGNATURE_BYTES, TIME_BYTES, KEY_ID_BYTES = 32, 64, 8, 4
 LOG_KEY, WITNESS_KEY = b"\x01", b"\x04"
 ORDER = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
@@ -53,6 +55,13 @@ SQRT_MINUS_1 = pow(2, (P - 1) // 4, P)
 
 class Refused(Exception):
     """Something does not hold; the message says what."""
+
+
+# What Python raises for a file that is none, or that has a value where it cannot be.
+UNREADABLE = (
+    *(ValueError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, RecursionError),
+)
 
 
 class Proof(NamedTuple):
@@ -64,6 +73,15 @@ class Proof(NamedTuple):
     path: list[bytes]
     note: str
     event: Json | None
+
+
+class Key(NamedTuple):
+    """A verifier key: name, kind (1 byte), public key (32 bytes), key id (4 bytes)."""
+
+    name: str
+    kind: bytes
+    public: bytes
+    id: bytes
 
 
 def require(holds: object, what: str) -> None:
@@ -126,8 +144,11 @@ def read_leaf(leaf: bytes, disclosures: list[str]) -> tuple[Json, Json]:
         require(digest in digests, "a disclosure is not of this leaf, or is given twice")
         digests.remove(digest)
         text = urlsafe_b64decode(disclosure + "=" * (-len(disclosure) % 4))
-        _, name, value = content = parsed(text)
+        content = parsed(text)
+        require(isinstance(content, list), "a disclosure is no array")
+        salt, name, value = content
         require(canonical(content) == text, "a disclosure is not canonical JSON")
+        require(isinstance(salt, str), "a salt is not a text")
         require(name in DISCLOSED | names, f"{name} is no field of this event")
         require(name not in disclosed, f"{name} is given twice")
         kind = dict if name == "metadata" else str
@@ -240,47 +261,56 @@ def open_checkpoint(note: str, verifier_keys: list[str]) -> tuple[str, int, byte
     """Step 7: (origin, size, root) of a note that all keys have signed."""
     text, blank, signatures = note.rpartition("\n\n")
     require(blank and signatures.endswith("\n"), "the note has no signatures")
+    require(not CONTROL.search(note), "the note has a control character")
+    lines = text.split("\n")
+    require(all(lines), "the checkpoint has an empty line")
     text += "\n"
-    origin, line, encoded = text.split("\n")[:3]
+    origin, line, encoded = lines[:3]
     require(re.fullmatch(r"0|[1-9][0-9]{0,19}", line), "the checkpoint's size is not a number")
     root = base64_of(encoded)
     require(len(root) == len(sha256().digest()), "the checkpoint's root is not a hash")
     made = [signature_line(one) for one in signatures.removesuffix("\n").split("\n")]
-    names = set()
-    for verifier_key in verifier_keys:
-        name, kind, key, key_id = read_key(verifier_key)
-        own = [signature for signer, signature in made if (signer, signature[:4]) == (name, key_id)]
-        require(own, f"the checkpoint is not signed by {name}")
-        for signature in own:
-            start, message = 4, text
-            if kind == WITNESS_KEY:
-                start = 4 + TIME_BYTES
-                seconds = int.from_bytes(signature[4:start], "big")
-                message = f"cosignature/v1\ntime {seconds}\n{text}"
-            good = is_signed(key, message.encode(), signature[start:])
-            require(good, f"the signature of {name} is not valid")
-        if kind == LOG_KEY:
-            names.add(name)
-    require(names == {origin}, "the key is that of another log, or that of a witness alone")
+    keys = [read_key(one) for one in verifier_keys]
+    for key in keys:
+        require_signed(text, made, key)
+    logs = {key.name for key in keys if key.kind == LOG_KEY}
+    require(logs == {origin}, "the key is that of another log, or that of a witness alone")
     return origin, int(line), root
 
 
-def read_key(verifier_key: str) -> tuple[str, bytes, bytes, bytes]:
-    """(name, kind, public key, key id) of a verifier key."""
+def require_signed(text: str, made: list[tuple[str, bytes]], key: Key) -> None:
+    """Raises: Refused unless the key has signed the text, and each time well."""
+    maker = key.name, key.id
+    own = [one for name, one in made if (name, one[:KEY_ID_BYTES]) == maker]
+    require(own, f"the checkpoint is not signed by {key.name}")
+    for signature in own:
+        start, message = KEY_ID_BYTES, text
+        if key.kind == WITNESS_KEY:
+            start += TIME_BYTES
+            seconds = int.from_bytes(signature[KEY_ID_BYTES:start], "big")
+            message = f"cosignature/v1\ntime {seconds}\n{text}"
+        good = is_signed(key.public, message.encode(), signature[start:])
+        require(good, f"the signature of {key.name} is not valid")
+
+
+def read_key(verifier_key: str) -> Key:
+    """Read a verifier key."""
     name, key_id, encoded = verifier_key.split("+", 2)
     data = base64_of(encoded)
-    kind, key = data[:1], data[1:]
-    require(kind in (LOG_KEY, WITNESS_KEY) and len(key) == KEY_BYTES, "the key is not Ed25519")
-    computed_id = sha256(name.encode() + b"\n" + data).digest()[:4]
-    require(computed_id.hex() == key_id, "the key's id is not its own")
-    return name, kind, key, computed_id
+    kind, public = data[:1], data[1:]
+    require(kind in (LOG_KEY, WITNESS_KEY) and len(public) == KEY_BYTES, "the key is not Ed25519")
+    key = Key(name, kind, public, sha256(name.encode() + b"\n" + data).digest()[:KEY_ID_BYTES])
+    require(key.id.hex() == key_id, "the key's id is not its own")
+    return key
 
 
 def signature_line(line: str) -> tuple[str, bytes]:
     """(name, key id and signature)."""
-    dash, name, signature = line.split(" ")
-    require(dash == "\N{EM DASH}" and name, "a line below the checkpoint is no signature")
-    return name, base64_of(signature)
+    dash, name, encoded = line.split(" ")
+    signature = base64_of(encoded)
+    known = dash == "\N{EM DASH}" and KEY_NAME.fullmatch(name) and len(signature) > KEY_ID_BYTES
+    require(known, "a line below the checkpoint is no signature")
+    return name, signature
 
 
 def is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
@@ -412,7 +442,7 @@ def base64url_of(text: str) -> bytes:
 
 
 def verify(data: bytes, verifier_keys: list[str]) -> tuple[Json, Json, str]:
-    """Verify a file: (public facts, disclosed values, what was verified). Raises: Refused."""
+    """All steps: (public facts, disclosed values, what was verified). Raises: Refused."""
     proof = read_file(data)
     facts, disclosed = read_leaf(proof.leaf, proof.disclosures)
     if proof.event is not None:
@@ -440,7 +470,7 @@ def main() -> None:
         print(f"verified: {verify(data, [key, *more])[2]}")
     except Refused as refused:
         sys.exit(f"NOT verified: {refused}")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except UNREADABLE as error:
         sys.exit(f"NOT verified: the file cannot be read: {error!r}")
 
 

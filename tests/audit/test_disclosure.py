@@ -152,8 +152,8 @@ async def test_an_earlier_tree_is_named_by_its_last_event(world, user):
     [
         ("GetInclusionProof", {"leaf_hash": b"short"}, "leaf_hash"),
         ("GetInclusionProof", {"event_id": "no-uuid"}, "event_id"),
-        ("GetConsistencyProof", {"first_size": 1, "first_leaf_hash": b"x" * 32}, ""),
-        ("GetConsistencyProof", {}, ""),
+        ("GetConsistencyProof", {"first_size": 1, "first_leaf_hash": b"x" * 32}, "first_size"),
+        ("GetConsistencyProof", {}, "first_size"),
         ("GetConsistencyProof", {"first_leaf_hash": b"x" * 31}, "first_leaf_hash"),
         ("GetConsistencyProof", {"first_event_id": "?"}, "first_event_id"),
     ],

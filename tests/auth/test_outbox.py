@@ -63,7 +63,7 @@ async def test_a_reused_refresh_token_is_told(world):
 def entries_of(world, organisation_id):
     with world.database.connect() as connection:
         rows = connection.execute(
-            "SELECT leaf FROM audit.entries WHERE organisation_id = %s ORDER BY log_index",
+            "SELECT leaf FROM audit.payloads WHERE organisation_id = %s ORDER BY log_index",
             [organisation_id],
         ).fetchall()
     return [bytes(row[0]) for row in rows]

@@ -34,8 +34,10 @@ class Cli:
         out, err = await asyncio.wait_for(process.communicate(stdin), 120)
         return Result(await process.wait(), out.decode(), err.decode())
 
-    async def start(self, *arguments, **environment) -> asyncio.subprocess.Process:
-        """Start, with pipes to all three streams."""
+    async def start(
+        self, *arguments, stderr=asyncio.subprocess.PIPE, **environment
+    ) -> asyncio.subprocess.Process:
+        """Start, with pipes to its streams."""
         merged = os.environ | self.environment | environment
         return await asyncio.create_subprocess_exec(
             sys.executable,
@@ -44,7 +46,7 @@ class Cli:
             *map(str, arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=stderr,
             env={name: value for name, value in merged.items() if value is not None},
         )
 
@@ -56,9 +58,15 @@ async def user(world):
 
 
 @pytest.fixture
-def cli(gateway, user):
-    """The command line of the user, through the gateway."""
-    return Cli({"SMART_AUDIT_ADDRESS": gateway.address, "SMART_AUDIT_TOKEN": user.access_token})
+def cli(gateway, user, tmp_path):
+    """The command line of the user, through the gateway, with a memory of its own."""
+    return Cli(
+        {
+            "SMART_AUDIT_ADDRESS": gateway.address,
+            "SMART_AUDIT_TOKEN": user.access_token,
+            "SMART_AUDIT_STATE_DIR": str(tmp_path / "state"),
+        }
+    )
 
 
 @pytest.fixture(scope="session")

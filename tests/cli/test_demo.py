@@ -35,7 +35,7 @@ async def test_the_commands_it_names_work(cli, real_records, tmp_path):
     assert found is not None
     password, email = found.groups()
     token = await cli.run("token", "--email", email, stdin=f"{password}\n".encode())
-    verified = await cli.run("verify", SMART_AUDIT_TOKEN=token.out.strip())
+    verified = await cli.run("verify", "log", SMART_AUDIT_TOKEN=token.out.strip())
     assert verified.code == 0
     assert re.match(r"verified \d+ entries", verified.out)
 

@@ -1,29 +1,22 @@
 """What the documents say is so: links lead somewhere, the README's commands work as typed, and the
-vectors of the log format are those of the code and of a second implementation."""
+verifier beside them believes what the service gives out and nothing else."""
 
 import asyncio
-import base64
 import json
 import os
 import re
 import shutil
 import sys
-from datetime import datetime
+from base64 import urlsafe_b64encode
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from google.protobuf import json_format
 
-from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.audit import messages
-from smart_audit.audit.leaves import to_entry
-from smart_audit.core.tokens import Caller
 from smart_audit.stack.gateway import descriptor_set
-from smart_audit.tlog.checkpoint import Checkpoint
-from smart_audit.tlog.note import Signer, sign, verifier_key
-from tests.tlog import reference
+from smart_audit.tlog.note import verifier_key
+from tests.support.events import settled
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -32,7 +25,6 @@ DOCUMENTS = [
 ]
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)(?:#[^)]*)?\)")
-VECTORS = json.loads((ROOT / "docs" / "log-format-vectors.json").read_text())
 
 
 def names(document):
@@ -64,6 +56,17 @@ def test_links_lead_to_files(document):
     assert [target for target in local if not (document.parent / target).exists()] == []
 
 
+def test_the_log_format_shows_a_vector():
+    vector = json.loads((ROOT / "tests" / "vectors" / "02-all-fields.json").read_text())
+    text = (ROOT / "docs" / "log-format.md").read_text()
+    unbroken = text.replace("\n    ", "")
+    salt, disclosure = vector["salts"][0], vector["disclosures"][0]
+    digest = urlsafe_b64encode(sha256(disclosure.encode()).digest()).rstrip(b"=").decode()
+    assert vector["leaf"] in unbroken
+    for shown in (vector["leaf_hash"], salt, disclosure, digest):
+        assert f"  {shown}\n" in text
+
+
 @pytest.mark.skipif(not shutil.which("curl"), reason="the README's commands need curl")
 async def test_the_readme_works_as_typed(gateway, tmp_path):
     (tmp_path / "docs").symlink_to(ROOT / "docs")
@@ -84,87 +87,67 @@ async def test_the_readme_works_as_typed(gateway, tmp_path):
     code, said = await shell(script, tmp_path, SMART_AUDIT_ADDRESS=gateway.address)
     assert code == 0, said
     assert re.search(r"^verified: document\.delete is entry \d+ of \d+ in ", said, re.MULTILINE)
-    assert "extends  checkpoint" in said
+    assert re.search(r"^extends  \d+ entries, by the check of ", said, re.MULTILINE)
     assert '"verifierKey"' in said
 
 
-@pytest.mark.parametrize(
-    ("name", "before", "after"),
-    [
-        ("event.json", "document.delete", "document.Delete"),
-        ("event.json", '"why"', '"who"'),
-        ("proof.json", '"log_index":"', '"log_index":"1'),
-        ("checkpoint.json", "localhost/smart-audit/", "localhost/smart-audi7/"),
-        ("checkpoint.json", "\\n\\n", "\\n \\n\\n"),
-    ],
-)
-async def test_the_verifier_refuses_what_was_changed(gateway, tmp_path, name, before, after):
-    data = {"email": f"{tmp_path.name}@example.com".lower(), "password": "correct horse battery"}
-    person = data | {"first_name": "Ada", "last_name": "Lovelace"}
-    await gateway.http.post("/auth/signup", json=person)
-    token = (await gateway.http.post("/auth/login", json=data)).json()["access_token"]
-    headers = {"authorization": f"Bearer {token}"}
+@pytest.fixture
+async def claim(gateway, tmp_path):
+    """One event as it can be had: (proof file, answer of GetEvent, key of the log)."""
+    user = await gateway.world.new_user()
+    await settled(gateway.world, user)
+    headers = {"authorization": f"Bearer {user.access_token}"}
     event = {
         "action": "document.delete",
-        "actor": {"id": "u_1"},
+        "actor": {"id": "u_1", "name": "Zoë"},
+        "targets": [{"id": "d_1", "type": "document", "name": "Plans"}],
         "outcome": "OUTCOME_SUCCESS",
-        "metadata": {"why": "€ 5"},
+        "metadata": {"why": "€ 5", "size": 1e21, "ratio": 0.1},
     }
     recorded = await gateway.http.post("/v1/events", json=event, headers=headers)
-    event_id = recorded.json()["receipt"]["event_id"]
-    checkpoint = await gateway.http.get("/v1/log/checkpoint", headers=headers)
-    size = checkpoint.json()["tree_size"]
-    answers = {
-        "checkpoint.json": checkpoint,
-        "event.json": await gateway.http.get(f"/v1/events/{event_id}", headers=headers),
-        "proof.json": await gateway.http.get(
-            f"/v1/log/proofs/inclusion?event_id={event_id}&tree_size={size}", headers=headers
-        ),
-    }
-    for file, answer in answers.items():
-        (tmp_path / file).write_bytes(answer.content)
-    verify = f"python3 {ROOT}/docs/verify_event.py event.json proof.json checkpoint.json"
-    assert (await shell(verify, tmp_path))[0] == 0
-    changed = answers[name].text.replace(before, after)
-    assert changed != answers[name].text
-    (tmp_path / name).write_text(changed)
-    code, said = await shell(verify, tmp_path)
+    path = f"/v1/events/{recorded.json()['receipt']['event_id']}"
+    proof = await gateway.http.get(f"{path}/proof", headers=headers)
+    answer = await gateway.http.get(f"{path}?proof=true", headers=headers)
+    key = await gateway.http.get(f"/v1/logs/{user.organisation_id}/key")
+    return proof.text, answer.text, key.text.strip()
+
+
+async def verified(folder, text, key):
+    """(exit code, what it said) of the verifier in a single file."""
+    (folder / "file").write_text(text)
+    return await shell(f"python3 {ROOT}/docs/verify_event.py file '{key}'", folder)
+
+
+async def test_the_verifier_believes_what_the_service_gives_out(claim, tmp_path):
+    proof, answer, key = claim
+    for text in (proof, answer):
+        code, said = await verified(tmp_path, text, key)
+        assert code == 0, said
+        assert re.fullmatch(r"verified: document\.delete is entry 2 of \d+ in .*\n", said)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("document.delete", "document.Delete"),
+        ('"why"', '"who"'),
+        ('"log_index":"2"', '"log_index":"1"'),
+        ("localhost/smart-audit/", "localhost/smart-audi7/"),
+        ("\\n\\n", "\\n \\n\\n"),
+        ('"name":"Zoë"', '"name":"Eve"'),
+    ],
+)
+async def test_the_verifier_refuses_what_was_changed(claim, tmp_path, before, after):
+    _, answer, key = claim
+    changed = answer.replace(before, after)
+    assert changed != answer
+    code, said = await verified(tmp_path, changed, key)
     assert (code, said[:14]) == (1, "NOT verified: ")
 
 
-def test_the_vectors_of_a_leaf_are_those_of_the_code():
-    event = json_format.ParseDict(VECTORS["event"], audit_pb2.Event())
-    recorded_at = datetime.fromisoformat(VECTORS["recorded_at"])
-    salts = iter(VECTORS["salts"])
-    entry = to_entry(messages.to_new_event(event, _caller(event)), recorded_at, lambda: next(salts))
-    assert entry.disclosures == VECTORS["disclosures"]
-    assert entry.leaf.decode() == VECTORS["leaf"]
-    assert entry.leaf_hash.hex() == VECTORS["leaf_hash"]
-    digests = [
-        base64.urlsafe_b64encode(sha256(one.encode()).digest()).rstrip(b"=").decode()
-        for one in VECTORS["disclosures"]
-    ]
-    assert json.loads(VECTORS["leaf"])["_sd"] == sorted(digests)
-
-
-def test_the_vectors_of_the_tree_are_those_of_rfc_6962():
-    tree = VECTORS["tree"]
-    entries = [entry.encode() for entry in tree["entries"]]
-    entries[2] = VECTORS["leaf"].encode()
-    roots = [reference.mth(entries[:size]).hex() for size in range(len(entries) + 1)]
-    assert tree["roots"] == roots
-    assert tree["inclusion_of_2_in_7"] == [one.hex() for one in reference.path(2, entries)]
-    assert tree["consistency_of_3_and_7"] == [one.hex() for one in reference.proof(3, entries)]
-
-
-def test_the_vectors_of_a_checkpoint_are_those_of_the_code():
-    given = VECTORS["checkpoint"]
-    key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(given["private_key"]))
-    root = bytes.fromhex(VECTORS["tree"]["roots"][7])
-    note = sign(Checkpoint(given["origin"], 7, root).text(), Signer(given["origin"], key))
-    assert note.serialise() == given["note"]
-    assert verifier_key(given["origin"], key.public_key()) == given["verifier_key"]
-
-
-def _caller(event):
-    return Caller("service:test", messages.UUID(event.organisation_id), None, frozenset())
+async def test_the_verifier_refuses_a_proof_under_another_key(claim, tmp_path):
+    proof, _, key = claim
+    name, _, _ = key.partition("+")
+    stranger = Ed25519PrivateKey.generate().public_key()
+    code, said = await verified(tmp_path, proof, verifier_key(name, stranger))
+    assert (code, said) == (1, f"NOT verified: the checkpoint is not signed by {name}\n")

@@ -1,11 +1,11 @@
 """Bundles to check, and a browser to check them in."""
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
+
+from tests.support.browser import running_chromium
 
 from .forgeries import BEGIN, END, SHOWN
 from .making import Log, members
@@ -31,18 +31,8 @@ def contents(bundle) -> dict[str, bytes]:
     return members(bundle)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A real Chromium. Where it must not be missing, its absence is a failure."""
-    path = shutil.which("chromium")
-    if path is None:
-        reason = "no chromium on the path"
-        if "CI" in os.environ or "REQUIRE_BROWSER" in os.environ:
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
+    """A browser for one module, since other tests could run no event loop beside it."""
+    with running_chromium() as browser:
         yield browser
-        browser.close()

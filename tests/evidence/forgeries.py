@@ -19,14 +19,16 @@ from smart_audit.client.evidence.formats import (
     PAGE,
     RANGE_PROOF,
     SUMMARY,
-    doubles,
-    line,
     proof_name,
 )
+from smart_audit.client.evidence.keys import Keys
+from smart_audit.client.evidence.lines import doubles, line
 from smart_audit.tlog.cosignature import Cosigner
+from smart_audit.tlog.hashing import leaf_hash
 from smart_audit.tlog.leaf import Disclosure, new_disclosure
+from smart_audit.tlog.note import Signer, sign, verifier_key
 
-from .making import Log, entry, private_key, redigested
+from .making import ORIGIN, Log, entry, private_key, redigested
 
 Members = dict[str, bytes]
 Forge = Callable[[Members], Members]
@@ -145,6 +147,55 @@ def own_note(contents: Members) -> Members:
     return redigested(contents | {CHECKPOINT: Log(50, seed=2).note().encode()})
 
 
+def older_note(contents: Members) -> Members:
+    """A checkpoint of this log, from when it was smaller."""
+    return redigested(contents | {CHECKPOINT: Log(45).note().encode()})
+
+
+def other_logs_note(contents: Members) -> Members:
+    """A checkpoint of another log of the same installation, whose logs share one key pair."""
+    origin = ORIGIN.replace("01890a5d", "01890a5e")
+    signer = Signer(origin, Log(0).signer.private_key)
+    note = sign(
+        contents[CHECKPOINT].decode().partition("\n\n")[0].replace(ORIGIN, origin) + "\n", signer
+    )
+    keys = Keys((verifier_key(origin, signer.private_key.public_key()),))
+    return redigested(
+        contents | {CHECKPOINT: note.serialise().encode(), KEYS: keys.text().encode()}
+    )
+
+
+def hidden(contents: Members) -> Members:
+    """The second event becomes a hash, and no other member tells of it; the counts stay."""
+    contents = with_hash(contents)
+    contents = dropped(EVENTS, 1)(contents)
+    return redigested(without(proof_name(9))(contents))
+
+
+def with_hash(contents: Members) -> Members:
+    row = line({"index": 9, "leaf_hash": b64encode(leaf_hash(entry(9).leaf)).decode()})
+    rows = lines(contents, LEAVES)
+    return with_lines(contents, LEAVES, [*rows[:2], row, *rows[3:]])
+
+
+def lengthened(contents: Members) -> Members:
+    """One more leaf, of which nobody could know the hash."""
+    row = line({"index": END, "leaf_hash": b64encode(bytes(32)).decode()})
+    contents = with_lines(contents, LEAVES, [*lines(contents, LEAVES), row])
+    contents = with_json(contents, RANGE_PROOF, 0, lambda proof: proof.update(end=END + 1))
+    return with_json(contents, MANIFEST, 0, lambda content: content.update(end=END + 1))
+
+
+def shortened(contents: Members) -> Members:
+    """The range begins behind its first leaf, and all members fit that."""
+    contents = dropped(EVENTS, 0)(dropped(LEAVES, 0)(contents))
+    contents = redigested(without(proof_name(BEGIN))(contents))
+    contents = with_json(contents, RANGE_PROOF, 0, lambda proof: proof.update(begin=BEGIN + 1))
+    return with_json(
+        contents, MANIFEST, 0, lambda content: content.update(begin=BEGIN + 1, events=5)
+    )
+
+
 def own_witness(contents: Members) -> Members:
     """A witness that never was."""
     eve = Cosigner("witness-one.example", private_key(13))
@@ -228,6 +279,10 @@ FORGERIES = {
         "given twice",
         changed(LEAVES, 0, lambda line: line["disclosures"].append(line["disclosures"][0])),
     ),
+    "a leaf is hidden and its event stays": Forgery("events.jsonl, line 2", "no leaf", with_hash),
+    "an event is hidden": Forgery("manifest.json", "counts", hidden),
+    "a leaf is added": Forgery("range-proof.json", "", lengthened),
+    "the range is shortened": Forgery("range-proof.json", "hashes", shortened),
     "a disclosure is taken out": Forgery(
         "events.jsonl, line 1",
         "leaf states",
@@ -263,6 +318,8 @@ FORGERIES = {
         "checkpoint.txt", "not valid", replaced(CHECKPOINT, b"\n50\n", b"\n51\n")
     ),
     "the checkpoint is signed by another key": Forgery("checkpoint.txt", "no signature", own_note),
+    "the checkpoint is an older one": Forgery("range-proof.json", "size", older_note),
+    "the checkpoint is another log's": Forgery("manifest.json", "organisation", other_logs_note),
     "the checkpoint is no note": Forgery(
         "checkpoint.txt", "", replaced(CHECKPOINT, b"\n\n", b"\n")
     ),
@@ -278,6 +335,11 @@ FORGERIES = {
         replaced(
             KEYS, b"quorum", b"witness w3 " + STRANGER.verifier.verifier_key.encode() + b"\nquorum"
         ),
+    ),
+    "a witness is concealed": Forgery(
+        "summary.txt",
+        "not the summary",
+        lambda contents: redigested(contents | {KEYS: Keys((Log(0).key,)).text().encode()}),
     ),
     "the keys are none": Forgery("keys.txt", "", replaced(KEYS, b"log ", b"dog ")),
     "a key has another id": Forgery("keys.txt", "", replaced(KEYS, b"+3eebc019+", b"+3eebc01a+")),
@@ -308,7 +370,7 @@ FORGERIES = {
     "a proof is too short": Forgery(
         "proofs/9.tlog-proof",
         "",
-        replaced("proofs/9.tlog-proof", b"d8Se1gfFhCEmfr/ATwvx+whixKG1hrpTEoYzIl663d4=\n", b""),
+        dropped("proofs/9.tlog-proof", 2),
     ),
     "a proof is missing": Forgery(
         "proofs/9.tlog-proof",
@@ -323,6 +385,15 @@ FORGERIES = {
     "the manifest counts other events": Forgery("manifest.json", "counts", manifest(events=5)),
     "the manifest names a filter that lets none through": Forgery(
         "leaves.jsonl, line 1, index 7", "filter action", manifest(filters={"action": "none"})
+    ),
+    "the manifest chooses other fields": Forgery(
+        "leaves.jsonl, line 1, index 7", "chosen", manifest(disclose=["metadata"])
+    ),
+    "the manifest withholds no fields": Forgery(
+        "leaves.jsonl, line 1, index 7", "chosen", manifest(disclose="all")
+    ),
+    "the manifest was made at no time": Forgery(
+        "manifest.json", "", manifest(created_at="2026-03-01, and all is well")
     ),
     "the manifest names an unknown filter": Forgery(
         "manifest.json", "", manifest(filters={"mood": "x"})

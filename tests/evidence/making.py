@@ -1,7 +1,9 @@
 """Logs and bundles without a server: leaves by tlog, signed by keys of the test's own."""
 
 import base64
+import io
 import json
+import struct
 import zipfile
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -136,7 +138,7 @@ def entry(index: int, **changed) -> Entry:
         "outcome": OUTCOMES[index // 2 % len(OUTCOMES)],
         "occurred_at": time_text(time),
         "recorded_at": time_text(time + timedelta(seconds=1)),
-        "recorded_by": {"id": "svc_7", "type": "service"},
+        "recorded_by": "svc_7",
         "targets": [{"id": f"d_{index % 7}", "type": "document"}, {"id": "room"}],
     } | changed
     fields = {
@@ -177,6 +179,27 @@ def zipped(path: Path, contents: dict[str, bytes]) -> Path:
         for name, data in contents.items():
             archive.writestr(zipfile.ZipInfo(name, ZIP_TIME), data, zipfile.ZIP_DEFLATED)
     return path
+
+
+def hiding(raw: bytes) -> list[bytes]:
+    """The zip with a member that its directory does not name, before all others and behind them.
+
+    A reader that goes from front to back unpacks it.
+    """
+    (directory,) = struct.unpack("<I", raw[-6:-2])
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("summary.txt", ZIP_TIME), b"all is well")
+    more = buffer.getvalue()[: buffer.getvalue().index(b"PK\1\2")]
+    behind = raw[:directory] + more + raw[directory:-6]
+    before = bytearray(more + raw)
+    at = len(more) + directory
+    while before[at : at + 4] == b"PK\1\2":
+        (offset,) = struct.unpack_from("<I", before, at + 42)
+        struct.pack_into("<I", before, at + 42, offset + len(more))
+        at += 46 + sum(struct.unpack_from("<3H", before, at + 28))
+    struct.pack_into("<I", before, len(before) - 6, len(more) + directory)
+    return [bytes(before), behind + struct.pack("<I", directory + len(more)) + raw[-2:]]
 
 
 def redigested(contents: dict[str, bytes]) -> dict[str, bytes]:

@@ -12,7 +12,8 @@ from smart_audit.client.evidence import page
 from smart_audit.client.evidence.bundle import Material, OpenLeaf, write_bundle
 from smart_audit.client.evidence.check import check_bundle
 from smart_audit.client.evidence.entries import read_entry
-from smart_audit.client.evidence.formats import EVENTS, LEAVES, PAGE, SUMMARY, EvidenceError
+from smart_audit.client.evidence.formats import EVENTS, LEAVES, PAGE, SUMMARY
+from smart_audit.client.evidence.lines import EvidenceError
 from smart_audit.client.evidence.page import split_page
 from smart_audit.tlog.canonical import canonical_json
 from smart_audit.tlog.leaf import new_disclosure
@@ -54,7 +55,7 @@ def test_an_event_shows_the_chosen_fields_at_their_places(contents):
     assert event["targets"][0]["name"].startswith("Contract № 9")
     assert event["targets"][1] == {"id": "room"}
     assert event["metadata"]["big"] == 10**16
-    assert event["recorded_by"] == {"id": "svc_7", "type": "service"}
+    assert event["recorded_by"] == "svc_7"
     assert "source_address" not in event
     assert "version" not in event
 

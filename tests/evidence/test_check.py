@@ -3,6 +3,7 @@
 import json
 import random
 import zipfile
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 from smart_audit.client.evidence.check import check_bundle
 from smart_audit.client.evidence.formats import EVENTS, LEAVES, MANIFEST, PAGE
 from smart_audit.client.evidence.keys import Keys
+from smart_audit.tlog.note import parse, sign
 from tests.tlog.reference import flipped
 
-from .forgeries import FORGERIES, changed, flip
-from .making import COSIGNED_AT, Log, members, zipped
+from .forgeries import FORGERIES, STRANGER, changed, flip
+from .making import COSIGNED_AT, Log, hiding, members, zipped
 
 
 @pytest.fixture
@@ -65,7 +67,35 @@ def test_trusted_witnesses_are_named(bundle, log):
     assert report.holds
     assert report.trusted_witnesses == (log.keys.witnesses[1],)
     assert [one.witness for one in report.cosigned] == [one.name for one in log.witnesses]
+    lines = list(report.lines())
+    assert f"signed   {log.key}  (a key that you trust)" in lines
+    whose = [line.rpartition("  ")[2] for line in lines if line.startswith("cosigned ")]
+    assert whose == ["(the bundle's own key)", "(a key that you trust)"]
     assert {one.at for one in report.cosigned} == {COSIGNED_AT}
+
+
+def test_a_witness_that_is_trusted_must_have_cosigned(bundle, log):
+    report = check_bundle(bundle, [log.key, STRANGER.verifier.verifier_key])
+    assert not report.holds
+    assert "stranger.example" in str(report.faults[0])
+
+
+def test_a_witness_of_whom_the_bundle_does_not_know_vouches_as_well(tmp_path, log):
+    keys = replace(log.keys, witnesses=())
+    path = log.bundle(tmp_path / "bundle.zip", 0, 4, keys=keys)
+    report = check_bundle(path, [log.key, *log.keys.witnesses])
+    assert report.holds
+    assert report.trusted_witnesses == log.keys.witnesses
+
+
+def test_a_key_that_nobody_trusts_is_named(tmp_path, log):
+    eve = Log(50, seed=9)
+    signature = sign(parse(log.note()).text, eve.signer).serialise().splitlines()[-1]
+    keys = replace(log.keys, log=(log.key, eve.key))
+    path = log.bundle(tmp_path / "bundle.zip", 0, 4, note=f"{log.note()}{signature}\n", keys=keys)
+    report = check_bundle(path, [log.key])
+    assert report.holds
+    assert report.notes == [f"the bundle names another key that has signed: {eve.key}"]
 
 
 def test_a_whole_forged_log_fits_together_and_fails_under_the_trusted_key(tmp_path, log):
@@ -224,6 +254,14 @@ def test_a_member_there_twice_is_found(tmp_path, bundle):
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(path, "a") as archive:
         archive.writestr("summary.txt", b"all is well")
     assert "summary.txt" in {fault.place for fault in check_bundle(path).faults}
+
+
+@pytest.mark.parametrize("hide", [0, 1, 2, 3])
+def test_no_bytes_of_the_zip_are_outside_its_members(tmp_path, bundle, hide):
+    raw = bundle.read_bytes()
+    path = tmp_path / "hiding.zip"
+    path.write_bytes([b"x" + raw, raw + b"x", *hiding(raw)][hide])
+    assert not check_bundle(path).holds
 
 
 def test_keys_are_written_and_read(log):

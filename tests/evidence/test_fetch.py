@@ -17,12 +17,13 @@ from smart_audit.client.evidence.check import check_bundle
 from smart_audit.client.evidence.entries import require_match
 from smart_audit.client.evidence.fetch import (
     Hits,
+    NotCosigned,
     NothingFound,
     Wanted,
     fetch_hits,
     fetch_material,
 )
-from smart_audit.client.evidence.formats import EvidenceError
+from smart_audit.client.evidence.lines import EvidenceError
 from smart_audit.client.verification import VerificationError
 from smart_audit.tlog.append import grow
 from smart_audit.tlog.checkpoint import Checkpoint
@@ -42,11 +43,10 @@ class Service:
     """A log behind the methods of a connection.
 
     cosigned_size: of the latest state that witnesses have seen; None when there is none.
-    full_only: partial tiles are gone where full ones are there.
     """
 
-    def __init__(self, log, cosigned_size=None, *, full_only=False):
-        self.full, self.cosigned_size, self.full_only = log, cosigned_size, full_only
+    def __init__(self, log, cosigned_size=None):
+        self.full, self.cosigned_size = log, cosigned_size
         self.calls = []
         self.events = SimpleNamespace(ListEvents=self.list)
         self.log = SimpleNamespace(GetCheckpoint=self.checkpoint)
@@ -110,10 +110,7 @@ class Service:
         below = 256**path.level
         begin = path.index * 256 * below
         end = begin + path.width * below
-        is_partial = path.width < 256
-        if end > self.full.size or (
-            is_partial and self.full_only and begin + 256 * below <= self.full.size
-        ):
+        if end > self.full.size:
             raise CallError(grpc.StatusCode.NOT_FOUND, "no such tile", "TILE_NOT_FOUND")
         hashes = [leaf_hash(entry.leaf) for entry in self.full.entries[begin:end]]
         rows = [hashes[at : at + below] for at in range(0, len(hashes), below)]
@@ -159,11 +156,17 @@ async def test_a_bundle_covers_the_smallest_range_of_all_that_match(tmp_path, la
     assert report.holds, report.faults
 
 
-@pytest.mark.parametrize("full_only", [False, True])
+async def test_no_event_and_no_leaf_takes_a_call_of_its_own(tmp_path, large):
+    service = Service(large)
+    await exported(service, tmp_path / "bundle.zip")
+    pages, tiles, checkpoints = -(-1100 // PAGE), 5, 2
+    assert len(service.calls) == pages + tiles + checkpoints
+
+
 @pytest.mark.parametrize("size", [1, 255, 256, 257, 512, 1000])
-async def test_tiles_are_those_of_the_checkpoints_tree(tmp_path, large, size, full_only):
+async def test_tiles_are_those_of_the_checkpoints_tree(tmp_path, large, size):
     # The log has grown since the witnesses saw it.
-    service = Service(large, cosigned_size=size, full_only=full_only)
+    service = Service(large, cosigned_size=size)
     path = tmp_path / "bundle.zip"
     end = START + timedelta(minutes=7 * min(size, 40))
     manifest = await exported(service, path, occurred_before=end, witnesses=large.keys.witnesses)
@@ -180,9 +183,9 @@ async def test_the_latest_checkpoint_serves_where_the_cosigned_one_is_too_old(tm
 
 async def test_demanded_witnesses_must_have_seen_all_of_it(tmp_path, large):
     keys = large.keys.witnesses
-    with pytest.raises(VerificationError, match="have seen 5 entries so far, and 1100 are needed"):
+    with pytest.raises(NotCosigned, match="have seen 5 entries so far, and 1100 are needed"):
         await exported(Service(large, cosigned_size=5), tmp_path / "b.zip", witnesses=keys)
-    with pytest.raises(CallError, match="none yet"):
+    with pytest.raises(NotCosigned, match="have seen 0 entries"):
         await exported(Service(large), tmp_path / "b.zip", witnesses=keys)
 
 
@@ -216,7 +219,7 @@ async def test_a_service_that_proves_too_little_is_not_believed(tmp_path, large)
     for place, change, why in (
         (service.events, {"ListEvents": without_proofs}, "not proven each"),
         (service.events, {"ListEvents": twice}, "listed twice"),
-        (service.tiles, {"GetTile": short}, "too short"),
+        (service.tiles, {"GetTile": short}, "instead of 8192"),
         (service.tiles, {"GetTile": other}, "signed root"),
     ):
         before = dict(vars(place))

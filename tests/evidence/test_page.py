@@ -2,17 +2,22 @@
 
 import re
 import time
+from base64 import b64encode
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from smart_audit.client.evidence import page as pages
 from smart_audit.client.evidence.bundle import write_bundle
+from smart_audit.client.evidence.check import check_bundle
 from smart_audit.client.evidence.formats import PAGE
 from smart_audit.client.evidence.page import split_page
+from smart_audit.tlog.note import verifier_key
 
-from .forgeries import FORGERIES, own_note
-from .making import Log, entry, members, redigested, zipped
+from .forgeries import FORGERIES, STRANGER, own_note
+from .making import ORIGIN, Log, entry, hiding, members, private_key, redigested, zipped
+from .mutants import mutant
 
 VERDICTS = ("verified", "own", "failed", "unable", "empty")
 SETTLED = ",".join(f"html[data-verdict={verdict}]" for verdict in VERDICTS)
@@ -23,6 +28,11 @@ OF_THE_ZIP = {
     "the page has another script",
     "the page holds other data",
 }
+
+
+OWN_KEYS = [Log(0).key, *Log(0).keys.witnesses]
+# Of the same installation, whose logs share one key pair.
+OTHERS_KEY = verifier_key(ORIGIN.replace("01890a5d", "01890a5e"), private_key(1).public_key())
 
 
 class Page:
@@ -97,10 +107,14 @@ def test_a_good_bundle_is_consistent_and_verified_under_the_key_that_is_trusted(
 ):
     page = opened()
     assert page.open(written(tmp_path / "verify.html", contents)) == "own"
-    assert "the bundle's own key alone" in page.text("#verdict")
+    assert "under the bundle's own key" in page.text("#verdict")
+    assert "may have made its key too" in page.text("#verdict")
     assert "every entry from 7 to 40 is accounted for" in page.text("#verdict")
+    assert [row.split()[1] for row in page.texts("#own-keys li")] == OWN_KEYS
+    assert "you trust it" not in page.text("#own-keys")
     assert page.trust(f" {log.key}\n") == "verified"
     assert "under the key that you trust" in page.text("#verdict")
+    assert page.texts("#own-keys li:has(.good)") == [f"log {log.key} you trust it"]
     assert len(page.texts("#checks li.ok")) == 7
     assert len(page.texts("#checks li.skipped")) == 2
 
@@ -110,7 +124,10 @@ def test_a_good_bundle_is_consistent_and_verified_under_the_key_that_is_trusted(
     [
         (Log(0, seed=2).key, "has not signed"),
         (Log(0).key.replace("log.example.com", "other.example"), "key id"),
-        (Log(0).keys.witnesses[0], "not an Ed25519 key of type 1"),
+        (Log(0).keys.witnesses[0], "a key of the log is needed"),
+        (f"{Log(0).key} {STRANGER.verifier.verifier_key}", "stranger.example has not signed"),
+        (f"{Log(0).key} {Log(0, seed=2).key}", "has not signed"),
+        (OTHERS_KEY, "the key of another log"),
         ("nonsense", "not a verifier key"),
     ],
 )
@@ -120,6 +137,49 @@ def test_a_key_that_did_not_sign_it_ends_the_trust(opened, tmp_path, contents, k
     assert page.trust(key) == "failed"
     assert why in page.text("#verdict")
     assert page.trust("") == "own"
+
+
+def test_witnesses_that_are_trusted_must_have_cosigned(opened, tmp_path, contents, log):
+    page = opened()
+    page.open(written(tmp_path / "verify.html", contents))
+    assert page.trust("\n".join([log.key, *log.keys.witnesses])) == "verified"
+    assert page.text("#trust-state") == "These keys have signed the checkpoint."
+
+
+def test_a_failed_bundle_claims_and_is_not(opened, tmp_path, contents, log):
+    page = opened()
+    forged = FORGERIES["an event is changed"].forge(contents)
+    page.open(written(tmp_path / "verify.html", forged))
+    assert page.text("#facts-title") == "What this bundle claims"
+    # A good key does not heal it.
+    assert page.trust(log.key) == "failed"
+    assert "index 9 is not what its leaf states" in page.text("#verdict")
+
+
+@pytest.mark.parametrize("width", [360, 700, 1280])
+def test_nothing_is_cut_off_at_any_width(opened, tmp_path, width):
+    log = Log(4)
+    log.entries[1] = entry(1, action="a" * 90, actor={"id": "i" * 200, "type": "t" * 64})
+    page = opened()
+    page.page.set_viewport_size({"width": width, "height": 800})
+    contents = members(log.bundle(tmp_path / "bundle.zip", 0, 4, 1, 3))
+    assert page.open(written(tmp_path / "verify.html", contents)) == "own"
+    page.trust(log.key)
+    page.page.click("#open-all")
+    beyond = page.page.evaluate(
+        """() => [...document.querySelectorAll("main *")]
+          .filter((one) => one.getBoundingClientRect().right > innerWidth + 1
+            && one.closest(".scroll") === null)
+          .map((one) => one.outerHTML.slice(0, 80))"""
+    )
+    assert beyond == []
+    if width < 704:
+        assert (
+            page.page.evaluate(
+                "(s => s.scrollWidth - s.clientWidth)(document.querySelector('.scroll'))"
+            )
+            <= 1
+        )
 
 
 def test_a_whole_forged_log_is_only_consistent(opened, tmp_path, log):
@@ -157,6 +217,29 @@ def test_each_forgery_is_found_at_its_place(opened, empty_page, tmp_path, conten
         assert page.texts("#checks li.failed"), name
 
 
+@pytest.mark.parametrize(
+    "count", [pytest.param(150, id="some"), pytest.param(10_000, id="many", marks=pytest.mark.soak)]
+)
+def test_the_page_and_the_command_agree_on_whatever_is_given(
+    opened, empty_page, tmp_path, contents, log, count
+):
+    page, random = opened(), Random(count)
+    page.open(empty_page)
+    for number in range(count):
+        path = zipped(tmp_path / "mutant.zip", mutant(contents, random))
+        data = b64encode(path.read_bytes()).decode()
+        holds = page.page.evaluate(HOLDS, data)
+        assert holds is check_bundle(path, [log.key]).holds, number
+
+
+# In the page itself, whatever it thinks of the file.
+HOLDS = """async (data) => {
+  const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+  return unzip(bytes).then((members) => checkBundle(members, false)).then(
+    (check) => check.holds, () => false);
+}"""
+
+
 def test_each_forgery_is_found_in_the_pages_own_data(opened, tmp_path, contents):
     page = opened()
     for name, forgery in list(FORGERIES.items())[::4]:
@@ -169,7 +252,16 @@ def test_what_is_no_zip_is_told(opened, empty_page, tmp_path, bundle):
     page = opened()
     page.open(empty_page)
     raw = bundle.read_bytes()
-    for number, data in enumerate((b"", b"no zip", raw[: len(raw) // 2], raw[1000:])):
+    strange = (
+        b"",
+        b"no zip",
+        raw[: len(raw) // 2],
+        raw[1000:],
+        b"x" + raw,
+        raw + b"x",
+        *hiding(raw),
+    )
+    for number, data in enumerate(strange):
         path = tmp_path / f"broken-{number}.zip"
         path.write_bytes(data)
         assert page.choose(path) == "failed"

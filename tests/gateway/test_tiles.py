@@ -140,9 +140,14 @@ async def test_answers_have_the_headers_of_the_specification(gateway):
             assert answer.headers["content-type"] == "application/octet-stream"
             assert answer.headers["cache-control"] == f"{who}, {IMMUTABLE}"
             assert answer.headers["x-content-type-options"] == "nosniff"
-            assert "content-encoding" not in answer.headers
-            assert int(answer.headers["content-length"]) == len(answer.content)
             assert not HOP_BY_HOP & set(answer.headers)
+            # Bundles should be compressed (tlog-tiles); what is small is sent as it is.
+            small = len(answer.content) < 1024
+            assert ("content-encoding" not in answer.headers) == small
+            assert not small or int(answer.headers["content-length"]) == len(answer.content)
+            plain = await get(gateway, log, path, headers | {"accept-encoding": "identity"})
+            assert plain.content == answer.content
+            assert int(plain.headers["content-length"]) == len(plain.content)
         answer = await get(gateway, log, "checkpoint", headers)
         assert answer.headers["content-type"] == "text/plain; charset=utf-8"
         assert answer.headers["cache-control"] == f"{who}, max-age=5"
@@ -237,7 +242,6 @@ async def test_who_only_reads_makes_nobody_sign(gateway):
         ("tile/0//000", "0/000"),
         ("tile/0/000.p/0", None),
         ("tile/0/000.p/257", None),
-        ("tile/0/000.p/", None),
         ("tile/0/000.p", None),
         ("tile/0/000.P/8", None),
         ("tile/64/000", None),
@@ -265,22 +269,29 @@ async def test_a_wrong_path_is_a_400_that_names_the_right_one(gateway, path, rig
         ("tile/", {400, 401}),
         ("tile", {401, 404}),
         ("tile//0/000.p/1", {400, 404}),
-        ("tile/0/000.p/1/", {400, 404}),
+        ("tile/0/000.p/1/", {404}),
+        ("tile/0/000.p/", {404}),
         ("tile/0/000.p//1", {400}),
         ("tile/0%2F000.p%2F1", {400}),
         ("tile/0%2f000.p%2f1", {400}),
         ("tile/0/000%5C.p/1", {400}),
-        ("tile/0\\000.p/1", {400, 404}),
+        # As browsers do, the gateway takes a backslash for a slash before it looks at the path.
+        ("tile/0\\000.p/1", {200}),
         ("tile/0/000.p/1;x=1", {400, 404}),
         ("tile/0/000.p/1:verb", {400, 404}),
         ("tile/0/000.p/1?unknown=1", {400}),
         ("tile/0/000.p/1?path=0/000", {400}),
+        ("tile/0/000.p/1?path=0/000.p/1", {400}),
         ("tile/0/000.p/1?organisation_id=x", {400}),
+        ("tile/0/000.p/1?organisationId=x", {400}),
+        ("tile/0/000.p/1?x=1&organisation_id=00000000-0000-7000-8000-000000000001", {400}),
+        ("checkpoint?organisation_id=00000000-0000-7000-8000-000000000001", {400}),
         ("tile/%FF", {400}),
         ("tile/%00", {400}),
         ("tile/0/000.p/1%0A", {400}),
         ("tile/" + "0" * 65, {400}),
-        ("tile/" + "0/" * 5000, {400, 414, 431}),
+        ("tile/" + "0" * 10_000, {400}),
+        ("tile/" + "0" * 70_000, {400, 431}),
         ("TILE/0/000.p/1", {401, 404}),
         ("tile/../../../events", {401}),
         ("tile/0/../../../../events", {401}),

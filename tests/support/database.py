@@ -21,6 +21,7 @@ from smart_audit.stack.datadir import DataDir
 
 PASSWORD = "test-only"
 STATE = "cluster.json"
+TEMPLATE = "template_smart_audit"
 # Kept, because a Popen that is dropped complains; the controller stops the server by its pid.
 _servers: list[subprocess.Popen[bytes]] = []
 
@@ -33,11 +34,11 @@ class Cluster:
     """Of the database `postgres`, as the superuser."""
     pid: int
 
-    def new_database(self) -> "Database":
-        """A clone of the migrated template."""
+    def new_database(self, template: str = TEMPLATE) -> "Database":
+        """A clone of the migrated template, or of another database that nobody is connected to."""
         name = f"test_{uuid4().hex}"
         with psycopg.connect(self.owner_url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template_smart_audit")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return Database(name, _at(self.owner_url, name))
 
     def empty_database(self) -> "Database":
@@ -110,8 +111,8 @@ async def _start(run_dir: Path) -> Cluster:
     owner_url = cluster.url(PASSWORD, "postgres")
     _wait_for(owner_url)
     with psycopg.connect(owner_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE template_smart_audit")
-    template = _at(owner_url, "template_smart_audit")
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    template = _at(owner_url, TEMPLATE)
     for service in ("auth", "audit"):
         migrate(service, template)
     return Cluster(owner_url, server.pid)

@@ -71,9 +71,12 @@ async def until_serving(port: int) -> None:
 
 @asynccontextmanager
 async def running_processes(
-    database: Database, folder: Path, audit_workers: int = 1
+    database: Database,
+    folder: Path,
+    audit_workers: int = 1,
+    audit: dict[str, str] | None = None,
 ) -> AsyncIterator[tuple[Service, list[Service]]]:
-    """auth, and as many processes of audit as asked for, on one database."""
+    """auth, and as many processes of audit as asked for, on one database; settings may be given."""
     auth_port, *audit_ports = [free_port() for _ in range(audit_workers + 1)]
     auth = Service(
         "auth",
@@ -97,6 +100,7 @@ async def running_processes(
                 "AUDIT_AUTH_ADDRESS": f"127.0.0.1:{auth_port}",
                 "AUDIT_ISSUER": ISSUER,
                 "AUDIT_LOG_FORMAT": "json",
+                **(audit or {}),
             },
             folder / f"audit-{number}.log",
         )

@@ -1,5 +1,7 @@
 """Range proofs, against the tree of the definition."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -138,3 +140,14 @@ def test_nodes_that_the_range_knows_are_those_of_the_definition():
     assert tree.node(5, 0) == root
     assert tree.node(0, 2) is None
     assert tree.node(0, 20) is None
+
+
+def test_memory_grows_by_little_more_than_the_hashes():
+    size = 50_000
+    hashes = (index.to_bytes(32, "big") for index in range(size))
+    tracemalloc.start()
+    RangeTree.of(hashes, 0, size, [], [])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # 64 bytes for each leaf in the end, and the leaves once more on the way.
+    assert peak < 140 * size

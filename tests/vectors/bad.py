@@ -36,6 +36,7 @@ def bad() -> dict[str, Vector]:
         *_proofs(),
         *_checkpoints(),
         *_answers(),
+        *_forms_of_disclosures(),
     ]
     return {f"{number}-{name}": vector for number, (name, vector) in enumerate(found, start=50)}
 
@@ -111,16 +112,6 @@ def _disclosures() -> list[Refused]:
     first = EVERYTHING.disclosures[0]
     foreign = disclosure("actor.name", "Eve", 77)
 
-    def opened(because: str, *disclosed: tuple[str, Any], raw: bytes | None = None) -> Vector:
-        """A leaf that does commit to these disclosures."""
-        texts = [disclosure(name, value, place) for place, (name, value) in enumerate(disclosed)]
-        if raw is not None:
-            texts.append(base64url(raw))
-        one = made()
-        whole = {**one.facts, "_sd": sorted(map(digest, texts)), "_sd_alg": "sha-256"}
-        one.spoilt_leaf = rfc8785.dumps(whole)
-        return _refused(because, one.file(texts))
-
     return [
         ("disclosure-of-another-leaf", _refused("foreign", EVERYTHING.file([first, foreign]))),
         ("disclosure-twice", _refused("given twice", EVERYTHING.file([first, first]))),
@@ -129,26 +120,49 @@ def _disclosures() -> list[Refused]:
             _refused("another value under the same salt", _with_value("Eve")),
         ),
         ("disclosure-padded", _refused("with padding", EVERYTHING.file([f"{first}="]))),
-        ("name-twice", opened("one name, two values", ("actor.name", "A"), ("actor.name", "B"))),
-        ("name-of-a-fact", opened("repeats a public fact", ("action", "other"))),
-        ("name-unknown", opened("no such field", ("actor.phone", "1"))),
-        ("name-of-no-target", opened("there is no such target", ("targets.0.name", "A"))),
-        ("name-of-a-reserved-kind", opened("reserved", ("_sd", ["A"]))),
-        ("value-of-another-kind", opened("a name is a text", ("actor.name", 17))),
-        ("value-empty", opened("an empty field is left out", ("user_agent", ""))),
-        ("metadata-no-object", opened("metadata is an object", ("metadata", [1]))),
+        ("name-twice", _opened("one name, two values", ("actor.name", "A"), ("actor.name", "B"))),
+        ("name-of-a-fact", _opened("repeats a public fact", ("action", "other"))),
+        ("name-unknown", _opened("no such field", ("actor.phone", "1"))),
+        ("name-of-no-target", _opened("there is no such target", ("targets.0.name", "A"))),
+        ("name-of-a-reserved-kind", _opened("reserved", ("_sd", ["A"]))),
+        ("value-of-another-kind", _opened("a name is a text", ("actor.name", 17))),
+        ("value-empty", _opened("an empty field is left out", ("user_agent", ""))),
+        ("metadata-no-object", _opened("metadata is an object", ("metadata", [1]))),
         (
             "metadata-with-a-member-twice",
-            opened("two readers, two values", raw=_raw('"metadata",{"a":1,"a":2}')),
+            _opened("two readers, two values", raw=_raw('"metadata",{"a":1,"a":2}')),
         ),
-        ("metadata-with-a-space", opened("not canonical", raw=_raw('"metadata",{"a": 1}'))),
-        ("metadata-with-a-fraction", opened("1.0 is 1", raw=_raw('"metadata",{"a":1.0}'))),
+        ("metadata-with-a-space", _opened("not canonical", raw=_raw('"metadata",{"a": 1}'))),
+        ("metadata-with-a-fraction", _opened("1.0 is 1", raw=_raw('"metadata",{"a":1.0}'))),
         (
             "metadata-beyond-doubles",
-            opened("no double is this number", raw=_raw('"metadata",{"a":9007199254740993}')),
+            _opened("no double is this number", raw=_raw('"metadata",{"a":9007199254740993}')),
         ),
-        ("metadata-with-nan", opened("NaN is not JSON", raw=_raw('"metadata",{"a":NaN}'))),
-        ("disclosure-of-four", opened("four elements", raw=_raw('"metadata",{"a":1},1'))),
+        ("metadata-with-nan", _opened("NaN is not JSON", raw=_raw('"metadata",{"a":NaN}'))),
+        ("disclosure-of-four", _opened("four elements", raw=_raw('"metadata",{"a":1},1'))),
+    ]
+
+
+def _forms_of_disclosures() -> list[Refused]:
+    return [
+        ("disclosure-that-is-an-object", _opened("no array", raw=b'{"a":1,"user_agent":1,"x":1}')),
+        ("salt-that-is-no-text", _opened("the salt is 1", raw=b'[1,"user_agent","x"]')),
+        ("disclosure-of-two", _opened("no salt", raw=b'["user_agent","x"]')),
+        ("metadata-unsorted", _opened("b before a", raw=_raw('"metadata",{"b":1,"a":2}'))),
+        (
+            "metadata-sorted-by-code-points",
+            # U+E000, and U+1F600, which begins with the UTF-16 unit D83D.
+            _opened("UTF-16", raw=_raw('"metadata",{"\ue000":1,"\U0001f600":2}')),
+        ),
+        ("metadata-with-an-escape", _opened("\\u0061 is a", raw=_raw('"metadata",{"\\u0061":1}'))),
+        ("metadata-with-minus-zero", _opened("-0 is 0", raw=_raw('"metadata",{"a":-0}'))),
+        ("metadata-with-an-exponent", _opened("1e2 is 100", raw=_raw('"metadata",{"a":1e2}'))),
+        ("metadata-too-precise", _opened("a zero too many", raw=_raw('"metadata",{"a":0.10}'))),
+        ("metadata-too-large", _opened("beyond all doubles", raw=_raw('"metadata",{"a":1e400}'))),
+        (
+            "value-with-half-a-character",
+            _opened("a lone surrogate", raw=_raw('"user_agent","\\ud83d"')),
+        ),
     ]
 
 
@@ -256,6 +270,17 @@ def _refused(because: str, file: str | None = None, keys: list[str] | None = Non
         **({} if file is None else {"file": file}),
         "expected": {"verified": False},
     }
+
+
+def _opened(because: str, *disclosed: tuple[str, Any], raw: bytes | None = None) -> Vector:
+    """A leaf that does commit to these disclosures."""
+    texts = [disclosure(name, value, place) for place, (name, value) in enumerate(disclosed)]
+    if raw is not None:
+        texts.append(base64url(raw))
+    one = made()
+    whole = {**one.facts, "_sd": sorted(map(digest, texts)), "_sd_alg": "sha-256"}
+    one.spoilt_leaf = rfc8785.dumps(whole)
+    return _refused(because, one.file(texts))
 
 
 def _swapped(leaf: bytes) -> bytes:

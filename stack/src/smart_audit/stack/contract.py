@@ -89,6 +89,17 @@ def path_pattern(template: str) -> str | None:
     )
 
 
+def path_fields(template: str) -> list[str]:
+    """The fields that a path template binds, in the spelling of the protos and in that of JSON."""
+    names = re.findall(r"\{([a-z0-9_]+)", template)
+    return [*names, *(one for name in names if (one := _camel_case(name)) != name)]
+
+
+def _camel_case(name: str) -> str:
+    first, *more = name.split("_")
+    return first + "".join(map(str.capitalize, more))
+
+
 def _method(service: ServiceDescriptor, method: MethodDescriptor) -> Method:
     options = method.GetOptions()
     access = options.Extensions[access_pb2.access]

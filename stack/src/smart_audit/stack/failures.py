@@ -1,10 +1,7 @@
 """How the gateway's own failures look: the one error shape of the API."""
 
-import base64
 from dataclasses import dataclass
 from typing import Any
-
-from google.rpc import error_details_pb2, status_pb2
 
 Json = dict[str, Any]
 
@@ -70,6 +67,13 @@ FAILURES = (
         details="grpc_json_transcode_failure",
         shown_status=400,
     ),
+    Failure(
+        400,
+        3,
+        "INVALID_REQUEST",
+        "a query parameter repeats a field of the path",
+        details="direct_response",
+    ),
     Failure(400, 3, "INVALID_REQUEST", "the request cannot be read"),
     Failure(403, 7, "FORBIDDEN", "the request is not allowed"),
     Failure(404, 5, "ROUTE_NOT_FOUND", "no such path"),
@@ -95,29 +99,6 @@ def body(code: int, reason: str, message: str) -> Json:
     """Return one error as JSON: google.rpc.Status with one ErrorInfo."""
     info = {"@type": _ERROR_INFO, "reason": reason, "domain": _DOMAIN, "metadata": {}}
     return {"code": code, "message": message, "details": [info]}
-
-
-def unreadable_script() -> str:
-    """Return a Lua script that turns a service's "cannot parse" into INVALID_ARGUMENT.
-
-    JSON nested deeper than about 33 levels becomes a message deeper than protobuf parses. gRPC's
-    server answers INTERNAL before any code of the service runs, so it is mended here.
-    """
-    code, message = 3, "the request cannot be read: is it nested too deep?"
-    info = error_details_pb2.ErrorInfo(reason="INVALID_REQUEST", domain=_DOMAIN)
-    status = status_pb2.Status(code=code, message=message)
-    status.details.add().Pack(info)
-    details = base64.b64encode(status.SerializeToString()).decode()
-    return f"""
-        function envoy_on_response(handle)
-          local headers = handle:headers()
-          if headers:get("grpc-message") == "Exception deserializing request!" then
-            headers:replace("grpc-status", "{code}")
-            headers:replace("grpc-message", "{message}")
-            headers:replace("grpc-status-details-bin", "{details}")
-          end
-        end
-    """
 
 
 def _mapper(failure: Failure) -> Json:

@@ -30,6 +30,12 @@ _MAX_RESPONSE_BYTES = 64 * _MIB
 _MAX_HEAP_BYTES = 1024 * _MIB
 _ROUTE_TIMEOUT = "30s"
 _ROUTE_CONFIG = "type.googleapis.com/envoy.config.route.v3"
+_NOT_TRANSCODED = {
+    "envoy.filters.http.grpc_json_transcoder": {
+        "@type": f"{_ROUTE_CONFIG}.FilterConfig",
+        "disabled": True,
+    }
+}
 # gRPC counts a message's bytes itself, and a stream cannot be gathered before it is sent on.
 _UNBUFFERED = {
     "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute",
@@ -72,7 +78,6 @@ def render(settings: GatewaySettings) -> str:
         "jwt_rules": _jwt_rules(),
         "routes": _routes(),
         "local_reply_mappers": failures.mappers(),
-        "unreadable_script": failures.unreadable_script(),
         "clusters": [
             clusters.grpc_cluster("auth", settings.auth_endpoints),
             clusters.grpc_cluster("audit", settings.audit_endpoints),
@@ -173,9 +178,33 @@ def _routes() -> list[Json]:
         _healthz_route(),
         *streams,
         *unary,
+        *_second_names(),
         _service_route(json_paths, timeout=_ROUTE_TIMEOUT),
         unknown_grpc,
     ]
+
+
+def _second_names() -> list[Json]:
+    """Refuse what the transcoder would read as another name of the same thing.
+
+    It ignores a slash at the end, and a query parameter replaces what the path says.
+    """
+    slash_at_end = {"safe_regex": {"regex": ".*/"}, "headers": [failures.NOT_GRPC]}
+    repeated = [
+        _path_match(template) | {"query_parameters": [{"name": name, "present_match": True}]}
+        for method in contract.methods()
+        for template in method.json_paths
+        for name in contract.path_fields(template)
+    ]
+    return [_refusal(slash_at_end, 404), *(_refusal(match, 400) for match in repeated)]
+
+
+def _refusal(match: Json, status: int) -> Json:
+    return {
+        "match": match,
+        "direct_response": {"status": status},
+        "typed_per_filter_config": _NOT_TRANSCODED,
+    }
 
 
 def _service_route(match: Json, timeout: str) -> Json:
@@ -204,12 +233,7 @@ def _healthz_route() -> Json:
                 "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
             }
         ],
-        "typed_per_filter_config": {
-            "envoy.filters.http.grpc_json_transcoder": {
-                "@type": f"{_ROUTE_CONFIG}.FilterConfig",
-                "disabled": True,
-            }
-        },
+        "typed_per_filter_config": _NOT_TRANSCODED,
     }
 
 

@@ -19,18 +19,21 @@ from smart_audit.cli.options import (
     read_session,
 )
 from smart_audit.cli.terminal import notices, output, progress, say, tell_trouble
-from smart_audit.client.connection import Session
+from smart_audit.client.connection import Connection, Session
 from smart_audit.client.errors import CallError
 from smart_audit.client.evidence.bundle import write_bundle
 from smart_audit.client.evidence.fetch import (
     Hits,
+    NotCosigned,
     NothingFound,
-    TileConnection,
     Wanted,
     fetch_hits,
     fetch_material,
 )
-from smart_audit.client.evidence.formats import DISCLOSE_ALL, EvidenceError, Manifest
+from smart_audit.client.evidence.lines import EvidenceError
+from smart_audit.client.evidence.manifest import DISCLOSE_ALL, Manifest
+from smart_audit.tlog.cosignature import CosignatureVerifier
+from smart_audit.tlog.note import NoteError
 
 DISCLOSE_NONE = "none"
 _RETRY_FOR_S = 10.0
@@ -100,15 +103,19 @@ def evidence(
         target_id=target,
         outcome=outcome.value if outcome else "",
         disclose=read_disclose(disclose),
-        witnesses=tuple(witness or ()),
+        witnesses=read_witnesses(witness or ()),
     )
     if wanted.occurred_from >= wanted.occurred_before:
         raise Failure("--from is not before --to", ExitCode.USAGE)
+    if not out.parent.is_dir():
+        raise Failure(f"--out: {out.parent} is not a directory", ExitCode.USAGE)
     connecting = read_address(address), read_session(token_file)
     try:
         manifest = asyncio.run(_export(wanted, out, *connecting, notices()))
     except NothingFound as error:
         raise Failure(f"{error}: nothing is written", ExitCode.NOT_FOUND) from error
+    except NotCosigned as error:
+        raise Failure(str(error)) from error
     except EvidenceError as error:
         raise Failure(f"verification failed: {error}", ExitCode.VERIFICATION_FAILED) from error
     _tell(manifest, out)
@@ -117,7 +124,7 @@ def evidence(
 async def _export(
     wanted: Wanted, out: Path, address: str, session: Session, console: Console
 ) -> Manifest:
-    """Raises: NothingFound, EvidenceError, VerificationError, CallError, OSError."""
+    """Raises: NothingFound, NotCosigned, EvidenceError, VerificationError, CallError, OSError."""
     told: list[CallError] = []
 
     def tell_once(error: CallError) -> None:
@@ -127,7 +134,7 @@ async def _export(
         told.append(error)
 
     with Hits() as hits, progress(console) as bar:
-        async with TileConnection(
+        async with Connection(
             address, session, retry_for_s=_RETRY_FOR_S, on_trouble=tell_once
         ) as connection:
             listing = bar.add_task("listing", total=None)
@@ -167,6 +174,16 @@ def read_time(text: str, option: str) -> datetime:
     except (ValueError, OverflowError) as error:
         sentence = f"{option}: {text!r} is not a time; write e.g. 2026-01-31"
         raise Failure(sentence, ExitCode.USAGE) from error
+
+
+def read_witnesses(keys: Sequence[str]) -> tuple[str, ...]:
+    """Verifier keys of witnesses. Raises: Failure."""
+    try:
+        for key in keys:
+            CosignatureVerifier.parse(key)
+    except NoteError as error:
+        raise Failure(f"--witness: {error}", ExitCode.USAGE) from error
+    return tuple(dict.fromkeys(keys))
 
 
 def read_disclose(text: str) -> str | Sequence[str]:

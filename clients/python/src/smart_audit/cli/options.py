@@ -1,8 +1,11 @@
 """Options that several commands have, and how they are read."""
 
+import json
 import os
+from base64 import urlsafe_b64decode
 from pathlib import Path
 from typing import Annotated, Final
+from uuid import UUID
 
 import typer
 
@@ -12,6 +15,7 @@ from smart_audit.client.connection import Session
 TOKEN_VARIABLE: Final = "SMART_AUDIT_TOKEN"  # noqa: S105  (a name, not a token)
 ADDRESS_VARIABLE: Final = "SMART_AUDIT_ADDRESS"
 DEFAULT_ADDRESS: Final = "localhost:8000"
+_MALFORMED: Final = "the access token is malformed"
 
 AddressOption = Annotated[
     str,
@@ -42,15 +46,37 @@ def read_session(token_file: Path | None) -> Session:
 
     Raises: Failure when there is none; OSError when the file cannot be read.
     """
-    if token_file is not None:
-        token = token_file.read_text(encoding="utf-8").strip()
-    else:
-        token = os.environ.get(TOKEN_VARIABLE, "").strip()
-    if not token:
+    session = read_session_if_any(token_file)
+    if not session.access_token:
         raise Failure(
             f"no access token: export {TOKEN_VARIABLE}=$(smart-audit token --email …)",
             ExitCode.AUTH,
         )
+    return session
+
+
+def read_session_if_any(token_file: Path | None) -> Session:
+    """The session of the given access token; one without a token when none is given.
+
+    Raises: Failure when it is malformed; OSError when the file cannot be read.
+    """
+    if token_file is not None:
+        token = token_file.read_text(encoding="utf-8").strip()
+    else:
+        token = os.environ.get(TOKEN_VARIABLE, "").strip()
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise Failure("the access token is malformed", ExitCode.AUTH)
+        raise Failure(_MALFORMED, ExitCode.AUTH)
     return Session(token)
+
+
+def organisation_of(session: Session) -> str:
+    """The organisation that an access token names; whether the token is good the service says.
+
+    Raises: Failure.
+    """
+    try:
+        _, claims, _ = session.access_token.split(".")
+        named = json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["org"]
+        return str(UUID(named))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise Failure(_MALFORMED, ExitCode.AUTH) from error

@@ -1,4 +1,4 @@
-"""Commands that other packages add."""
+"""Commands that other packages add to this command line."""
 
 from importlib.metadata import entry_points
 
@@ -8,7 +8,7 @@ from smart_audit.cli.terminal import notices, say
 
 
 def add_plugins(app: typer.Typer, group: str) -> None:
-    """Let each entry point of a group, a callable register(app), add its commands."""
+    """Load the entry points of a group; each is a callable register(app) that adds commands."""
     for plugin in entry_points(group=group):
         try:
             plugin.load()(app)

@@ -16,7 +16,7 @@ from typing import Final, Self, TypeVar
 import grpc
 import grpc.aio
 
-from smart_audit.api.audit.v1 import audit_pb2_grpc
+from smart_audit.api.audit.v1 import audit_pb2_grpc, tiles_pb2_grpc
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 from smart_audit.client.errors import CallError
 
@@ -26,12 +26,15 @@ Response = TypeVar("Response")
 CALL_LIMIT_S: Final = 30.0
 FIRST_PAUSE_S: Final = 0.1
 LAST_PAUSE_S: Final = 5.0
+# A full bundle of the largest entries has 16 MiB and 512 bytes; gRPC would take 4 MiB.
+MAX_ANSWER: Final = 32 * 1024 * 1024  # bytes
 
 _OPTIONS: Final = (
     # gRPC's own pause between attempts to connect grows to two minutes: a service that is back
     # would stay unseen for so long.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_receive_message_length", MAX_ANSWER),
     # Without TLS a proxy on the way could read the token.
     ("grpc.enable_http_proxy", 0),
 )
@@ -82,6 +85,7 @@ class Connection:
         self.auth = auth_pb2_grpc.AuthServiceStub(self._channel)
         self.events = audit_pb2_grpc.EventServiceStub(self._channel)
         self.log = audit_pb2_grpc.LogServiceStub(self._channel)
+        self.tiles = tiles_pb2_grpc.TileServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:
         return self

@@ -242,7 +242,9 @@ def _read_note(data: bytes) -> str:
 def _read_object(data: bytes) -> dict[str, Any]:
     """Raises: UnreadableError."""
     try:
-        content = json.loads(data, object_pairs_hook=_once)
+        content = json.loads(data.decode(), object_pairs_hook=_once)
+        # Half a surrogate pair, written as an escape, is text to Python and a crash to protobuf.
+        json.dumps(content, ensure_ascii=False).encode()
     except ValueError as error:
         raise UnreadableError(f"it is neither a tlog-proof nor JSON: {error}") from error
     if not isinstance(content, dict):
@@ -262,7 +264,8 @@ def _message(content: dict[str, Any], message: _M) -> _M:
     try:
         return json_format.ParseDict(content, message)
     except json_format.ParseError as error:
-        raise UnreadableError(f"it is no {message.DESCRIPTOR.name}: {error}") from error
+        why = str(error).partition("\n")[0]
+        raise UnreadableError(f"it is no {message.DESCRIPTOR.name}: {why}") from error
 
 
 def _require_none(checkpoint: bytes | None) -> None:

@@ -86,6 +86,18 @@ def read_checkpoint(note: str, *verifier_keys: str) -> SignedCheckpoint:
     return SignedCheckpoint(signed.checkpoint, note, signed.log_keys, signed.cosigned)
 
 
+def read_by_any(note: str, verifier_keys: Iterable[str]) -> SignedCheckpoint:
+    """Verify that one of the log's keys at least has signed a note, and read the checkpoint in it.
+
+    Raises: VerificationError.
+    """
+    try:
+        signed = open_checkpoint(note, Keys.parse(verifier_keys))
+    except (NoteError, CheckpointError) as error:
+        raise VerificationError(f"the checkpoint is not to be trusted: {error}") from error
+    return SignedCheckpoint(signed.checkpoint, note, signed.log_keys, signed.cosigned)
+
+
 def check_answer(answer: audit_pb2.GetCheckpointResponse) -> SignedCheckpoint:
     """Verify the note in an answer by the keys in it, and that the fields beside it say the same.
 

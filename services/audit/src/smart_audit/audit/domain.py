@@ -1,9 +1,10 @@
 """Events, receipts, proofs: what they are. No I/O."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple, NewType
 from uuid import UUID
 
@@ -30,9 +31,8 @@ class Outcome(IntEnum):
     DENIED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who did it."""
+class Actor(NamedTuple):
+    """Who did it. A tuple, as is all that an append makes by the thousand: it is made faster."""
 
     id: str
     type: str
@@ -45,8 +45,7 @@ class Actor:
         return Subject(self.type, self.id)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What it was done to."""
 
     id: str
@@ -82,8 +81,7 @@ class WrappedKey:
     wrapped: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One thing that happened."""
 
     id: EventId
@@ -97,11 +95,10 @@ class Event:
     source: str = ""
     source_address: str = ""
     user_agent: str = ""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(NamedTuple):
     """An event that somebody wants recorded."""
 
     event: Event
@@ -111,8 +108,7 @@ class NewEvent:
     """The subject of the access token that brought it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An event as the log takes it in."""
 
     new: NewEvent
@@ -200,8 +196,7 @@ class StoredCheckpoint:
         return self.note + "".join(f"{line}\n" for line in self.cosignatures)
 
 
-@dataclass(frozen=True, slots=True)
-class InclusionProof:
+class InclusionProof(NamedTuple):
     """Proves that a leaf is in a tree (RFC 9162, section 2.1.3). Hashes have 32 bytes."""
 
     log_index: int
@@ -222,8 +217,7 @@ class ConsistencyProof:
     hashes: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What the caller holds in hand once an event is in the log."""
 
     event_id: EventId

@@ -4,9 +4,8 @@ The format is that of `docs/log-format.md`: canonical JSON with digests as in SD
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from smart_audit.audit.domain import (
@@ -20,8 +19,9 @@ from smart_audit.audit.domain import (
     Target,
 )
 from smart_audit.audit.errors import EventTooLarge
-from smart_audit.tlog.disclosure import Disclosure, new_disclosure
-from smart_audit.tlog.leaf import LeafTooLarge, OpenedLeaf, build_leaf
+from smart_audit.tlog.disclosure import digests_of, encode_disclosure
+from smart_audit.tlog.hashing import leaf_hash
+from smart_audit.tlog.leaf import LeafTooLarge, OpenedLeaf, encode_leaf
 
 VERSION = 1
 OUTCOMES = {outcome: outcome.name.lower() for outcome in Outcome}
@@ -29,32 +29,55 @@ OUTCOMES = {outcome: outcome.name.lower() for outcome in Outcome}
 Owners = tuple[Subject, ...]
 """Whose data a fact is: it can be read as long as none of them has been erased."""
 
+Disclosed = tuple[str, Any, Owners]
+"""A fact outside the leaf: its name, its value, and whose it is."""
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """A leaf, and the disclosures to which it commits, by whose data they are."""
+
+class Parts(NamedTuple):
+    """Disclosures that have the same owners: names, and what is sealed."""
+
+    names: list[str]
+    encoded: list[bytes]
+
+
+class Leaf(NamedTuple):
+    """A leaf, its hash of 32 bytes, and the disclosures to which it commits, by whose they are."""
 
     encoded: bytes
-    disclosures: Mapping[Owners, Sequence[Disclosure]]
+    hash: bytes
+    disclosures: Mapping[Owners, Parts]
 
 
-def to_leaf(new: NewEvent, recorded_at: datetime, new_salts: Callable[[int], list[str]]) -> Leaf:
-    """The leaf of an event. Raises: EventTooLarge when it exceeds 65,535 bytes."""
-    everything: list[Disclosure] = []
-    by_owners: dict[Owners, list[Disclosure]] = {}
-    disclosed = list(_disclosed(new.event))
-    salts = new_salts(len(disclosed))
-    for (name, value, owners), salt in zip(disclosed, salts, strict=True):
-        disclosure = new_disclosure(name, value, salt)
-        everything.append(disclosure)
-        by_owners.setdefault(owners, []).append(disclosure)
+def to_leaves(
+    events: Sequence[NewEvent], recorded_at: datetime, new_salts: Callable[[int], list[str]]
+) -> list[Leaf | EventTooLarge]:
+    """The leaf of each event, or a refusal of one that exceeds 65,535 bytes."""
+    disclosed = [_disclosed(new.event) for new in events]
+    salts = iter(new_salts(sum(map(len, disclosed))))
+    recorded = time_text(recorded_at)
+    return [
+        _to_leaf(new, recorded, facts, salts) for new, facts in zip(events, disclosed, strict=True)
+    ]
+
+
+def _to_leaf(
+    new: NewEvent, recorded: str, disclosed: Sequence[Disclosed], salts: Iterator[str]
+) -> Leaf | EventTooLarge:
+    everything: list[bytes] = []
+    by_owners: dict[Owners, Parts] = {}
+    for name, value, owners in disclosed:
+        encoded = encode_disclosure(name, value, next(salts))
+        everything.append(encoded)
+        parts = by_owners.get(owners)
+        if parts is None:
+            parts = by_owners[owners] = Parts([], [])
+        parts.names.append(name)
+        parts.encoded.append(encoded)
     try:
-        encoded = build_leaf(_facts(new, recorded_at), everything)
-    except LeafTooLarge as error:
-        raise EventTooLarge(
-            "the event's ids are too long together; an entry holds 65,535 bytes"
-        ) from error
-    return Leaf(encoded, by_owners)
+        leaf = encode_leaf(_facts(new, recorded), digests_of(everything))
+    except LeafTooLarge:
+        return EventTooLarge("the event's ids are too long together; an entry holds 65,535 bytes")
+    return Leaf(leaf, leaf_hash(leaf), by_owners)
 
 
 def repeats(new: NewEvent, opened: OpenedLeaf, erased: Sequence[str]) -> bool:
@@ -62,7 +85,7 @@ def repeats(new: NewEvent, opened: OpenedLeaf, erased: Sequence[str]) -> bool:
 
     When it was recorded, and by whose token, may differ; fields that were erased cannot tell.
     """
-    facts = _facts(new, _time(opened.facts["recorded_at"]))
+    facts = _facts(new, opened.facts["recorded_at"])
     facts["recorded_by"] = opened.facts["recorded_by"]
     if not new.time_given:
         facts["occurred_at"] = opened.facts["occurred_at"]
@@ -106,7 +129,7 @@ def recorded_at(opened: OpenedLeaf) -> datetime:
     return _time(opened.facts["recorded_at"])
 
 
-def _facts(new: NewEvent, recorded_at: datetime) -> dict[str, Any]:
+def _facts(new: NewEvent, recorded: str) -> dict[str, Any]:
     """What is public inside the log; empty facts are left out."""
     event = new.event
     facts: dict[str, Any] = {
@@ -117,7 +140,7 @@ def _facts(new: NewEvent, recorded_at: datetime) -> dict[str, Any]:
         "actor": {"id": event.actor.id, "type": event.actor.type},
         "outcome": OUTCOMES[event.outcome],
         "occurred_at": time_text(event.occurred_at),
-        "recorded_at": time_text(recorded_at),
+        "recorded_at": recorded,
         "recorded_by": new.recorded_by,
     }
     if event.targets:
@@ -132,7 +155,7 @@ def _facts(new: NewEvent, recorded_at: datetime) -> dict[str, Any]:
     return facts
 
 
-def _disclosed(event: Event) -> Iterator[tuple[str, Any, Owners]]:
+def _disclosed(event: Event) -> list[Disclosed]:
     """What is personal or bulky: name, value, and whose it is; empty ones are left out.
 
     The name of a target that is a person is that person's. Metadata may tell of every person that
@@ -141,23 +164,26 @@ def _disclosed(event: Event) -> Iterator[tuple[str, Any, Owners]]:
     """
     actor = event.actor
     own = (actor.subject,)
+    found: list[Disclosed] = []
     if actor.name:
-        yield "actor.name", actor.name, own
+        found.append(("actor.name", actor.name, own))
     if actor.email:
-        yield "actor.email", actor.email, own
+        found.append(("actor.email", actor.email, own))
     everybody: Owners = own
     for place, target in enumerate(event.targets):
         person = target.subject
         if person is not None and person not in everybody:
             everybody = (*everybody, person)
         if target.name:
-            yield f"targets.{place}.name", target.name, own if person is None else (person,)
+            owners = own if person is None else (person,)
+            found.append((f"targets.{place}.name", target.name, owners))
     if event.source_address:
-        yield "source_address", event.source_address, own
+        found.append(("source_address", event.source_address, own))
     if event.user_agent:
-        yield "user_agent", event.user_agent, own
+        found.append(("user_agent", event.user_agent, own))
     if event.metadata:
-        yield "metadata", event.metadata, everybody
+        found.append(("metadata", event.metadata, everybody))
+    return found
 
 
 def time_text(time: datetime) -> str:

@@ -82,20 +82,30 @@ class Box:
             raise SealedError(f"the sealed {', '.join(self.names)} were changed") from error
 
 
+def new_nonces(count: int) -> Iterator[bytes]:
+    """Fresh nonces of 12 bytes each; they are drawn together, as a system call is."""
+    drawn = os.urandom(NONCE_SIZE * count)
+    return (drawn[i : i + NONCE_SIZE] for i in range(0, len(drawn), NONCE_SIZE))
+
+
 def seal(
     organisation_id: OrganisationId,
     event_id: EventId,
     keys: Sequence[SubjectKey],
     names: Sequence[str],
-    disclosures: Sequence[str],
+    disclosures: Sequence[bytes],
+    nonce: bytes,
 ) -> bytes:
-    """Pack one box. `keys` are those of its owners, at least one. Source: NIST SP 800-38D."""
+    """Pack one box.
+
+    keys: those of its owners, at least one. nonce: 12 fresh bytes.
+    Source: NIST SP 800-38D.
+    """
     joined = ",".join(names).encode()
     ids = b"".join([key.id.bytes for key in keys])
     header = bytes((len(keys),)) + ids + _NAMES.pack(len(joined)) + joined
-    nonce = os.urandom(NONCE_SIZE)
     bound = organisation_id.bytes + event_id.bytes + header
-    content = nonce + _cipher(keys).encrypt(nonce, "~".join(disclosures).encode(), bound)
+    content = nonce + _cipher(keys).encrypt(nonce, b"~".join(disclosures), bound)
     return header + _REST.pack(len(content)) + content
 
 

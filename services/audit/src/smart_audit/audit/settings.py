@@ -1,8 +1,10 @@
 """What audit reads from its environment, each name behind `AUDIT_`."""
 
 from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from smart_audit.audit.domain import MIB
@@ -26,6 +28,15 @@ class AuditSettings(ServiceSettings):
     checkpoint_key_overlap: Duration = Field(
         timedelta(days=30),
         description="how long a checkpoint key signs beside its successor",
+    )
+    checkpoint_every: Duration = Field(
+        timedelta(seconds=10),
+        gt=timedelta(0),
+        description="how long a log grows before its state is signed, and cosigned",
+    )
+    # What is set to nothing is not set, and not the current folder.
+    witness_policy_file: Annotated[Path | None, BeforeValidator(lambda text: text or None)] = Field(
+        None, description="the witnesses to ask: a C2SP tlog-policy file; none asks nobody"
     )
     retention_every: Duration = Field(
         timedelta(hours=1),

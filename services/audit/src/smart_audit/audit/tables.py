@@ -118,6 +118,12 @@ checkpoints = Table(
     Column("cosignatures", ARRAY(Text), nullable=False),
     Column("mac", LargeBinary, nullable=False),
     PrimaryKeyConstraint("organisation_id", "number"),
+    Index(
+        "checkpoints_cosigned_idx",
+        "organisation_id",
+        "number",
+        postgresql_where=text("cardinality(cosignatures) > 0"),
+    ),
 )
 
 checkpoint_keys = Table(

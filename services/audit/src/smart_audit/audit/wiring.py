@@ -35,6 +35,8 @@ from smart_audit.audit.subject_keys import SubjectKeys
 from smart_audit.audit.use_cases.checkpoint import Checkpointing, ensure_key
 from smart_audit.audit.use_cases.own_events import Governing
 from smart_audit.audit.use_cases.record_events import Deps
+from smart_audit.audit.witnesses.policy import read_policy
+from smart_audit.audit.witnesses.runner import keep_checkpoints
 from smart_audit.audit.wrapping import Wrapping
 from smart_audit.core.ids import new_id, utc_now
 from smart_audit.core.rpc.client import open_channel
@@ -59,8 +61,10 @@ PARTITIONS_EVERY = timedelta(hours=6)
 async def running(settings: AuditSettings) -> AsyncIterator[int]:
     """Serve while the context is open; gives the port.
 
-    Raises: SealBroken when the key-encryption key is not the one of this database.
+    Raises: SealBroken when the key-encryption key is not the one of this database, RuntimeError
+    for a witness policy that cannot be used.
     """
+    policy = read_policy(settings.witness_policy_file)
     sealer = Sealer(settings.sealing_key())
     async with (
         open_database(settings, sealer) as database,
@@ -68,7 +72,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
     ):
         await database.ensure_partitions(utc_now())
         keys = CheckpointKeys(sealer, settings.log_origin, settings.checkpoint_key_overlap)
-        checkpointing = Checkpointing(utc_now, keys)
+        checkpointing = Checkpointing(utc_now, keys, policy)
         await ensure_key(database, checkpointing)
         published = PublishedKeys(auth_pb2_grpc.AuthServiceStub(channel))
         verifier = TokenVerifier(KeyCache(published.fetch), issuer=settings.issuer)
@@ -98,6 +102,9 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         async with (
             server.listening(settings.host, settings.port) as port,
             background(partial(_keep_partitions, database)),
+            background(
+                partial(keep_checkpoints, settings.checkpoint_every, database, checkpointing)
+            ),
             background(partial(keep_retention, settings.retention_every, database, governing)),
             background(partial(verification.keep_on, settings.verify_every)),
         ):

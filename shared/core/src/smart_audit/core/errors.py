@@ -28,6 +28,12 @@ class InvalidArgument(DomainError):
         """What is wrong, by path of the field."""
 
 
+class RequestUnreadable(InvalidArgument):
+    """The request's bytes are no message of the method."""
+
+    reason = "INVALID_REQUEST"
+
+
 class Unauthenticated(DomainError):
     """Nobody knows who is calling."""
 

@@ -13,6 +13,7 @@ import os
 import re
 from base64 import urlsafe_b64decode
 from binascii import b2a_base64
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
@@ -28,6 +29,7 @@ ALGORITHM_KEY: Final = "_sd_alg"
 RESERVED_NAMES: Final = frozenset({DIGESTS_KEY, ALGORITHM_KEY, "..."})
 SALT_SIZE: Final = 16  # bytes
 SALT_LENGTH: Final = 22  # characters: 16 bytes in base64url
+DIGEST_LENGTH: Final = 43  # characters: 32 bytes in base64url
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -64,7 +66,7 @@ class Disclosure(NamedTuple):
                 _require_name(name)
             case _:
                 raise LeafError(f"disclosure {encoded!r} is not [salt, name, value]")
-        return cls(salt, name, value, encoded, _digest(encoded.encode()))
+        return cls(salt, name, value, encoded, digests_of([encoded.encode()])[0])
 
 
 def new_salts(count: int) -> list[str]:
@@ -90,14 +92,27 @@ def new_disclosure(name: str, value: Any, salt: str) -> Disclosure:
     _require_name(name)
     if len(salt) != SALT_LENGTH or not _BASE64URL.fullmatch(salt):
         raise LeafError(f"the salt of {name!r} is not {SALT_SIZE} bytes in base64url")
+    encoded = encode_disclosure(name, value, salt)
+    (digest,) = digests_of([encoded])
+    return Disclosure(salt, name, value, encoded.decode(), digest)
+
+
+def encode_disclosure(name: str, value: Any, salt: str) -> bytes:
+    """What `new_disclosure` encodes, in ASCII, without its checks: an append makes six an event.
+
+    Raises: CanonicalJsonError for a value that is not JSON.
+    """
     # Most values are text, whose form in orjson is the canonical one.
     content = (salt, name, value)
-    encoded = _base64url(orjson.dumps(content) if type(value) is str else canonical_json(content))
-    return Disclosure(salt, name, value, encoded.decode(), _digest(encoded))
+    return _base64url(orjson.dumps(content) if type(value) is str else canonical_json(content))
 
 
-def _digest(encoded: bytes) -> str:
-    return _base64url(sha256(encoded).digest()).decode()
+def digests_of(encoded: Sequence[bytes]) -> list[str]:
+    """The digest of each encoded disclosure, 43 characters."""
+    # One byte more lets the base64 of each begin at a character of its own.
+    padded = b"\0".join([sha256(one).digest() for one in encoded])
+    text = _base64url(padded).decode()
+    return [text[i : i + DIGEST_LENGTH] for i in range(0, len(text), DIGEST_LENGTH + 1)]
 
 
 def _base64url(data: bytes) -> bytes:

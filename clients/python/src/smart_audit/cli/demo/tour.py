@@ -173,7 +173,7 @@ def show_next(steps: Steps, visitor: Visitor, address: str, *, stays: bool) -> N
         f"export SMART_AUDIT_TOKEN=$(echo '{visitor.password}' |"
         f" {command()} token --email {visitor.email})",
     )
-    say(console, f"{command()} verify --save checkpoint")
+    say(console, f"{command()} verify log    # and again later: it remembers")
     say(
         console,
         'curl -H "Authorization: Bearer $SMART_AUDIT_TOKEN" '

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from smart_audit.cli.terminal import printable
 from smart_audit.tlog.leaf import OpenedLeaf
 
 # The fields in an order that reads well; those that an event lacks are left out.
@@ -38,14 +39,8 @@ def fact_lines(opened: OpenedLeaf) -> Iterator[str]:
 
 
 def shown(value: Any) -> str:
-    """A value as JSON on one line. Nothing in it can move the cursor or turn the writing."""
-    text = json.dumps(value, ensure_ascii=False)
-    return "".join(one if one.isprintable() else _escaped(one) for one in text)
-
-
-def _escaped(character: str) -> str:
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+    """A value as JSON on one line."""
+    return printable(json.dumps(value, ensure_ascii=False))
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:

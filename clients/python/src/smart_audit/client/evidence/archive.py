@@ -1,5 +1,6 @@
 """Reading the zip of a bundle, which may be anything at all."""
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -11,12 +12,19 @@ from types import TracebackType
 from typing import IO, Final, Self
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
-from smart_audit.client.evidence.formats import ZIP_TIME, EvidenceError, Member
+from smart_audit.client.evidence.formats import ZIP_TIME
+from smart_audit.client.evidence.lines import EvidenceError
+from smart_audit.client.evidence.manifest import Member
 
 MAX_TEXT: Final = 128 * 1024 * 1024  # bytes of a member that is read as a whole
 MAX_LINE: Final = 16 * 1024 * 1024  # bytes; a leaf of 64 KiB and metadata of 256 KiB fit by far
 _CHUNK: Final = 1024 * 1024
 _IS_ENCRYPTED: Final = 0x1
+# Before each member: method, CRC, and the sizes of name and extra field that follow the header.
+_LOCAL_HEADER: Final = struct.Struct("<8xH4xL8xHH")
+# Behind the directory, with no comment (APPNOTE, section 4.3.16).
+_END_SIZE: Final = 22  # bytes
+_END_MARK: Final = b"PK\5\6"
 
 # What Python's zipfile raises over broken input, beside its own error.
 _BROKEN: Final = (
@@ -84,6 +92,25 @@ class Archive:
             elif info.date_time != ZIP_TIME or info.comment:
                 yield info.filename, "its time in the zip is not the fixed one, or it has a comment"
             seen.add(info.filename)
+        yield from self._gaps()
+
+    def _gaps(self) -> Iterator[tuple[str, str]]:
+        """Bytes that are no member's: a reader that goes from front to back may find more there."""
+        at = 0
+        for info in self._zip.infolist():
+            self._file.seek(at)
+            header = self._file.read(_LOCAL_HEADER.size)
+            if info.header_offset != at or len(header) < _LOCAL_HEADER.size:
+                yield info.filename, "it does not follow the one before it"
+                return
+            method, crc, name_size, extra_size = _LOCAL_HEADER.unpack(header)
+            if (method, crc) != (info.compress_type, info.CRC):
+                yield info.filename, "the zip says two things of it"
+            at += len(header) + name_size + extra_size + info.compress_size
+        size = self._file.seek(0, os.SEEK_END)
+        self._file.seek(max(size - _END_SIZE, 0))
+        if at != self._zip.start_dir or self._file.read(4) != _END_MARK:
+            yield "zip", "there are bytes in it that belong to no member"
 
     def read(self, name: str) -> bytes:
         """A whole member. Raises: EvidenceError."""

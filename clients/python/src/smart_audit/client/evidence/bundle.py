@@ -28,7 +28,6 @@ from smart_audit.client.evidence.entries import (
 )
 from smart_audit.client.evidence.formats import (
     CHECKPOINT,
-    DISCLOSE_ALL,
     EVENTS,
     KEYS,
     LEAVES,
@@ -38,18 +37,15 @@ from smart_audit.client.evidence.formats import (
     RANGE_PROOF,
     SUMMARY,
     ZIP_TIME,
-    Counts,
-    EvidenceError,
     LeafLine,
-    Manifest,
-    Member,
     RangeProof,
-    base64,
     event_line,
     proof_name,
     tlog_proof,
 )
 from smart_audit.client.evidence.keys import Keys, Signed
+from smart_audit.client.evidence.lines import EvidenceError, base64
+from smart_audit.client.evidence.manifest import DISCLOSE_ALL, Counts, Manifest, Member
 from smart_audit.client.evidence.page import Embedding, empty_page, page
 from smart_audit.client.evidence.summary import Tally, summary
 from smart_audit.tlog.hashing import HASH_SIZE

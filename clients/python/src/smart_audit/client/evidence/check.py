@@ -15,31 +15,31 @@ from typing import TypeVar
 
 from smart_audit.client.evidence import report as reports
 from smart_audit.client.evidence.archive import Archive
-from smart_audit.client.evidence.entries import Entry, read_entry, require_filters, require_match
+from smart_audit.client.evidence.entries import (
+    Entry,
+    read_entry,
+    require_chosen,
+    require_filters,
+    require_match,
+)
+from smart_audit.client.evidence.event_lines import EventLines
 from smart_audit.client.evidence.formats import (
     CHECKPOINT,
-    EVENTS,
     KEYS,
     LEAVES,
     MANIFEST,
     PAGE,
     RANGE_PROOF,
     SUMMARY,
-    Counts,
-    EvidenceError,
     LeafLine,
-    Manifest,
-    Member,
     RangeProof,
-    base64,
-    event_line,
-    is_number,
     member_names,
     proof_name,
-    read_line,
     read_tlog_proof,
 )
 from smart_audit.client.evidence.keys import Keys, Signed, open_by_trusted
+from smart_audit.client.evidence.lines import EvidenceError, base64
+from smart_audit.client.evidence.manifest import Counts, Manifest, Member
 from smart_audit.client.evidence.page import Embedding, empty_page, page_around, split_page
 from smart_audit.client.evidence.report import Fault, Report
 from smart_audit.client.evidence.summary import Tally, summary
@@ -56,8 +56,8 @@ _T = TypeVar("_T")
 def check_bundle(path: Path, trusted_keys: Sequence[str] = ()) -> Report:
     """Verify a bundle.
 
-    trusted_keys: verifier keys of the log, and of witnesses if you like. With none, the keys in
-    the bundle are believed, which proves only that the bundle fits together.
+    trusted_keys: verifier keys of the log, and of witnesses if you like; each must have signed.
+    With none, the keys in the bundle are believed, which proves only that the bundle fits together.
 
     Raises: OSError for a file that cannot be read. Whatever is in it is reported, not raised.
     """
@@ -149,12 +149,16 @@ class _Check:
         by_trusted = open_by_trusted(signed.note, self._trusted_keys)
         report.key_is_trusted, report.log_keys = True, by_trusted.log_keys
         report.trusted_witnesses = tuple(one.verifier_key for one in by_trusted.cosigned)
+        for key in keys.log:
+            if key not in by_trusted.log_keys:
+                report.notes.append(f"the bundle names another key that has signed: {key}")
+        report.cosigned = tuple(dict.fromkeys((*signed.cosigned, *by_trusted.cosigned)))
 
     def _entries(self) -> None:
         """Leaves and events, side by side."""
         self._proof = proof = RangeProof.parse(self._archive.read(RANGE_PROOF))
         before = self._found
-        faults_of_events = _Events(self._archive)
+        events = EventLines(self._archive)
         following = proof.begin
         for number, data in enumerate(self._archive.lines(LEAVES), 1):
             place = f"{LEAVES}, line {number}"
@@ -168,22 +172,22 @@ class _Check:
                 if line.leaf is not None:
                     entry = read_entry(line.leaf, line.disclosures, line.withheld, place)
                     leaf_hash = entry.hash
-                    self._note_entry(line.index, entry, place)
-                    faults_of_events.compare(line.index, entry)
+                    self._note_entry(line, entry, place)
+                    events.compare(line.index, entry)
                 self._hashes += leaf_hash or b""
             following += 1
         if following != proof.end:
             self._fault(LEAVES, f"it ends before index {following}, not before {proof.end}")
         opened_all = self._found == before
-        for error in faults_of_events.end():
+        for error in events.end():
             self._report.add(error)
-        self._report.passed[reports.DERIVED] = not faults_of_events.found
+        self._report.passed[reports.DERIVED] = not events.found
         if not opened_all:
             raise EvidenceError(LEAVES, "not all of its lines hold")
 
-    def _note_entry(self, index: int, entry: Entry, place: str) -> None:
+    def _note_entry(self, line: LeafLine, entry: Entry, place: str) -> None:
         """Count an entry, and hold it against the manifest."""
-        self._shown[index] = entry.hash
+        self._shown[line.index] = entry.hash
         self._tally.add(entry.facts)
         for at, count in enumerate((entry.disclosed, entry.withheld, entry.unavailable)):
             self._totals[at] += count
@@ -194,6 +198,7 @@ class _Check:
             self._fault(place, "the leaf is another organisation's")
         with _noting(self._report):
             require_match(entry.facts, manifest.filters, place)
+            require_chosen(line.disclosures, line.withheld, manifest.disclose, place)
 
     def _range(self) -> None:
         """The leaves, all together, against the signed root."""
@@ -284,58 +289,6 @@ class _Check:
                     break
         if page_around(head, embedding, tail) != head + block + tail:
             self._fault(PAGE, "it holds other data than the bundle")
-
-
-class _Events:
-    """The lines of `events.jsonl`, compared one by one to what the leaves state."""
-
-    def __init__(self, archive: Archive) -> None:
-        self.found: list[EvidenceError] = []
-        self._lines = enumerate(self._read(archive), 1)
-        self._ahead: tuple[int, int, bytes] | None = None
-
-    def compare(self, index: int, entry: Entry) -> None:
-        """Compare the event of a leaf to the next line."""
-        while (line := self._next()) is not None and line[1] < index:
-            self._add(line[0], f"index {line[1]} has no leaf that is shown, or comes twice")
-        if line is None or line[1] > index:
-            self._ahead = line
-            self.found.append(EvidenceError(EVENTS, f"the event of index {index} is missing"))
-            return
-        number, _, data = line
-        if data != event_line(index, entry.event, entry.withheld, entry.unavailable):
-            self._add(number, f"the event of index {index} is not what its leaf states")
-
-    def end(self) -> Iterator[EvidenceError]:
-        """All faults, those of left over lines included."""
-        while (line := self._next()) is not None:
-            self._add(line[0], f"index {line[1]} has no leaf that is shown, or comes twice")
-        yield from self.found
-
-    def _next(self) -> tuple[int, int, bytes] | None:
-        """The next line that can be read: its number, its log index and itself."""
-        if self._ahead is not None:
-            line, self._ahead = self._ahead, None
-            return line
-        for number, data in self._lines:
-            try:
-                index = read_line(data, f"{EVENTS}, line {number}").get("log_index")
-            except EvidenceError as error:
-                self.found.append(error)
-                continue
-            if is_number(index):
-                return number, int(str(index)), data
-            self._add(number, "it has no log index")
-        return None
-
-    def _add(self, number: int, why: str) -> None:
-        self.found.append(EvidenceError(f"{EVENTS}, line {number}", why))
-
-    def _read(self, archive: Archive) -> Iterator[bytes]:
-        try:
-            yield from archive.lines(EVENTS)
-        except EvidenceError as error:
-            self.found.append(error)
 
 
 def _departures(tree: RangeTree, known: dict[Node, bytes]) -> Iterator[EvidenceError]:

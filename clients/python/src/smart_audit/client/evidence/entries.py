@@ -10,19 +10,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 import orjson
 
-from smart_audit.client.evidence.formats import DISCLOSE_ALL, FILTERS, EvidenceError, doubles
+from smart_audit.client.evidence.lines import EvidenceError, doubles, is_time
+from smart_audit.client.evidence.manifest import DISCLOSE_ALL, FILTERS
 from smart_audit.tlog.disclosure import DIGESTS_KEY
 from smart_audit.tlog.hashing import leaf_hash
 from smart_audit.tlog.leaf import Disclosure, LeafError, OpenedLeaf, open_leaf
 
 LEAF_VERSION: Final = 1
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
-# Times of one width, UTC, so that they compare as text.
-_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +92,20 @@ def chosen(
     return tuple(shown), tuple(sorted(withheld))
 
 
+def require_chosen(
+    disclosures: Sequence[str], withheld: Sequence[str], disclose: str | Sequence[str], place: str
+) -> None:
+    """Verify that the fields that are shown, and no others, are those that were chosen.
+
+    Which fields the digests in `withheld` stand for only the exporter knows.
+
+    Raises: EvidenceError.
+    """
+    _, others = chosen(disclosures, disclose)
+    if others or (withheld and disclose == DISCLOSE_ALL):
+        raise EvidenceError(place, "the fields that are shown are not those that were chosen")
+
+
 def require_match(facts: Mapping[str, Any], filters: Mapping[str, str], place: str) -> None:
     """Verify that an event is one that the filters let through.
 
@@ -100,7 +113,7 @@ def require_match(facts: Mapping[str, Any], filters: Mapping[str, str], place: s
     """
     actor, targets = facts.get("actor"), facts.get("targets", [])
     occurred_at = facts.get("occurred_at")
-    time = occurred_at if _is_time(occurred_at) else None
+    time = occurred_at if is_time(occurred_at) else None
     stated = {
         "actor_id": isinstance(actor, dict) and actor.get("id"),
         "action": facts.get("action"),
@@ -128,7 +141,7 @@ def require_filters(filters: Mapping[str, str], place: str) -> None:
     Raises: EvidenceError.
     """
     for name, value in filters.items():
-        if name not in FILTERS or (name.startswith("occurred_") and not _is_time(value)):
+        if name not in FILTERS or (name.startswith("occurred_") and not is_time(value)):
             raise EvidenceError(place, f"{name} is not a filter with this value")
 
 
@@ -182,7 +195,3 @@ def _unopened(leaf: bytes, disclosures: Sequence[str]) -> set[str]:
 def _leads_to(path: Sequence[str], name: Sequence[str]) -> bool:
     pairs = zip(path, name, strict=False)
     return len(path) <= len(name) and all(part in ("*", other) for part, other in pairs)
-
-
-def _is_time(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and _TIME.fullmatch(value) is not None

@@ -4,38 +4,44 @@ First the events that match, page by page, then a checkpoint that covers them, t
 all leaves between the first and the last of them and of the subtrees beside: out of tiles.
 """
 
-import asyncio
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import grpc
 
-from smart_audit.api.audit.v1 import audit_pb2, tiles_pb2, tiles_pb2_grpc
+from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.client.connection import Connection
 from smart_audit.client.errors import CallError
 from smart_audit.client.events import timestamp
 from smart_audit.client.evidence.bundle import Material, OpenLeaf
 from smart_audit.client.evidence.entries import time_text
-from smart_audit.client.evidence.formats import DISCLOSE_ALL
 from smart_audit.client.evidence.keys import Keys
+from smart_audit.client.evidence.manifest import DISCLOSE_ALL
+from smart_audit.client.log.files import FileFault, LogFiles, in_order
 from smart_audit.client.verification import SignedCheckpoint, VerificationError, check_answer
+from smart_audit.tlog.cosignature import CosignatureVerifier
 from smart_audit.tlog.hashing import HASH_SIZE
+from smart_audit.tlog.note import parse
 from smart_audit.tlog.proofs import Element
 from smart_audit.tlog.ranges import range_proof_nodes
 from smart_audit.tlog.tilereader import required_tiles, resolve
-from smart_audit.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, tile_path
+from smart_audit.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile
 
 PAGE_SIZE: Final = 500
-TILES_AT_ONCE: Final = 16
+TILES_AHEAD: Final = 16
 _SPOOLED: Final = 8 * 1024 * 1024  # bytes of events that are kept out of the file system
 
 
 class NothingFound(Exception):
     """No event matches; there is nothing to give evidence of."""
+
+
+class NotCosigned(Exception):
+    """The witnesses have not seen enough of the log yet; later they may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +140,6 @@ class Hits:
         self._file.write(data)
 
 
-class TileConnection(Connection):
-    """A connection that reads tiles as well."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self.tiles = tiles_pb2_grpc.TileServiceStub(self._channel)
-
-
 async def fetch_hits(
     connection: Connection, wanted: Wanted, hits: Hits, on_page: Callable[[int], None]
 ) -> None:
@@ -171,30 +169,44 @@ async def fetch_checkpoint(
 
     witnesses: verifier keys. With any, only a cosigned checkpoint will do.
 
-    Raises: VerificationError, CallError.
+    Raises: NotCosigned, VerificationError, CallError.
     """
     call, get = connection.call, connection.log.GetCheckpoint
+    seen = 0
     try:
         cosigned = check_answer(await call(get, audit_pb2.GetCheckpointRequest(cosigned=True)))
     except CallError as error:
-        if witnesses or error.code is not grpc.StatusCode.NOT_FOUND:
+        if error.code is not grpc.StatusCode.NOT_FOUND:
             raise
     else:
-        if cosigned.size >= end:
+        seen = cosigned.size
+        if seen >= end:
+            _require_cosigned(cosigned.note, witnesses)
             return cosigned
-        if witnesses:
-            raise VerificationError(
-                f"the witnesses have seen {cosigned.size} entries so far, and {end} are needed: "
-                "try again in a while"
-            )
+    if witnesses:
+        raise NotCosigned(
+            f"the witnesses have seen {seen} entries so far, and {end} are needed: "
+            "try again in a while"
+        )
     latest = check_answer(await call(get, audit_pb2.GetCheckpointRequest()))
     if latest.size < end:
         raise VerificationError("the checkpoint does not cover events that the service lists")
     return latest
 
 
+def _require_cosigned(note: str, witnesses: Sequence[str]) -> None:
+    """Refuse a note that a witness has not cosigned; how well is for `bundle` to verify.
+
+    Raises: NotCosigned.
+    """
+    signers = {(one.name, one.key_id) for one in parse(note).signatures}
+    for witness in map(CosignatureVerifier.parse, witnesses):
+        if (witness.name, witness.key_id) not in signers:
+            raise NotCosigned(f"{witness.name} has not cosigned the log yet: try again in a while")
+
+
 async def fetch_material(
-    connection: TileConnection,
+    connection: Connection,
     wanted: Wanted,
     hits: Hits,
     created_at: datetime,
@@ -202,7 +214,7 @@ async def fetch_material(
 ) -> Material:
     """Fetch all that a bundle of these events takes besides. on_tile: told (done, total).
 
-    Raises: VerificationError, CallError.
+    Raises: NotCosigned, VerificationError, CallError.
     """
     signed = await fetch_checkpoint(connection, hits.end, wanted.witnesses)
     organisation_id = signed.checkpoint.origin.rpartition("/")[2]
@@ -211,7 +223,8 @@ async def fetch_material(
     row = [Tile(0, index) for index in range(begin // TILE_WIDTH, -(-end // TILE_WIDTH))]
     # Beside the range some nodes come out of the same tiles.
     beside = required_tiles([node for side in sides for node in side], size) - set(row)
-    tiles = await _fetch_tiles(connection, organisation_id, [*row, *sorted(beside)], size, on_tile)
+    files = LogFiles(connection, organisation_id)
+    tiles = await _fetch_tiles(files, [*row, *sorted(beside)], size, on_tile)
     leaves = b"".join(tiles[tile] for tile in row)
     skipped = (begin - row[0].index * TILE_WIDTH) * HASH_SIZE
     return Material(
@@ -229,52 +242,26 @@ async def fetch_material(
 
 
 async def _fetch_tiles(
-    connection: TileConnection,
-    organisation_id: str,
-    wanted: Sequence[Tile],
-    size: int,
-    on_tile: Callable[[int, int], None],
+    files: LogFiles, wanted: Sequence[Tile], size: int, on_tile: Callable[[int, int], None]
 ) -> dict[Tile, bytes]:
-    """The tiles as they are in a tree of `size` leaves, some at a time."""
+    """The tiles as they are in a tree of `size` leaves.
+
+    Raises: VerificationError, CallError.
+    """
+
+    async def get(tile: Tile) -> bytes:
+        nodes = size >> (TILE_HEIGHT * tile.level)
+        width = min(TILE_WIDTH, nodes - tile.index * TILE_WIDTH)
+        return await files.tile(tile.level, tile.index, width)
+
     tiles: dict[Tile, bytes] = {}
-    todo = iter(wanted)
-
-    async def work() -> None:
-        for tile in todo:
-            tiles[tile] = await _fetch_tile(connection, organisation_id, tile, size)
+    try:
+        async for tile, hashes in in_order(wanted, get, TILES_AHEAD):
+            tiles[tile] = hashes
             on_tile(len(tiles), len(wanted))
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(TILES_AT_ONCE):
-                group.create_task(work())
-    except ExceptionGroup as failed:
-        # One call has failed for good and has ended the others: it alone is the reason.
-        raise failed.exceptions[0] from failed
+    except FileFault as error:
+        raise VerificationError(f"{error.path}: {error}") from error
     return tiles
-
-
-async def _fetch_tile(
-    connection: TileConnection, organisation_id: str, tile: Tile, size: int
-) -> bytes:
-    width = min(TILE_WIDTH, (size >> (TILE_HEIGHT * tile.level)) - tile.index * TILE_WIDTH)
-    request = tiles_pb2.GetTileRequest(organisation_id=organisation_id, path=_path(tile, width))
-    try:
-        answer = await connection.call(connection.tiles.GetTile, request)
-    except CallError as error:
-        # A partial tile may be gone once it has become full (C2SP tlog-tiles, "Partial Tiles").
-        if width == TILE_WIDTH or error.code is not grpc.StatusCode.NOT_FOUND:
-            raise
-        request.path = _path(tile, TILE_WIDTH)
-        answer = await connection.call(connection.tiles.GetTile, request)
-    hashes = bytes(answer.data)
-    if len(hashes) < width * HASH_SIZE:
-        raise VerificationError(f"tile {request.path} is too short")
-    return hashes[: width * HASH_SIZE]
-
-
-def _path(tile: Tile, width: int) -> str:
-    return tile_path(tile.level, tile.index, width).removeprefix("tile/")
 
 
 def _resolved(nodes: Element, tiles: Mapping[Tile, bytes]) -> tuple[bytes, ...]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from smart_audit.client import keys as known
-from smart_audit.client.evidence.formats import CHECKPOINT, KEYS, EvidenceError
+from smart_audit.client.evidence.formats import CHECKPOINT, KEYS
+from smart_audit.client.evidence.lines import EvidenceError
 from smart_audit.client.keys import Cosigned, SignedNote, open_checkpoint, require_all
 from smart_audit.tlog.checkpoint import Checkpoint, CheckpointError
 from smart_audit.tlog.cosignature import CosignatureVerifier
@@ -86,11 +87,14 @@ class Keys:
 
 
 def open_by_trusted(note: str, trusted: Iterable[str]) -> SignedNote:
-    """Verify a note by the keys that the caller trusts, of which one of the log must have signed.
+    """Verify that each of the keys that the caller trusts has signed a note.
 
     Raises: EvidenceError.
     """
     try:
-        return open_checkpoint(note, known.Keys.parse(trusted))
+        keys = known.Keys.parse(trusted)
+        signed = open_checkpoint(note, keys)
+        require_all(signed, keys)
     except (NoteError, CheckpointError) as error:
         raise EvidenceError(CHECKPOINT, f"by the keys that you trust: {error}") from error
+    return signed

@@ -17,13 +17,14 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Final
 
-from smart_audit.client.evidence.formats import PAGE, EvidenceError
+from smart_audit.client.evidence.formats import PAGE
+from smart_audit.client.evidence.lines import EvidenceError
 
 MAX_EMBEDDED: Final = 16 * 1024 * 1024  # bytes of all members together
 
 _SCRIPTS: Final = (
-    "bytes.js", "unzip.js", "tree.js", "notes.js", "entries.js", "summary.js", "check.js",
-    "view.js", "main.js",
+    "bytes.js", "unzip.js", "tree.js", "notes.js", "entries.js", "summary.js", "formats.js",
+    "check.js", "view.js", "main.js",
 )  # fmt: skip
 _BLOCK_BEGIN: Final = b'<script type="application/json" id="bundle">'
 _BLOCK_END: Final = b"</script>"

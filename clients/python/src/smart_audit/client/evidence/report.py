@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from smart_audit.client.evidence.formats import EvidenceError, Manifest
+from smart_audit.client.evidence.lines import EvidenceError
+from smart_audit.client.evidence.manifest import Manifest
 from smart_audit.client.evidence.summary import printable
 from smart_audit.client.keys import Cosigned
 
@@ -54,8 +55,8 @@ class Report:
     faults: in the order of the checks; further_faults: how many more there were. passed: for each
     of CHECKS whether it was done and held. manifest: None when it cannot be read; believe it only
     when `holds`. log_keys: the keys of the log that have signed; key_is_trusted: whether they are
-    of those that the caller trusts, or the bundle's own. cosigned: by the witnesses in the bundle;
-    trusted_witnesses: the verifier keys of those among them that the caller trusts.
+    of those that the caller trusts, or the bundle's own. cosigned: by the witnesses in the bundle,
+    and by those that the caller trusts; trusted_witnesses: the verifier keys of the latter.
     notes: what a reader should know, though it is no fault.
     """
 
@@ -93,7 +94,12 @@ class Report:
         yield from map(str, self.faults)
         if self.further_faults:
             yield f"and {self.further_faults} more faults"
-        yield from self.notes
+        for key in self.log_keys:
+            yield printable(f"signed   {key}  ({_whose(trusted=self.key_is_trusted)})")
+        for one in self.cosigned:
+            whose = _whose(trusted=one.verifier_key in self.trusted_witnesses)
+            yield printable(f"cosigned {one.at_text}  {one.verifier_key}  ({whose})")
+        yield from map(printable, self.notes)
         yield self.verdict
 
     def add(self, error: EvidenceError) -> None:
@@ -102,3 +108,7 @@ class Report:
             self.faults.append(Fault(error.place, error.why))
         else:
             self.further_faults += 1
+
+
+def _whose(*, trusted: bool) -> str:
+    return "a key that you trust" if trusted else "the bundle's own key"

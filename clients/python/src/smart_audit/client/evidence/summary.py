@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from smart_audit.client.evidence.formats import FILTERS, Manifest
 from smart_audit.client.evidence.keys import Keys, Signed
+from smart_audit.client.evidence.manifest import FILTERS, Manifest
 
 MAX_LINES: Final = 50  # of one count
 
@@ -33,7 +33,7 @@ How to verify
 
 What this proves: the events are entries of the log, word for word, and no entry between the first
 and the last one is missing here. What it does not prove: that what was recorded is true, and that
-a withheld entry would not have matched the filters.
+no other entry matches the filters, be it withheld here as a hash or outside this range.
 """
 
 

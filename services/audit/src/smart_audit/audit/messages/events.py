@@ -18,6 +18,8 @@ from smart_audit.core.tokens import Caller
 RECORD_ANY = "events.record_any"
 OWN_SOURCES = "smart-audit."
 MAX_SAFE_INTEGER = 2**53 - 1
+# Read by the thousand: a dictionary is faster than the class.
+OUTCOMES = {outcome.value: outcome for outcome in domain.Outcome}
 
 
 def to_new_event(message: audit_pb2.Event, caller: Caller) -> domain.NewEvent:
@@ -35,10 +37,10 @@ def to_new_event(message: audit_pb2.Event, caller: Caller) -> domain.NewEvent:
         organisation_id=_organisation(message.organisation_id, caller),
         action=message.action,
         actor=domain.Actor(actor.id, actor.type or domain.PERSON, actor.name, actor.email),
-        outcome=domain.Outcome(message.outcome),
+        outcome=OUTCOMES[message.outcome],
         occurred_at=to_datetime(message.occurred_at) if time_given else utc_now(),
         targets=tuple(
-            domain.Target(one.id, one.type, one.name, one.data_subject) for one in message.targets
+            [domain.Target(one.id, one.type, one.name, one.data_subject) for one in message.targets]
         ),
         outcome_reason=message.outcome_reason,
         source=message.source,
@@ -106,7 +108,8 @@ def _bad_metadata(what: str) -> InvalidArgument:
 def _struct(struct: Struct, depth: int) -> dict[str, Any]:
     if depth > domain.MAX_METADATA_DEPTH:
         raise _bad_metadata(f"must be at most {domain.MAX_METADATA_DEPTH} levels deep")
-    return {key: _value(value, depth) for key, value in struct.fields.items()}
+    fields = struct.fields
+    return {key: _value(fields[key], depth) for key in fields}
 
 
 def _value(value: Value, depth: int) -> Any:

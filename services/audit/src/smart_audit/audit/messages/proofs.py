@@ -1,6 +1,9 @@
 """Receipts, proofs and checkpoints, between protobuf and the domain."""
 
 import base64
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -21,29 +24,41 @@ def from_receipt(receipt: domain.Receipt) -> audit_pb2.Receipt:
     return message
 
 
-def from_result(result: domain.Receipt | DomainError) -> audit_pb2.RecordResult:
-    """What became of one event of a batch."""
-    if isinstance(result, DomainError):
-        fields = result.fields if isinstance(result, InvalidArgument) else {}
-        refusal = audit_pb2.Refusal(reason=result.reason, message=result.message, fields=fields)
-        return audit_pb2.RecordResult(refusal=refusal)
-    message = audit_pb2.RecordResult()
-    _fill_receipt(message.receipt, result)
-    return message
+def from_results(
+    results: Sequence[domain.Receipt | DomainError],
+) -> audit_pb2.RecordEventsResponse:
+    """What became of each event of a batch."""
+    answer = audit_pb2.RecordEventsResponse()
+    for result in results:
+        message = answer.results.add()
+        if isinstance(result, DomainError):
+            fields = result.fields if isinstance(result, InvalidArgument) else {}
+            message.refusal.reason = result.reason
+            message.refusal.message = result.message
+            message.refusal.fields.extend(fields)
+        else:
+            _fill_receipt(message.receipt, result)
+    return answer
 
 
 def _fill_receipt(message: audit_pb2.Receipt, receipt: domain.Receipt) -> None:
     # In place: a message that is given to another's constructor is copied, and there are many.
-    proof = receipt.proof
-    message.event_id = str(receipt.event_id)
-    message.organisation_id = str(receipt.organisation_id)
-    message.recorded_at.FromDatetime(receipt.recorded_at)
+    event_id, organisation_id, recorded_at, proof = receipt
+    message.event_id = str(event_id)
+    message.organisation_id = str(organisation_id)
+    seconds, nanos = _parts(recorded_at)
+    message.recorded_at.seconds = seconds
+    message.recorded_at.nanos = nanos
     filled = message.proof
-    filled.log_index = proof.log_index
-    filled.tree_size = proof.tree_size
-    filled.leaf_hash = proof.leaf_hash
-    filled.hashes.extend(proof.hashes)
-    filled.root_hash = proof.root
+    filled.log_index, filled.tree_size, filled.leaf_hash, hashes, filled.root_hash = proof
+    filled.hashes.extend(hashes)
+
+
+@lru_cache(maxsize=16)
+def _parts(time: datetime) -> tuple[int, int]:
+    """Seconds and nanoseconds of a time, which the receipts of a batch share."""
+    message = timestamp(time)
+    return message.seconds, message.nanos
 
 
 def from_inclusion(proof: domain.InclusionProof) -> audit_pb2.InclusionProof:

@@ -18,7 +18,8 @@ EXAMPLE: Final = "0/x001/x234/067.p/8"
 
 # What somebody meant who wrote a number plainly, or with other zeros.
 _MEANT: Final = re.compile(
-    r"(?P<level>entries|[0-9]{1,3})/(?P<index>[x0-9/]{1,40})(?:\.p/(?P<width>[0-9]{1,4}))?/?"
+    r"(?P<level>entries|[0-9]{1,3})/+(?P<index>[0-9]{1,20}|(?:x?[0-9]{3}/+){1,6}x?[0-9]{3})"
+    r"(?:\.p/(?P<width>[0-9]{1,4}))?/?"
 )
 
 
@@ -51,10 +52,9 @@ def cache_control(file: File) -> str:
 def _right_spelling(path: str) -> str | None:
     """How a path is spelled that can be understood; None for what cannot."""
     meant = _MEANT.fullmatch(path)
-    digits = re.sub("[x/]", "", meant["index"]) if meant else ""
-    if meant is None or not digits:
+    if meant is None:
         return None
-    index, width = int(digits), int(meant["width"] or TILE_WIDTH)
+    index, width = int(re.sub("[x/]", "", meant["index"])), int(meant["width"] or TILE_WIDTH)
     try:
         if meant["level"] == "entries":
             return entries_path(index, width).removeprefix(PREFIX)

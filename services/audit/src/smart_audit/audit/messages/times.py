@@ -1,17 +1,20 @@
 """Times, between protobuf and Python."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from smart_audit.core.errors import InvalidArgument
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def to_datetime(message: Timestamp) -> datetime:
     """To the microsecond. Raises: InvalidArgument outside the years 1 to 9999."""
     try:
-        return message.ToDatetime(UTC)
-    except (ValueError, OverflowError) as error:
+        # As `ToDatetime` does, which takes several times as long.
+        return EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
+    except OverflowError as error:
         raise InvalidArgument("a time is out of range; use the years 1 to 9999") from error
 
 

@@ -44,9 +44,16 @@ class CheckpointStore:
         row = (await self._session.execute(statement)).one_or_none()
         return None if row is None else _checkpoint(*row)
 
-    async def page(self, before: int | None, limit: int) -> list[StoredCheckpoint]:
-        """The next checkpoints, the latest first, with numbers below `before`."""
+    async def page(
+        self, before: int | None, limit: int, *, cosigned: bool = False
+    ) -> list[StoredCheckpoint]:
+        """The next checkpoints, the latest first, with numbers below `before`.
+
+        cosigned: leave out those without a cosignature.
+        """
         statement = self._select().order_by(checkpoints.c.number.desc()).limit(limit)
+        if cosigned:
+            statement = statement.where(func.cardinality(checkpoints.c.cosignatures) > 0)
         if before is not None:
             statement = statement.where(checkpoints.c.number < before)
         return [_checkpoint(*row) for row in await self._session.execute(statement)]
@@ -98,6 +105,14 @@ async def add_key(session: AsyncSession, key: StoredCheckpointKey) -> None:
 async def organisations_to_checkpoint(session: AsyncSession) -> Sequence[OrganisationId]:
     """The organisations whose logs have grown since their last checkpoint."""
     return (await session.scalars(select(func.audit.organisations_to_checkpoint()))).all()
+
+
+async def organisations_to_cosign(
+    session: AsyncSession, line_start: str
+) -> Sequence[OrganisationId]:
+    """The organisations whose latest checkpoint has no cosignature line that begins so."""
+    called = func.audit.organisations_to_cosign(line_start)
+    return (await session.scalars(select(called))).all()
 
 
 def _checkpoint(*row: Any) -> StoredCheckpoint:

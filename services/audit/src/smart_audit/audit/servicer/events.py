@@ -17,7 +17,7 @@ from smart_audit.audit.messages.proofs import (
     from_proven,
     from_read,
     from_receipt,
-    from_result,
+    from_results,
     to_proof_file,
 )
 from smart_audit.audit.repository import Database
@@ -69,9 +69,7 @@ class EventServicer(audit_pb2_grpc.EventServiceServicer):
             recorded = await record_events(organisation_id, events, self._database, self._deps)
             for (number, _), result in zip(numbered, recorded, strict=True):
                 results[number] = result
-        return audit_pb2.RecordEventsResponse(
-            results=[from_result(result) for result in _complete(results)]
-        )
+        return from_results(_complete(results))
 
     async def GetEvent(self, request: audit_pb2.GetEventRequest, context: Any) -> Any:
         """Return one event and what proves it."""

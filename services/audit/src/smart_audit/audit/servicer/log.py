@@ -19,6 +19,7 @@ from smart_audit.audit.use_cases.checkpoint import (
     get_checkpoint,
     list_checkpoints,
 )
+from smart_audit.audit.use_cases.cosign import get_cosigned_checkpoint
 from smart_audit.audit.use_cases.prove import prove_consistency, prove_inclusion
 
 
@@ -31,7 +32,8 @@ class LogServicer(audit_pb2_grpc.LogServiceServicer):
 
     async def GetCheckpoint(self, request: audit_pb2.GetCheckpointRequest, context: Any) -> Any:
         """Return the signed state of the log."""
-        signed = await get_checkpoint(organisation(), self._database, self._checkpointing)
+        get = get_cosigned_checkpoint if request.cosigned else get_checkpoint
+        signed = await get(organisation(), self._database, self._checkpointing)
         return from_signed(signed, self._checkpointing.keys.origin(organisation()))
 
     async def ListCheckpoints(self, request: audit_pb2.ListCheckpointsRequest, context: Any) -> Any:

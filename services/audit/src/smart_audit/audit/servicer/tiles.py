@@ -26,7 +26,11 @@ class TileServicer(tiles_pb2_grpc.TileServiceServicer):
     ) -> Any:
         """Return the latest checkpoint."""
         file = await get_log_checkpoint(
-            _log(request.organisation_id), caller_if_any(), self._database, self._checkpointing
+            _log(request.organisation_id),
+            caller_if_any(),
+            self._database,
+            self._checkpointing,
+            cosigned=request.cosigned,
         )
         return await _answer(file, TEXT, context)
 

@@ -14,14 +14,19 @@ from smart_audit.audit.repository.checkpoints import (
     stored_keys,
 )
 from smart_audit.tlog.note import Verifier, parse
+from smart_audit.tlog.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpointing:
-    """What signing needs besides the database."""
+    """What signing needs besides the database.
+
+    policy: the witnesses that are asked to cosign, and how many of them satisfy the installation.
+    """
 
     now: Callable[[], datetime]
     keys: CheckpointKeys
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True)

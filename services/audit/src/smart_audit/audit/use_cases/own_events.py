@@ -16,9 +16,11 @@ from smart_audit.audit.domain import (
     Outcome,
     Target,
 )
+from smart_audit.audit.errors import EventTooLarge
+from smart_audit.audit.leaves import to_leaves
 from smart_audit.audit.repository import Database
 from smart_audit.audit.subject_keys import SubjectKeys
-from smart_audit.audit.use_cases.sealing import prepare, seal_and_append
+from smart_audit.audit.use_cases.sealing import Prepared, seal_and_append
 
 SOURCE = "smart-audit.audit"
 SERVICE = Actor(SOURCE, "service")
@@ -62,14 +64,19 @@ def own_event(
 async def append_own(new: NewEvent, effect: Effect, database: Database, deps: Governing) -> int:
     """Append an event of the log itself together with its effect; gives its place in the log.
 
-    Retention leaves it alone. Raises: Unavailable, and what the effect raises, in which case
-    nothing has changed.
+    Retention leaves it alone.
+
+    Raises: EventTooLarge, Unavailable, and what the effect raises, in which case nothing has
+    changed.
     """
     organisation_id = new.event.organisation_id
 
     async def append(entries: Sequence[Entry]) -> Appended:
         return await database.append(organisation_id, entries, effect)
 
-    prepared = prepare(new, new.event.occurred_at, deps.new_salts, permanent=True)
+    (leaf,) = to_leaves([new], new.event.occurred_at, deps.new_salts)
+    if isinstance(leaf, EventTooLarge):
+        raise leaf
+    prepared = Prepared(new, new.event.occurred_at, leaf, permanent=True)
     appended, _ = await seal_and_append(organisation_id, [prepared], deps.keys, append)
     return appended.indexes[0]

@@ -34,9 +34,11 @@ async def prove_inclusion(
         size = _size("tree_size", tree_size, head)
         index = await _place(leaf, log)
         if index >= size:
+            by_index = {"log_index": f"must be less than {size}"}
+            by_name = {"tree_size": f"must be more than {index}"}
             raise LogRangeInvalid(
                 f"leaf {index} is not in the tree of {size} leaves",
-                fields={"tree_size": f"must be more than {index}"},
+                fields=by_index if isinstance(leaf, int) else by_name,
                 log_index=str(index),
                 tree_size=str(size),
             )
@@ -81,9 +83,11 @@ async def prove_consistency(
         second = _size("second_size", second_size, head)
         first_size = first if isinstance(first, int) else await _place(first, log) + 1
         if first_size > second:
+            by_size = {"first_size": f"must be at most {second}"}
+            by_leaf = {"second_size": f"must be at least {first_size}"}
             raise LogRangeInvalid(
                 f"the tree of {second} leaves is smaller than that of {first_size}",
-                fields={"first_size": f"must be at most {second}"},
+                fields=by_size if isinstance(first, int) else by_leaf,
                 first_size=str(first_size),
                 second_size=str(second),
             )

@@ -13,14 +13,14 @@ from smart_audit.audit.domain import (
     Placed,
     Receipt,
 )
-from smart_audit.audit.errors import EventIdConflict
-from smart_audit.audit.leaves import repeats
+from smart_audit.audit.errors import EventIdConflict, EventTooLarge
+from smart_audit.audit.leaves import repeats, to_leaves
 from smart_audit.audit.repository import Database
 from smart_audit.audit.repository.log_reader import OpenedEntry
 from smart_audit.audit.sequencer import Sequencer, Slot
 from smart_audit.audit.subject_keys import SubjectKeys
 from smart_audit.audit.use_cases.prove import prove_inclusions
-from smart_audit.audit.use_cases.sealing import Prepared, prepare, seal_and_append
+from smart_audit.audit.use_cases.sealing import Prepared, seal_and_append
 from smart_audit.core.errors import DomainError
 
 
@@ -45,11 +45,11 @@ async def record_events(
     at = deps.now()
     results: dict[int, Receipt | DomainError] = {}
     prepared: dict[int, Prepared] = {}
-    for number, new in enumerate(events):
-        try:
-            prepared[number] = prepare(new, at, deps.new_salts)
-        except DomainError as refusal:
-            results[number] = refusal
+    for number, leaf in enumerate(to_leaves(events, at, deps.new_salts)):
+        if isinstance(leaf, EventTooLarge):
+            results[number] = leaf
+        else:
+            prepared[number] = Prepared(events[number], at, leaf)
     if prepared:
         submit = partial(deps.sequencer.submit, organisation_id)
         slot, entries = await seal_and_append(

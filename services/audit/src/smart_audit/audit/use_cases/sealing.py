@@ -1,44 +1,28 @@
 """Make events into entries: build their leaves, seal what is personal, append."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from smart_audit.audit.append import KeysDestroyed
-from smart_audit.audit.domain import Entry, NewEvent, OrganisationId, Subject
-from smart_audit.audit.leaves import Leaf, to_leaf
-from smart_audit.audit.sealed import SubjectKey, seal
+from smart_audit.audit.domain import Entry, KeyId, NewEvent, OrganisationId, Subject
+from smart_audit.audit.leaves import Leaf
+from smart_audit.audit.sealed import SubjectKey, new_nonces, seal
 from smart_audit.audit.subject_keys import SubjectKeys
 from smart_audit.core.errors import Unavailable
-from smart_audit.tlog.hashing import leaf_hash
 
 ATTEMPTS = 5
 
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """An event on its way into the log, not sealed yet."""
 
     new: NewEvent
     recorded_at: datetime
     leaf: Leaf
-    leaf_hash: bytes
-    permanent: bool
-
-
-def prepare(
-    new: NewEvent,
-    recorded_at: datetime,
-    new_salts: Callable[[int], list[str]],
-    *,
-    permanent: bool = False,
-) -> Prepared:
-    """Build an event's leaf. Raises: EventTooLarge."""
-    leaf = to_leaf(new, recorded_at, new_salts)
-    return Prepared(new, recorded_at, leaf, leaf_hash(leaf.encoded), permanent)
+    permanent: bool = False
 
 
 async def seal_and_append(
@@ -56,7 +40,7 @@ async def seal_and_append(
     }
     for _ in range(ATTEMPTS):
         live = await keys.of(organisation_id, subjects)
-        entries = [_entry(organisation_id, one, live) for one in prepared]
+        entries = _entries(organisation_id, prepared, live)
         try:
             return await append(entries), entries
         except KeysDestroyed as destroyed:
@@ -65,28 +49,23 @@ async def seal_and_append(
     raise Unavailable("the people in these events are being erased; retry in a moment")
 
 
-def _entry(
-    organisation_id: OrganisationId, one: Prepared, keys: Mapping[Subject, SubjectKey]
-) -> Entry:
-    event_id = one.new.event.id
-    sealed = b""
-    key_ids = []
-    for owners, disclosures in one.leaf.disclosures.items():
-        with_keys = [keys[owner] for owner in owners]
-        key_ids += [key.id for key in with_keys]
-        sealed += seal(
-            organisation_id,
-            event_id,
-            with_keys,
-            [disclosure.name for disclosure in disclosures],
-            [disclosure.encoded for disclosure in disclosures],
+def _entries(
+    organisation_id: OrganisationId,
+    prepared: Sequence[Prepared],
+    keys: Mapping[Subject, SubjectKey],
+) -> list[Entry]:
+    """Seal the disclosures of each event."""
+    nonces = new_nonces(sum(len(one.leaf.disclosures) for one in prepared))
+    entries = []
+    for new, recorded_at, leaf, permanent in prepared:
+        event_id = new.event.id
+        key_ids: list[KeyId] = []
+        sealed = b""
+        for owners, (names, encoded) in leaf.disclosures.items():
+            with_keys = [keys[owner] for owner in owners]
+            key_ids += [key.id for key in with_keys]
+            sealed += seal(organisation_id, event_id, with_keys, names, encoded, next(nonces))
+        entries.append(
+            Entry(new, recorded_at, leaf.encoded, leaf.hash, sealed, tuple(key_ids), permanent)
         )
-    return Entry(
-        one.new,
-        one.recorded_at,
-        one.leaf.encoded,
-        one.leaf_hash,
-        sealed,
-        tuple(key_ids),
-        one.permanent,
-    )
+    return entries

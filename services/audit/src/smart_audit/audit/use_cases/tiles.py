@@ -13,6 +13,7 @@ from smart_audit.audit.use_cases.checkpoint import (
     get_checkpoint,
     signing_keys,
 )
+from smart_audit.audit.use_cases.cosign import get_cosigned_checkpoint
 from smart_audit.audit.use_cases.log_settings import get_log_settings
 from smart_audit.core.rpc.access import Rule
 from smart_audit.core.tokens import Caller, TokenMissing
@@ -45,17 +46,23 @@ async def get_log_checkpoint(
     caller: Caller | None,
     database: Database,
     deps: Checkpointing,
+    *,
+    cosigned: bool,
 ) -> File:
     """The latest checkpoint of a log.
 
     For members that is the state of now. Others get the one that was signed last: who may only
-    read has nothing written on his behalf.
+    read has nothing written on his behalf. Neither waits for witnesses, so that none of them can
+    hold up what is seen of a log; who wants the latest that satisfies the policy asks for it.
 
-    Raises: TokenMissing, LogForbidden, ScopeMissing.
+    Raises: TokenMissing, LogForbidden, ScopeMissing, CheckpointNotFound.
     """
     settings = await _readable(organisation_id, caller, database)
-    fresh = caller is not None and caller.organisation_id == organisation_id
-    signed = await get_checkpoint(organisation_id, database, deps, fresh=fresh)
+    if cosigned:
+        signed = await get_cosigned_checkpoint(organisation_id, database, deps)
+    else:
+        fresh = caller is not None and caller.organisation_id == organisation_id
+        signed = await get_checkpoint(organisation_id, database, deps, fresh=fresh)
     return File(signed.checkpoint.cosigned_note.encode(), _is_public(settings), STATE_LIFETIME)
 
 

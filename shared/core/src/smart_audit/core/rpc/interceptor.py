@@ -14,9 +14,10 @@ from typing import Any, TypeAlias, cast
 import grpc
 import grpc.aio
 import structlog
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
+from smart_audit.core.errors import RequestUnreadable
 from smart_audit.core.ids import new_id
 from smart_audit.core.rpc import context as call_context
 from smart_audit.core.rpc.access import Rule
@@ -30,6 +31,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 BEARER = "bearer "
 # Answered by grpc's own servicers, for operators and load balancers, without a token.
 INFRASTRUCTURE = ("/grpc.health.v1.", "/grpc.reflection.")
+UNREADABLE = "the request cannot be read: is a text not UTF-8, or is it nested too deep?"
 
 # Generic in the stubs alone, so quoted.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -62,7 +64,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
             return None
         self._handlers[method] = grpc.unary_unary_rpc_method_handler(
             self._wrapped(method, cast("Servicer", handler.unary_unary)),
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=_kept(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
         return self._handlers[method]
@@ -70,14 +72,14 @@ class Interceptor(grpc.aio.ServerInterceptor):
     def _wrapped(self, method: str, servicer: Servicer) -> Servicer:
         rule = self._rules[method]
 
-        async def call(request: Message, context: Context) -> Any:
+        async def call(request: Message | DecodeError, context: Context) -> Any:
             started = time.perf_counter()
             metadata = _metadata(context)
             request_id = _begin(metadata, context)
             code = grpc.StatusCode.OK
             try:
                 await self._authenticate(rule, metadata)
-                validate(request)
+                validate(_readable(request))
                 return await servicer(request, context)
             except Exception as error:
                 status = from_exception(error, request_id)
@@ -112,6 +114,28 @@ class Interceptor(grpc.aio.ServerInterceptor):
             organisation_id=str(caller.organisation_id), subject=caller.subject
         )
         rule.check(caller)
+
+
+def _kept(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    """A deserializer that returns its error, for the call to refuse.
+
+    Raised there it would pass the interceptor by: gRPC tells the client the exception's own text.
+    """
+
+    def deserialized(data: bytes) -> Any:
+        try:
+            return deserialize(data) if deserialize else data
+        except DecodeError as error:
+            return error
+
+    return deserialized
+
+
+def _readable(request: Message | DecodeError) -> Message:
+    """Raises: RequestUnreadable for what `_kept` has kept."""
+    if isinstance(request, DecodeError):
+        raise RequestUnreadable(UNREADABLE) from request
+    return request
 
 
 def _metadata(context: Context) -> Metadata:

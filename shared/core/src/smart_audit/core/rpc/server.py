@@ -18,7 +18,13 @@ from smart_audit.core.tokens import TokenVerifier
 
 log = structlog.get_logger()
 
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+MIB = 1024 * 1024
+MAX_REQUEST_BYTES = 16 * MIB
+# A bundle of 256 entries of the largest size has a little more than 16 MiB.
+MAX_ANSWER_BYTES = 17 * MIB
+# As much as the gateway takes. gRPC's own 8 KiB are less than a browser's cookies may be, and
+# between that and twice as much it refuses requests by chance.
+MAX_METADATA_BYTES = 64 * 1024
 GRACE_S = 10
 
 
@@ -31,8 +37,9 @@ class Server:
         self.grpc = grpc.aio.server(
             interceptors=[Interceptor(rules_of(services), verifier)],
             options=[
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+                ("grpc.max_send_message_length", MAX_ANSWER_BYTES),
+                ("grpc.max_metadata_size", MAX_METADATA_BYTES),
                 # Two processes on one port would each get a part of the calls, unnoticed.
                 ("grpc.so_reuseport", 0),
             ],

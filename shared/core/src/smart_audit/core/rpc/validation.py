@@ -18,7 +18,8 @@ def violations_of(message: Message) -> dict[str, str]:
     for violation in protovalidate.collect_violations(message):
         proto = violation.proto
         steps = proto.field.elements if proto.field else []
-        path = "".join(map(_step, steps)).removeprefix(".")
+        # A rule about a whole message has no path: its id names the field that it is about.
+        path = "".join(map(_step, steps)).removeprefix(".") or proto.rule_id
         found.setdefault(path, _sentence(proto.message, proto.rule_id))
     return found
 

@@ -36,6 +36,7 @@ async function readEntry(leaf, disclosures, withheld, place) {
     hash: await leafHash(leaf),
     facts,
     event,
+    names: [...disclosed.keys()],
     disclosed: disclosures.length,
     withheld: withheld.length,
     unavailable: unopened.size - withheld.length,
@@ -111,6 +112,23 @@ function setOwn(object, name, value) {
     enumerable: true,
     writable: true,
   });
+}
+
+/** Verifies that the fields that are shown, and no others, are those that were chosen. */
+function requireChosen({ names, withheld }, disclose, place) {
+  const isChosen = (name) => disclose === "all" || disclose.some((path) => leadsTo(path, name));
+  if (!names.every(isChosen) || (withheld > 0 && disclose === "all")) {
+    throw new Fault(place, "the fields that are shown are not those that were chosen");
+  }
+}
+
+/** Whether a path names a field or what is above it; "*" stands for any one part. */
+function leadsTo(path, name) {
+  const [wanted, parts] = [path.split("."), name.split(".")];
+  return (
+    wanted.length <= parts.length &&
+    wanted.every((part, at) => part === "*" || part === parts[at])
+  );
 }
 
 /** Verifies that an event is one that the filters let through. */

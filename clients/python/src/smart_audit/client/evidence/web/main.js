@@ -38,9 +38,6 @@ function show(check) {
   showFaults(check.faults);
   showFacts(check);
   part("trust").hidden = check.signed === undefined;
-  part("own-keys").replaceChildren(
-    ...(check.keys?.log ?? []).map((key) => make("code", {}, text(key.text))),
-  );
   check.table = new EventTable(check);
   return judge();
 }
@@ -48,30 +45,32 @@ function show(check) {
 /** The verdict over the check that is shown, and over the key that the reader trusts. */
 async function judge() {
   const check = current;
-  const key = part("key").value.trim();
+  const entered = part("key").value.trim();
+  const keys = entered.split(/\s+/).filter(Boolean);
   if (check === null) {
     return;
   }
   let refusal = null;
-  if (key !== "" && check.signed !== undefined) {
-    refusal = await requireTrusted(key, check.signed).then(() => null, (error) => error);
+  if (entered !== "" && check.signed !== undefined) {
+    refusal = await requireTrusted(keys, check.signed).then(() => null, (error) => error);
   }
-  if (check !== current || key !== part("key").value.trim()) {
+  if (check !== current || entered !== part("key").value.trim()) {
     return;
   }
-  part("trust-state").textContent = trustText(key, refusal);
-  part("trust-state").className = key === "" ? "" : refusal === null ? "good" : "bad";
+  showKeys(check.keys, refusal === null ? keys : []);
+  part("trust-state").textContent = trustText(keys, refusal);
+  part("trust-state").className = entered === "" ? "" : refusal === null ? "good" : "bad";
   if (!check.holds) {
     const [first] = check.faults;
     showVerdict("failed", "Not verified", `${text(first.place)}: ${text(first.why)}`);
   } else if (refusal !== null) {
     showVerdict("failed", "Not verified under the key you trust", text(refusal.message));
-  } else if (key === "") {
+  } else if (entered === "") {
     showVerdict(
       "own",
-      "Consistent, under the bundle's own key alone",
-      `${claim(check)} Whoever made the bundle may have made its key too: paste the key that you ` +
-        "trust below.",
+      "Consistent with itself, under the bundle's own key",
+      `${claim(check)} Whoever made the bundle may have made its key too. Paste the key that you ` +
+        "trust below: only then does it prove anything.",
     );
   } else {
     showVerdict("verified", "Verified, under the key that you trust", claim(check));
@@ -83,11 +82,14 @@ function claim({ entries, proof }) {
   return `${shown} shown; every entry from ${proof.begin} to ${proof.end - 1} is accounted for.`;
 }
 
-function trustText(key, refusal) {
-  if (key === "") {
+function trustText(keys, refusal) {
+  if (keys.length === 0) {
     return "No key given: the bundle is held against its own key alone.";
   }
-  return refusal === null ? "This key has signed the checkpoint." : text(refusal.message);
+  if (refusal !== null) {
+    return text(refusal.message);
+  }
+  return `${keys.length === 1 ? "This key has" : "These keys have"} signed the checkpoint.`;
 }
 
 function showFailure(error) {

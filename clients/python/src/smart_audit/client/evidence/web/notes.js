@@ -43,16 +43,17 @@ async function ed25519(publicKey, signature, message) {
   return crypto.subtle.verify("Ed25519", key, signature, message);
 }
 
-/** A verifier key of the given type: name+hex(key id)+base64(type and public key). */
-async function readKey(text, type, place) {
+/** A verifier key of one of the types: name+hex(key id)+base64(type and public key). */
+async function readKey(text, types, place) {
   const [name, id, ...rest] = text.split("+");
   const encoded = rest.join("+");
   if (!name || /\s/u.test(name) || !/^[0-9a-f]{8}$/.test(id ?? "")) {
     throw new Fault(place, "it is not a verifier key");
   }
   const typed = fromBase64(encoded, place);
-  if (typed[0] !== type || typed.length !== 1 + HASH_SIZE) {
-    throw new Fault(place, `the key of ${name} is not an Ed25519 key of type ${type}`);
+  const [type] = typed;
+  if (!types.includes(type) || typed.length !== 1 + HASH_SIZE) {
+    throw new Fault(place, `the key of ${name} is not an Ed25519 key of type ${types.join(" or ")}`);
   }
   const computed = hex((await sha256(concat(encode(`${name}\n`), typed))).subarray(0, 4));
   if (computed !== id) {
@@ -76,8 +77,8 @@ async function readKeys(bytes) {
     throw new Fault(place, "it is not a list of log keys, witness keys and a quorum");
   }
   return {
-    log: await Promise.all(log.map(([, key]) => readKey(key, LOG_KEY, place))),
-    witnesses: await Promise.all(witnesses.map(([, , key]) => readKey(key, WITNESS_KEY, place))),
+    log: await Promise.all(log.map(([, key]) => readKey(key, [LOG_KEY], place))),
+    witnesses: await Promise.all(witnesses.map(([, , key]) => readKey(key, [WITNESS_KEY], place))),
   };
 }
 
@@ -173,13 +174,21 @@ function timeText(seconds) {
   return new Date(Number(seconds) * 1000).toISOString().replace(".000Z", "Z");
 }
 
-/** Whether a key that the reader trusts has signed. Throws a Fault that says why not. */
-async function requireTrusted(text, signed) {
-  const key = await readKey(text.trim(), LOG_KEY, "your key");
-  if (key.name !== signed.origin) {
-    throw new Fault("your key", `it is the key of another log, ${key.name}`);
+/** The keys that the reader trusts; each must have signed. Throws a Fault that says why not. */
+async function requireTrusted(texts, signed) {
+  const place = texts.length === 1 ? "your key" : "your keys";
+  const keys = await Promise.all(
+    texts.map((text) => readKey(text, [LOG_KEY, WITNESS_KEY], place)),
+  );
+  if (keys.every((key) => key.type === WITNESS_KEY)) {
+    throw new Fault(place, "a key of the log is needed, beside those of witnesses");
   }
-  if ((await signaturesOf(key, signed.note)).length === 0) {
-    throw new Fault("checkpoint.txt", "the key that you trust has not signed it");
+  for (const key of keys) {
+    if (key.type === LOG_KEY && key.name !== signed.origin) {
+      throw new Fault(place, `it is the key of another log, ${key.name}`);
+    }
+    if ((await signaturesOf(key, signed.note)).length === 0) {
+      throw new Fault("checkpoint.txt", `${key.name} has not signed it by the key that you trust`);
+    }
   }
 }

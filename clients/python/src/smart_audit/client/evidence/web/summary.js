@@ -19,7 +19,7 @@ const HOW = `How to verify
 
 What this proves: the events are entries of the log, word for word, and no entry between the first
 and the last one is missing here. What it does not prove: that what was recorded is true, and that
-a withheld entry would not have matched the filters.
+no other entry matches the filters, be it withheld here as a hash or outside this range.
 `;
 
 const UNSEEN =

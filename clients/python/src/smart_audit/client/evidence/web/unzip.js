@@ -7,6 +7,7 @@ async function unzip(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const members = new Map();
   let total = 0;
+  let following = 0;
   try {
     for (const entry of directory(view, bytes)) {
       if (members.has(entry.name)) {
@@ -16,7 +17,16 @@ async function unzip(bytes) {
       if (total > MAX_INFLATED) {
         throw new Fault("zip", "it is too large for this page; use the command line");
       }
-      members.set(entry.name, await content(entry, view, bytes));
+      if (entry.start !== following) {
+        throw new Fault(entry.name, "it does not follow the one before it");
+      }
+      const begin = beginOf(entry, view);
+      following = begin + entry.packed;
+      members.set(entry.name, await content(entry, bytes.subarray(begin, following)));
+    }
+    // A reader that goes from front to back may find more in bytes that are no member's.
+    if (following !== directoryOf(view).begin) {
+      throw new Fault("zip", "there are bytes in it that belong to no member");
     }
   } catch (error) {
     if (error instanceof RangeError) {
@@ -28,12 +38,8 @@ async function unzip(bytes) {
 }
 
 function* directory(view, bytes) {
-  const end = endOfDirectory(view);
-  const count = view.getUint16(end + 10, true);
-  let at = view.getUint32(end + 16, true);
-  if (count === 0xffff || at === 0xffffffff) {
-    throw new Fault("zip", "it is too large for this page; use the command line");
-  }
+  const { count, begin } = directoryOf(view);
+  let at = begin;
   for (let number = 0; number < count; number += 1) {
     if (view.getUint32(at, true) !== 0x02014b50) {
       throw new Fault("zip", "its directory is damaged");
@@ -54,24 +60,29 @@ function* directory(view, bytes) {
   }
 }
 
-/** Where the record at the end begins; a comment of up to 65,535 bytes may follow it. */
-function endOfDirectory(view) {
-  const last = view.byteLength - 22;
-  for (let at = last; at >= Math.max(0, last - 0xffff); at -= 1) {
-    if (view.getUint32(at, true) === 0x06054b50) {
-      return at;
-    }
+/** What the record at the very end says: no comment may follow it. */
+function directoryOf(view) {
+  const end = view.byteLength - 22;
+  if (end < 0 || view.getUint32(end, true) !== 0x06054b50) {
+    throw new Fault("zip", "it is not a zip, or something follows its end");
   }
-  throw new Fault("zip", "it is not a zip");
+  const count = view.getUint16(end + 10, true);
+  const begin = view.getUint32(end + 16, true);
+  if (count === 0xffff || begin === 0xffffffff) {
+    throw new Fault("zip", "it is too large for this page; use the command line");
+  }
+  return { count, begin };
 }
 
-async function content(entry, view, bytes) {
-  if (view.getUint32(entry.start, true) !== 0x04034b50) {
-    throw new Fault(entry.name, "it is not where the zip's directory says");
+/** Where the bytes of a member begin, behind its own header. */
+function beginOf({ name, start }, view) {
+  if (view.getUint32(start, true) !== 0x04034b50) {
+    throw new Fault(name, "it is not where the zip's directory says");
   }
-  const begin =
-    entry.start + 30 + view.getUint16(entry.start + 26, true) + view.getUint16(entry.start + 28, true);
-  const packed = bytes.subarray(begin, begin + entry.packed);
+  return start + 30 + view.getUint16(start + 26, true) + view.getUint16(start + 28, true);
+}
+
+async function content(entry, packed) {
   if (packed.length !== entry.packed) {
     throw new Fault(entry.name, "it is cut off");
   }

@@ -24,7 +24,7 @@ const plural = (count, one, many = `${one}s`) =>
 /** The verdict: its kind for the eye, one sentence, and what it rests on. */
 function showVerdict(kind, sentence, ground) {
   document.documentElement.dataset.verdict = kind;
-  const marks = { verified: "✓", own: "✓", failed: "✗", unable: "?", pending: "…", empty: "…" };
+  const marks = { verified: "✓", own: "!", failed: "✗", unable: "?", pending: "…", empty: "…" };
   part("verdict").replaceChildren(
     make("span", { class: "mark", "aria-hidden": "true" }, marks[kind]),
     make("div", {}, make("strong", {}, sentence), make("p", {}, ground)),
@@ -33,7 +33,7 @@ function showVerdict(kind, sentence, ground) {
 
 function showChecks(states) {
   const marks = { ok: "✓", failed: "✗", skipped: "–" };
-  const words = { ok: "holds", failed: "fails", skipped: "cannot be checked from inside the page" };
+  const words = { ok: "holds", failed: "fails", skipped: "needs the zip" };
   part("checks").replaceChildren(
     ...CHECKS.map((name) => {
       const state = states.get(name);
@@ -60,10 +60,30 @@ function showFaults(faults) {
   );
 }
 
+/** The bundle's own keys. trusted: those among them, as text, that the reader trusts. */
+function showKeys(keys, trusted) {
+  const all = [...(keys?.log ?? []), ...(keys?.witnesses ?? [])];
+  part("own-keys").replaceChildren(
+    ...all.map((key) => {
+      const isTrusted = trusted.includes(key.text);
+      const kind = key.type === WITNESS_KEY ? "witness" : "log";
+      const mark = isTrusted ? "you trust it" : "nobody vouches for it";
+      return make(
+        "li",
+        {},
+        `${kind} `,
+        make("code", {}, text(key.text)),
+        make("small", { class: isTrusted ? "good" : "" }, ` ${mark}`),
+      );
+    }),
+  );
+}
+
 function showFacts(check) {
   const { manifest, keys, signed, tally } = check;
   const isKnown = ![manifest, keys, signed].includes(undefined);
   part("facts").hidden = part("counts").hidden = !isKnown;
+  part("facts-title").textContent = check.holds ? "What this bundle is" : "What this bundle claims";
   if (!isKnown) {
     return;
   }
@@ -185,14 +205,23 @@ function eventRows({ index, entry }) {
   const outcome = text(event.outcome ?? "");
   const row = make(
     "tr",
-    {},
+    { class: "event" },
     make("td", { class: "number" }, button),
     make("td", { class: "time" }, ...timeParts(event.occurred_at)),
     make("td", { class: "action" }, text(event.action ?? "")),
-    make("td", {}, ...party(actor)),
-    make("td", {}, ...targets.slice(0, 3).flatMap(party), targets.length > 3 ? "…" : ""),
-    make("td", {}, make("span", { class: `tag outcome ${outcomeClass(outcome)}` }, outcome)),
-    make("td", {}, ...notes),
+    make("td", { class: "wide" }, ...party(actor)),
+    make(
+      "td",
+      { class: "wide" },
+      ...targets.slice(0, 3).flatMap(party),
+      targets.length > 3 ? `and ${targets.length - 3} more` : "",
+    ),
+    make(
+      "td",
+      { class: "outcome" },
+      make("span", { class: `tag ${outcomeClass(outcome)}` }, outcome),
+    ),
+    make("td", { class: "wide" }, ...notes),
   );
   return [row, details];
 }

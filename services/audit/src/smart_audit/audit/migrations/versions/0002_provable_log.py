@@ -50,6 +50,8 @@ CREATE TABLE audit.checkpoints (
     mac bytea NOT NULL CHECK (length(mac) = 32),
     PRIMARY KEY (organisation_id, number)
 );
+CREATE INDEX checkpoints_cosigned_idx ON audit.checkpoints (organisation_id, number)
+    WHERE cardinality(cosignatures) > 0;
 
 CREATE TABLE audit.checkpoint_keys (
     number integer PRIMARY KEY CHECK (number >= 0),
@@ -375,7 +377,8 @@ CREATE FUNCTION audit.open_log(
     organisation uuid, event_ids uuid[], key_ids uuid[],
     OUT size bigint, OUT compact_range bytea,
     OUT known_ids uuid[], OUT known_indexes bigint[], OUT destroyed_ids uuid[]
-) LANGUAGE plpgsql SET search_path = pg_catalog, audit AS $$
+) LANGUAGE plpgsql
+SET search_path = pg_catalog, audit SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 BEGIN
     PERFORM set_config('audit.organisation_id', organisation::text, true);
     SELECT log.size, log.compact_range INTO size, compact_range
@@ -461,10 +464,21 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, audit AS $$
     WHERE logs.size > coalesce(latest.size, 0)
 $$;
 
+CREATE FUNCTION audit.organisations_to_cosign(line_start text) RETURNS SETOF uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, audit AS $$
+    SELECT logs.organisation_id FROM audit.logs
+    JOIN audit.checkpoints AS latest
+        ON latest.organisation_id = logs.organisation_id
+        AND latest.number = logs.checkpoints - 1
+    WHERE NOT EXISTS (
+        SELECT FROM unnest(latest.cosignatures) AS line WHERE starts_with(line, line_start)
+    )
+$$;
+
 REVOKE ALL ON FUNCTION audit.organisations, audit.organisations_with_retention,
-    audit.organisations_to_checkpoint FROM PUBLIC;
+    audit.organisations_to_checkpoint, audit.organisations_to_cosign FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION audit.organisations, audit.organisations_with_retention,
-    audit.organisations_to_checkpoint TO smart_audit_audit;
+    audit.organisations_to_checkpoint, audit.organisations_to_cosign TO smart_audit_audit;
 """
 
 

@@ -23,16 +23,23 @@ class GetLogCheckpointRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ORGANISATION_ID_FIELD_NUMBER: _builtins.int
+    COSIGNED_FIELD_NUMBER: _builtins.int
     organisation_id: _builtins.str
     """The organisation whose log it is."""
+    cosigned: _builtins.bool
+    """Whether to return the latest checkpoint whose cosignatures satisfy the
+    installation's witness policy, instead of the latest of all.
+    Fails with CHECKPOINT_NOT_FOUND when there is none yet.
+    """
     def __init__(
         self,
         *,
         organisation_id: _builtins.str = ...,
+        cosigned: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["organisation_id", b"organisation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosigned", b"cosigned", "organisation_id", b"organisation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

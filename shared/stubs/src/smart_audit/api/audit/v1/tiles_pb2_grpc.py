@@ -65,7 +65,7 @@ class TileServiceServicer:
 
     def GetLogCheckpoint(self, request, context):
         """Returns the latest signed checkpoint, with the cosignatures it has.
-        Fails with LOG_FORBIDDEN.
+        Fails with LOG_FORBIDDEN, CHECKPOINT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,7 @@ class TileServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TileServiceAsyncStub: ...
     GetLogCheckpoint: _grpc.UnaryUnaryMultiCallable[_tiles_pb2.GetLogCheckpointRequest, _httpbody_pb2.HttpBody]
     """Returns the latest signed checkpoint, with the cosignatures it has.
-    Fails with LOG_FORBIDDEN.
+    Fails with LOG_FORBIDDEN, CHECKPOINT_NOT_FOUND.
     """
     GetTile: _grpc.UnaryUnaryMultiCallable[_tiles_pb2.GetTileRequest, _httpbody_pb2.HttpBody]
     """Returns a tile of hashes, or a bundle of entries. Bundles whose entries
@@ -63,7 +63,7 @@ class TileServiceAsyncStub(TileServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetLogCheckpoint: _aio.UnaryUnaryMultiCallable[_tiles_pb2.GetLogCheckpointRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Returns the latest signed checkpoint, with the cosignatures it has.
-    Fails with LOG_FORBIDDEN.
+    Fails with LOG_FORBIDDEN, CHECKPOINT_NOT_FOUND.
     """
     GetTile: _aio.UnaryUnaryMultiCallable[_tiles_pb2.GetTileRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Returns a tile of hashes, or a bundle of entries. Bundles whose entries
@@ -89,7 +89,7 @@ class TileServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Returns the latest signed checkpoint, with the cosignatures it has.
-        Fails with LOG_FORBIDDEN.
+        Fails with LOG_FORBIDDEN, CHECKPOINT_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

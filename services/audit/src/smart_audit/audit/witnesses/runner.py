@@ -1,0 +1,50 @@
+"""The background task: checkpoints are signed as logs grow, and then cosigned."""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from smart_audit.audit.repository import Database
+from smart_audit.audit.repository.checkpoints import organisations_to_checkpoint
+from smart_audit.audit.use_cases.checkpoint import Checkpointing, get_checkpoint
+from smart_audit.audit.witnesses.client import WitnessClient, open_http
+from smart_audit.audit.witnesses.worker import Worker
+
+log = structlog.get_logger()
+
+
+async def keep_checkpoints(every: timedelta, database: Database, deps: Checkpointing) -> None:
+    """Sign and have cosigned, until it is cancelled.
+
+    every: how long a log may grow before its state is signed, if nobody asks for it earlier.
+    """
+    witnesses = deps.policy.witnesses if deps.policy else ()
+    async with open_http() as http, asyncio.TaskGroup() as group:
+        workers = [Worker(WitnessClient(each, http), database, deps) for each in witnesses]
+        for worker in workers:
+            group.create_task(worker.run())
+        while True:
+            await _sign_grown_logs(database, deps)
+            for worker in workers:
+                worker.wake()
+            await asyncio.sleep(every.total_seconds())
+
+
+async def _sign_grown_logs(database: Database, deps: Checkpointing) -> None:
+    """What fails for one log holds up no other; the next run tries it again."""
+    try:
+        async with database.everywhere() as session:
+            organisations = await organisations_to_checkpoint(session)
+    except Exception as error:  # noqa: BLE001  (the database is away; the calls tell it, too)
+        log.error("checkpoint.failed", error=type(error).__name__)
+        return
+    for organisation_id in organisations:
+        try:
+            await get_checkpoint(organisation_id, database, deps)
+        except Exception as error:  # noqa: BLE001
+            log.error(
+                "checkpoint.failed",
+                organisation_id=str(organisation_id),
+                error=type(error).__name__,
+            )
