@@ -74,7 +74,8 @@ async def test_what_is_right_is_no_event(database, user):
 async def test_a_log_whose_head_was_changed_is_left_as_it_is(database, user):
     execute(
         database,
-        "UPDATE audit.logs SET checkpoints = checkpoints + 1"
+        "UPDATE audit.logs"
+        " SET compact_range = set_byte(compact_range, 0, get_byte(compact_range, 0) # 1)"
         f" WHERE organisation_id = '{user.organisation_id}'",
     )
     before = metric(FINDINGS)
