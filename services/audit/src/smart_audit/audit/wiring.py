@@ -101,16 +101,21 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
             database,
             governing,
         )
-        async with (
-            server.listening(settings.host, settings.port) as port,
-            background(partial(_keep_partitions, database)),
-            background(
-                partial(keep_checkpoints, settings.checkpoint_every, database, checkpointing)
-            ),
-            background(partial(keep_retention, settings.retention_every, database, governing)),
-            background(partial(verification.keep_on, settings.verify_every)),
-        ):
-            yield port
+        try:
+            async with (
+                server.listening(settings.host, settings.port) as port,
+                background(partial(_keep_partitions, database)),
+                background(
+                    partial(keep_checkpoints, settings.checkpoint_every, database, checkpointing)
+                ),
+                background(partial(keep_retention, settings.retention_every, database, governing)),
+                background(partial(verification.keep_on, settings.verify_every)),
+            ):
+                yield port
+        finally:
+            # Callers that left have set off work that still needs the database.
+            await deps.sequencer.settle()
+            await subject_keys.settle()
 
 
 def _deps(settings: AuditSettings, database: Database, keys: SubjectKeys) -> Deps:
