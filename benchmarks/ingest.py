@@ -47,7 +47,7 @@ async def batch_ingest(system: System, scale: float) -> AsyncIterator[Pair]:
     """RecordEvents into one log; COPY then stores the very rows that the round has made."""
     user = await system.new_user()
     await system.settled()
-    call = raw_call(system.audit, RECORD, user.access_token)
+    call = raw_call(system.audit_workers, RECORD, user.access_token)
     maker = EventMaker()
     with system.connect() as connection:
         connection.execute(SCRATCH)

@@ -26,7 +26,10 @@ from smart_audit.stack.problem import Problem
 
 PASSWORD = "correct horse battery staple"
 # A batch and its receipts are larger than gRPC's default of 4 MiB may hold.
-CHANNEL_OPTIONS = (("grpc.max_receive_message_length", 64 * 1024 * 1024),)
+CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    ("grpc.lb_policy_name", "round_robin"),
+)
 WAITING = "SELECT 1 FROM auth.outbox LIMIT 1"
 _OUTBOX_LIMIT_S = 60.0
 _ASK_AGAIN_S = 0.05
@@ -47,6 +50,9 @@ class System:
 
     auth: grpc.aio.Channel
     audit: grpc.aio.Channel
+    """To one process of audit."""
+    audit_workers: grpc.aio.Channel
+    """To all of them in turn; there is one for each core."""
     gateway_port: int
     owner_url: str = field(repr=False)
     folder: Path
@@ -107,13 +113,14 @@ async def running_system() -> AsyncIterator[System]:
                 async with (
                     _channel(state["auth_addresses"][0]) as auth,
                     _channel(state["audit_addresses"][0]) as audit,
+                    _channel(f"ipv4:{','.join(state['audit_addresses'])}") as audit_workers,
                 ):
                     port = urlsplit(state["gateway_url"]).port or 0
-                    yield System(auth, audit, port, owner_url, Path(folder))
+                    yield System(auth, audit, audit_workers, port, owner_url, Path(folder))
 
 
-def _channel(address: str) -> grpc.aio.Channel:
-    return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+def _channel(target: str) -> grpc.aio.Channel:
+    return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
 
 
 @asynccontextmanager
@@ -125,7 +132,7 @@ async def _stack(data: DataDir, database_url: str | None) -> AsyncIterator[dict[
         port=port,
         auth_port=auth_port,
         audit_port=audit_port,
-        workers=1,
+        workers=os.cpu_count() or 1,
         database_url=database_url,
         environment_name="development",
         cors_origins=(),

@@ -1,10 +1,10 @@
-"""The commands `up`, `down` and `migrate`."""
+"""The commands `up`, `down`, `migrate` and `verify database`."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -20,6 +20,11 @@ def register(app: typer.Typer) -> None:
     app.command("up")(up)
     app.command("down")(down)
     app.command("migrate")(migrate)
+
+
+def register_verification(app: typer.Typer) -> None:
+    """Add this package's command to the group `smart-audit verify`."""
+    app.command("database")(verify_database)
 
 
 def up(
@@ -66,12 +71,29 @@ def migrate(data_dir: DataDirOption = Path(".smart-audit")) -> None:
         _fail(str(problem))
 
 
+def verify_database(data_dir: DataDirOption = Path(".smart-audit")) -> None:
+    """Verify all that DATABASE_URL, or the embedded database, holds of the logs.
+
+    What is there, what its own keys prove, and what the last run remembered are held against each
+    other. The exit code is 6 when anything does not agree; stderr then names the rows.
+    """
+    _refuse_old_python()
+    from smart_audit.stack import foreground  # noqa: PLC0415
+    from smart_audit.stack.problem import Problem  # noqa: PLC0415
+
+    try:
+        code = foreground.verify_database(data_dir)
+    except Problem as problem:
+        _fail(str(problem))
+    raise typer.Exit(code)
+
+
 def _refuse_old_python() -> None:
     if sys.version_info < _OLDEST_PYTHON:
         running = ".".join(str(part) for part in sys.version_info[:3])
         _fail(f"Smart Audit needs Python 3.11 or newer and this is {running}; install a newer one.")
 
 
-def _fail(sentence: str) -> None:
+def _fail(sentence: str) -> NoReturn:
     typer.echo(f"smart-audit: {sentence}", err=True)
     raise typer.Exit(1)

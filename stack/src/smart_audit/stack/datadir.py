@@ -60,6 +60,16 @@ class DataDir:
         draft.chmod(0o600)
         draft.replace(self.state)
 
+    def read_state(self) -> dict[str, Any]:
+        """What the running supervisor has published. Raises: Problem while it starts or stops."""
+        try:
+            state: dict[str, Any] = json.loads(self.state.read_text())
+        except FileNotFoundError as error:
+            raise Problem(
+                f"Smart Audit on {self.root} is starting or stopping; try again in a moment."
+            ) from error
+        return state
+
 
 @contextmanager
 def claimed(root: Path) -> Iterator[DataDir]:

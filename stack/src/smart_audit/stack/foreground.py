@@ -20,6 +20,7 @@ from smart_audit.stack.problem import Problem
 from smart_audit.stack.supervisor import Say
 
 _DEFAULT_CORS_ORIGINS = "http://localhost:3000"
+_INTERRUPTED = 130
 _DOWN_LIMIT_S = 90.0
 _DOWN_LOOK_AGAIN_S = 0.1
 
@@ -64,6 +65,22 @@ def migrate(data_dir: Path) -> None:
             say("the schemas are up to date")
 
 
+def verify_database(data_dir: Path) -> int:
+    """Verify the database, whether the system runs or not; give the exit code of the verification.
+
+    Raises: Problem.
+    """
+    options = _options(Asked())
+    data = DataDir(data_dir.expanduser().absolute())
+    say = _narrator(Console(stderr=True), data)
+    if options.database_url is not None or holder(data) is not None:
+        return _to_the_end(system.verify_beside(options, data), say)
+    if not data.postgres.exists():
+        raise Problem(f"{data.root} has no database yet; smart-audit up makes one.")
+    with claimed(data_dir):
+        return _to_the_end(system.verify(options, data, say), say)
+
+
 def down(data_dir: Path) -> str:
     """Stop the running supervisor, wait for its end, and return what happened in words.
 
@@ -86,6 +103,16 @@ def down(data_dir: Path) -> str:
             )
         time.sleep(_DOWN_LOOK_AGAIN_S)
     return f"stopped Smart Audit on {data.root}"
+
+
+def _to_the_end(work: Coroutine[Any, Any, int], say: Say) -> int:
+    """Give the exit code that the work comes to, or that of an interrupted command."""
+    codes: list[int] = []
+
+    async def run() -> None:
+        codes.append(await work)
+
+    return codes[0] if asyncio.run(_until_signal(run(), say)) else _INTERRUPTED
 
 
 async def _until_signal(running: Coroutine[Any, Any, None], say: Say) -> bool:

@@ -77,6 +77,15 @@ async def run_to_end(program: Program) -> int:
         await stop(process, program.stop_steps)
 
 
+async def run_here(program: Program) -> int:
+    """Run a program whose output is the person's, not a log's, and return its exit code."""
+    process = await asyncio.create_subprocess_exec(*program.command, env=dict(program.environment))
+    try:
+        return await process.wait()
+    finally:
+        await stop(process, program.stop_steps)
+
+
 async def stop(process: asyncio.subprocess.Process, steps: tuple[StopStep, ...]) -> None:
     """End a process by each step in turn, and by SIGKILL when none was enough."""
     for step in (*steps, StopStep(signal.SIGKILL, _KILL_WAIT_S)):

@@ -61,9 +61,19 @@ def migration(plan: Plan, service: str) -> Program:
     return _program(plan, service, "migrate", f"{service}-migrate", environment)
 
 
+def verification(plan: Plan) -> Program:
+    """The program that verifies all that the database holds of the logs."""
+    environment = _environment(plan, "audit", plan.audit[0])
+    environment["AUDIT_MIGRATION_DATABASE_URL"] = plan.owner_url
+    return _program(plan, "audit", "verify-database", "audit-verify", environment)
+
+
 def server(plan: Plan, service: str, worker: Worker) -> Program:
-    """One serving worker."""
-    return _program(plan, service, "serve", worker.name, _environment(plan, service, worker))
+    """One serving worker. The first of a service alone has the port of its metrics."""
+    environment = _environment(plan, service, worker)
+    if worker not in (plan.auth[0], plan.audit[0]):
+        environment[f"{service.upper()}_METRICS_PORT"] = "0"
+    return _program(plan, service, "serve", worker.name, environment)
 
 
 def envoy(config: Path, log: Path) -> Program:

@@ -13,7 +13,7 @@ from smart_audit.stack import database, gateway, health, ports, postgres, servic
 from smart_audit.stack.account import postgres_account
 from smart_audit.stack.admin import Admin, drain
 from smart_audit.stack.datadir import DataDir
-from smart_audit.stack.process import Program, run_to_end
+from smart_audit.stack.process import Program, run_here, run_to_end
 from smart_audit.stack.supervisor import Child, Say, Supervisor, crashed
 from smart_audit.stack.vault import Secrets, load_or_create
 
@@ -73,17 +73,47 @@ async def migrate(options: Options, data: DataDir, say: Say) -> None:
         pass
 
 
+async def verify(options: Options, data: DataDir, say: Say) -> int:
+    """Verify what the database holds of the logs, and leave nothing running.
+
+    Gives the exit code of the verification. Raises: Problem.
+    """
+    async with _opened(options, data, say) as (_, plan):
+        return await run_here(services.verification(plan))
+
+
+async def verify_beside(options: Options, data: DataDir) -> int:
+    """As `verify`, on a database that runs already: an outside one, or that of a running system."""
+    secrets = load_or_create(data.secrets, data_exists=True)
+    if options.database_url is not None:
+        owner_url = database.normalised(options.database_url)
+        await database.check_outside(owner_url)
+    else:
+        sockets = Path(data.read_state()["socket_dir"] or "")
+        cluster = postgres.Cluster(data, sockets, postgres_account())
+        owner_url = cluster.url(secrets.superuser_password)
+    return await run_here(services.verification(_plan(options, data, secrets, owner_url)))
+
+
 @asynccontextmanager
 async def _prepared(
     options: Options, data: DataDir, say: Say
 ) -> AsyncIterator[tuple[Stack, services.Plan]]:
     """Yield with a database that is reachable and whose schemas are up to date."""
+    async with _opened(options, data, say) as (stack, plan):
+        await _migrate(plan)
+        yield stack, plan
+
+
+@asynccontextmanager
+async def _opened(
+    options: Options, data: DataDir, say: Say
+) -> AsyncIterator[tuple[Stack, services.Plan]]:
+    """Yield with a database that is reachable."""
     stack = Stack(options, data, postgres.socket_home(data), Supervisor(say), say)
     try:
         async with _database(stack) as (owner_url, secrets):
-            plan = _plan(options, data, secrets, owner_url)
-            await _migrate(plan)
-            yield stack, plan
+            yield stack, _plan(options, data, secrets, owner_url)
     finally:
         if stack.sockets != data.run:
             shutil.rmtree(stack.sockets, ignore_errors=True)

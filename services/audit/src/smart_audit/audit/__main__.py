@@ -1,7 +1,8 @@
-"""`python -m smart_audit.audit serve|migrate|rotate-checkpoint-key`."""
+"""`python -m smart_audit.audit serve|migrate|rotate-checkpoint-key|verify-database`."""
 
 from pathlib import Path
 
+from smart_audit.audit.integrity.command import verify_database
 from smart_audit.audit.key_rotation import rotate_checkpoint_key
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.wiring import running
@@ -16,6 +17,7 @@ def main() -> None:
         running,
         Path(__file__).parent / "migrations",
         rotate_checkpoint_key=rotate_checkpoint_key,
+        verify_database=verify_database,
     )
 
 

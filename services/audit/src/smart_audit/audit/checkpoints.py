@@ -39,7 +39,7 @@ class CheckpointKeys:
         self._sealer = sealer
         self._origin = origin
         self._overlap = overlap
-        self._opened: dict[bytes, Ed25519PrivateKey] = {}
+        self._opened: dict[StoredCheckpointKey, Ed25519PrivateKey] = {}
 
     def new(self, number: int, at: datetime) -> StoredCheckpointKey:
         """Make a key."""
@@ -50,14 +50,14 @@ class CheckpointKeys:
 
     def open(self, stored: StoredCheckpointKey) -> CheckpointKey:
         """Raises: SealBroken, also when the private key belongs to another public one."""
-        key = self._opened.get(stored.sealed_private_key)
+        key = self._opened.get(stored)
         if key is None:
             purpose = _purpose(stored.number, stored.public_key, stored.created_at)
             raw = self._sealer.open(stored.sealed_private_key, purpose)
             key = Ed25519PrivateKey.from_private_bytes(raw)
             if key.public_key().public_bytes_raw() != stored.public_key:
                 raise SealBroken(f"checkpoint key {stored.number} has another public key")
-            self._opened[stored.sealed_private_key] = key
+            self._opened[stored] = key
         return CheckpointKey(stored.number, key, stored.created_at)
 
     def signing(self, stored: Sequence[StoredCheckpointKey], at: datetime) -> list[CheckpointKey]:

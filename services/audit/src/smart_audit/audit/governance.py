@@ -16,6 +16,7 @@ PLACE_HOLD = "log.hold.place"
 RELEASE_HOLD = "log.hold.release"
 RUN_RETENTION = "log.retention.run"
 ERASE_SUBJECT = "subject.erase"
+INTEGRITY_FAILED = "log.integrity.failed"
 
 
 class Readers(IntEnum):
@@ -121,3 +122,8 @@ def erasure_facts(subject: Subject) -> tuple[Target, ...]:
 def retention_facts(recorded_before: datetime, removed: int) -> tuple[Target, ...]:
     """What the event states that removes content: of how many events recorded before a time."""
     return Target(time_text(recorded_before), "recorded_before"), Target(str(removed), "removed")
+
+
+def damage_facts(table: str, place: str) -> tuple[Target, ...]:
+    """What the event states that tells of damage: the table, and the row in words."""
+    return Target(table, "table"), Target(place or "the table as a whole", "place")

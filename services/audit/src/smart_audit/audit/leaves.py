@@ -5,6 +5,7 @@ The format is that of `docs/log-format.md`: canonical JSON with digests as in SD
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -31,6 +32,9 @@ Owners = tuple[Subject, ...]
 
 Disclosed = tuple[str, Any, Owners]
 """A fact outside the leaf: its name, its value, and whose it is."""
+
+# Of organisations, which many events share.
+_text: Callable[[UUID], str] = lru_cache(maxsize=1024)(str)
 
 
 class Parts(NamedTuple):
@@ -135,7 +139,7 @@ def _facts(new: NewEvent, recorded: str) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "version": VERSION,
         "id": str(event.id),
-        "organisation_id": str(event.organisation_id),
+        "organisation_id": _text(event.organisation_id),
         "action": event.action,
         "actor": {"id": event.actor.id, "type": event.actor.type},
         "outcome": OUTCOMES[event.outcome],

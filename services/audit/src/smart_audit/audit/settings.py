@@ -43,6 +43,14 @@ class AuditSettings(ServiceSettings):
         gt=timedelta(0),
         description="how often content that has expired is removed",
     )
+    verify_every: Duration = Field(
+        timedelta(days=1),
+        ge=timedelta(0),
+        description="how often the service verifies the database; 0 never",
+    )
+    verify_rate: int = Field(
+        2000, ge=10, description="rows per second that it reads for that, at most"
+    )
     batch_size: int = Field(1000, gt=0, description="events per commit at most")
     batch_bytes: int = Field(
         8 * MIB, gt=0, description="bytes per commit, unless one call has more"

@@ -38,6 +38,7 @@ class SubjectKeys:
             OrderedDict()
         )
         self._searches: dict[OrganisationId, _Search] = {}
+        self._tasks: set[asyncio.Task[dict[Subject, SubjectKey]]] = set()
 
     async def of(
         self, organisation_id: OrganisationId, subjects: Iterable[Subject]
@@ -56,10 +57,17 @@ class SubjectKeys:
             if search is None:
                 search = self._searches[organisation_id] = _Search(set())
                 search.task = asyncio.create_task(self._search(organisation_id))
+                self._tasks.add(search.task)
+                search.task.add_done_callback(self._tasks.discard)
             search.missing.update(missing)
             found = await asyncio.shield(search.task)
             keys.update({subject: found[subject] for subject in missing})
         return keys
+
+    async def settle(self) -> None:
+        """Wait for the searches that are under way; whoever asked is told how they ended."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     def forget(self, key_ids: Iterable[KeyId]) -> None:
         """Drop keys that turned out to be destroyed."""

@@ -20,6 +20,8 @@ from smart_audit.api.audit.v1 import (
 )
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 from smart_audit.audit.checkpoints import CheckpointKeys
+from smart_audit.audit.integrity.background import Verification
+from smart_audit.audit.integrity.secrets import Secrets
 from smart_audit.audit.opening import open_database
 from smart_audit.audit.repository import Database
 from smart_audit.audit.retention import keep_retention
@@ -92,15 +94,28 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         server.add(
             tiles_pb2_grpc.add_TileServiceServicer_to_server, TileServicer(database, checkpointing)
         )
-        async with (
-            server.listening(settings.host, settings.port) as port,
-            background(partial(_keep_partitions, database)),
-            background(
-                partial(keep_checkpoints, settings.checkpoint_every, database, checkpointing)
-            ),
-            background(partial(keep_retention, settings.retention_every, database, governing)),
-        ):
-            yield port
+        verification = Verification(
+            settings.database_url.get_secret_value(),
+            settings.verify_rate,
+            Secrets(Wrapping(sealer), keys),
+            database,
+            governing,
+        )
+        try:
+            async with (
+                server.listening(settings.host, settings.port) as port,
+                background(partial(_keep_partitions, database)),
+                background(
+                    partial(keep_checkpoints, settings.checkpoint_every, database, checkpointing)
+                ),
+                background(partial(keep_retention, settings.retention_every, database, governing)),
+                background(partial(verification.keep_on, settings.verify_every)),
+            ):
+                yield port
+        finally:
+            # Callers that left have set off work that still needs the database.
+            await deps.sequencer.settle()
+            await subject_keys.settle()
 
 
 def _deps(settings: AuditSettings, database: Database, keys: SubjectKeys) -> Deps:

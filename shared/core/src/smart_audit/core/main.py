@@ -13,7 +13,7 @@ import uvloop
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from smart_audit.core import logs
+from smart_audit.core import logs, metrics
 from smart_audit.core.rpc.server import until_signalled
 from smart_audit.core.sealing import SealBroken
 from smart_audit.core.settings import ServiceSettings
@@ -21,6 +21,7 @@ from smart_audit.core.settings import ServiceSettings
 S = TypeVar("S", bound=ServiceSettings)
 
 USAGE = 2
+INTERRUPTED = 130
 GC_THRESHOLD = 20_000
 
 
@@ -46,12 +47,20 @@ def run(
     try:
         if verb == "migrate":
             _migrate(service, settings, scripts)
+        elif verb in others:
+            _run(others[verb](settings))
         else:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                work = others[verb](settings) if verb in others else _serve(running(settings))
-                runner.run(work)
+            with metrics.served(settings.host, settings.metrics_port):
+                _run(_serve(running(settings)))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     except (SealBroken, RuntimeError, DBAPIError, psycopg.Error) as error:
         sys.exit(_sentence(error, service, verb))
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
 
 
 async def _serve(server: AbstractAsyncContextManager[int]) -> None:

@@ -39,6 +39,9 @@ class ServiceSettings(BaseSettings):
     key_encryption_key: SecretStr = Field(
         SecretStr(DEVELOPMENT_KEY), description="seals keys at rest; base64 of 32 bytes"
     )
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="port of `GET /metrics` for Prometheus; 0 serves none"
+    )
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     issuer: str = Field("http://localhost:8000", description="`iss` of access tokens")

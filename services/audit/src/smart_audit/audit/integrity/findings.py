@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from smart_audit.audit.integrity.kept import KeptCheckpoint
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -22,11 +24,7 @@ class Finding:
         return f"audit.{self.table}{whose}{where}: {self.problem}"
 
 
-Report = Callable[[str, str, str], None]
-"""Takes a finding about one log: table, place, problem."""
-
-
-def log_index(first: int | None, last: int | None = None) -> str:
+def log_index(first: int, last: int | None = None) -> str:
     """The place of an entry, or of those from `first` to `last`."""
     if last is None or last == first:
         return f"log index {first}"
@@ -55,7 +53,7 @@ class Watch:
     """A log is begun, which says that it has so many entries."""
     entries: Callable[[int], None] = _ignore
     """So many more entries have been verified."""
-    unseen: Callable[[str], None] = _ignore
-    """A sentence on what could not be looked at."""
+    verified: Callable[[KeptCheckpoint], None] = _ignore
+    """A log has been verified to its end and nothing was found."""
     rows: Callable[[int], Awaitable[None]] = field(default=_at_once)
     """So many more rows have been read; waits for as long as the reader should."""

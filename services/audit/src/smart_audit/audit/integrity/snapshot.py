@@ -1,17 +1,18 @@
-"""Reading one log's rows as they were at one moment: raw psycopg, for server-side cursors.
+"""Reading one log's rows: raw psycopg, for server-side cursors.
 
 Nothing is taken for granted that a constraint would assure, since whoever may drop rows may drop
 constraints, too: a column that is empty, or a time that Python cannot express, is None here.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from psycopg import AsyncConnection, AsyncCursor, AsyncServerCursor
+from psycopg import AsyncConnection, AsyncServerCursor
 from psycopg.abc import Buffer
 from psycopg.adapt import AdaptersMap, Loader
 from psycopg.pq import Format, TransactionStatus
@@ -31,11 +32,13 @@ _MICROSECONDS = Struct(">q")
 BEGIN = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 # The joins are looked up row by row, so that a cursor gives its first row at once and no plan
-# gathers a whole log. A log is read for as long as it takes.
+# gathers a whole log. A statement may take as long as it takes.
 SETTINGS = """
 SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;
 SET LOCAL enable_seqscan = off;
+SET LOCAL enable_bitmapscan = off;
+SET LOCAL enable_sort = off;
 SET LOCAL jit = off;
 SET LOCAL timezone = 'UTC';
 SET LOCAL statement_timeout = 0;
@@ -72,14 +75,21 @@ async def transaction(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
 
 
 class Snapshot:
-    """The rows of one organisation, in a transaction. It gathers what is found."""
+    """The rows of one organisation, in one transaction or in several that follow each other.
+
+    It gathers what is found.
+    """
 
     def __init__(
         self, connection: AsyncConnection[Any], organisation_id: UUID, watch: Watch
     ) -> None:
+        # Once, since each time makes classes, which stay until the collector looks at all there is.
+        adapt(connection.adapters)
+        arrays.register(connection)
         self._connection = connection
         self._watch = watch
         self._cursors = 0
+        self._open: list[AsyncGenerator[list[Any]]] = []
         self._found: list[Finding] = []
         self.organisation_id = organisation_id
         self.reported = 0
@@ -99,7 +109,7 @@ class Snapshot:
     ) -> list[R]:
         """A few rows."""
         async with self._connection.cursor(binary=True, row_factory=args_row(make)) as cursor:
-            await cursor.execute(query, self._parameters(cursor, parameters))
+            await cursor.execute(query, self._parameters(parameters))
             rows = await cursor.fetchall()
         await self._watch.rows(len(rows))
         return rows
@@ -109,27 +119,39 @@ class Snapshot:
         (number,) = await self.fetch(int, query, parameters)
         return number
 
-    async def pages(
+    def pages(
         self,
         make: Callable[..., R],
         query: str,
         parameters: Mapping[str, Any] | None = None,
         size: int = PAGE,
     ) -> AsyncIterator[list[R]]:
-        """Many rows, some at a time."""
+        """Many rows, some at a time, until the transaction is left."""
+        rows = self._pages(make, query, parameters or {}, size)
+        self._open.append(rows)
+        return rows
+
+    async def leave(self) -> None:
+        """Close what is still being read; the transaction ends."""
+        while self._open:
+            await self._open.pop().aclose()
+
+    async def _pages(
+        self, make: Callable[..., R], query: str, parameters: Mapping[str, Any], size: int
+    ) -> AsyncGenerator[list[R]]:
         self._cursors += 1
         name = f"verify_{self._cursors}"
-        async with AsyncServerCursor(self._connection, name, row_factory=args_row(make)) as cursor:
-            await cursor.execute(query, self._parameters(cursor, parameters), binary=True)
+        cursor = AsyncServerCursor(self._connection, name, row_factory=args_row(make))
+        try:
+            await cursor.execute(query, self._parameters(parameters), binary=True)
             while rows := await cursor.fetchmany(size):
                 await self._watch.rows(len(rows))
                 yield rows
+        finally:
+            # A service that stops meanwhile must not leave it half closed.
+            await asyncio.shield(cursor.close())
 
-    def _parameters(
-        self, cursor: AsyncCursor[Any] | AsyncServerCursor[Any], given: Mapping[str, Any] | None
-    ) -> dict[str, Any]:
-        adapt(cursor.adapters)
-        arrays.register(cursor)
+    def _parameters(self, given: Mapping[str, Any] | None) -> dict[str, Any]:
         return {"organisation_id": self.organisation_id, **(given or {})}
 
 

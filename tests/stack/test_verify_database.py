@@ -1,0 +1,58 @@
+"""`smart-audit verify database`: beside a running system, and without one."""
+
+import subprocess
+import sys
+
+import httpx
+import psycopg
+
+from tests.stack.running import environment, eventually
+from tests.stack.test_up import PERSON, database_password
+
+
+def verify(folder, **extra):
+    """Run the command to its end."""
+    command = [sys.executable, "-m", "smart_audit.cli", "verify", "database"]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(XDG_STATE_HOME=str(folder / "memory"), **extra),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_works_whether_the_system_runs_or_not(folder, stack):
+    ended = verify(folder)
+    assert ended.returncode == 1
+    assert "has no database yet; smart-audit up makes one" in ended.stderr
+    running = stack()
+    httpx.post(f"{running.state['gateway_url']}/auth/signup", json=PERSON, timeout=20)
+    with psycopg.connect(
+        host=running.state["socket_dir"],
+        user="postgres",
+        dbname="smart_audit",
+        password=database_password(running),
+        autocommit=True,
+    ) as superuser:
+        eventually(
+            lambda: superuser.execute("SELECT FROM audit.entries").rowcount >= 1, "an event came"
+        )
+        ended = verify(folder)
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stdout.endswith("everything in the database agrees\n")
+        superuser.execute("UPDATE audit.payloads SET actor_id = 'somebody else'")
+        assert verify(folder).returncode == 6
+    assert running.stop() == 0
+    ended = verify(folder)
+    assert ended.returncode == 6
+    assert "log index 0: actor_id is not that of the leaf" in ended.stderr
+    assert ended.stdout.startswith("verification failed: ")
+    assert not running.left_over()
+
+
+def test_an_outside_database_needs_the_secrets_that_belong_to_it(folder, cluster):
+    ended = verify(folder, DATABASE_URL=cluster.new_database().owner_url)
+    assert ended.returncode == 1
+    assert "secrets.json is missing" in ended.stderr
