@@ -56,7 +56,7 @@ class Log:
 
     async def ingest(self, batches: Sequence[bytes]) -> float:
         """Record batches; gives the rate in events/s. Raises: RuntimeError for a refusal."""
-        call = raw_call(self.system.audit, RECORD, self.user.access_token)
+        call = raw_call(self.system.audit_workers, RECORD, self.user.access_token)
         watch = Stopwatch()
         answers = await send_all(call, batches, CALLERS)
         done = watch.done(len(answers) * BATCH)
@@ -118,7 +118,7 @@ def _service_log(system: System) -> Path:
 
 
 def memory_mib(system: System) -> float:
-    """The resident memory of the system's audit process."""
+    """The resident memory of the system's first process of audit."""
     (process,) = [
         child
         for child in psutil.Process().children(recursive=True)

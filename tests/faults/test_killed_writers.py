@@ -7,13 +7,17 @@ from itertools import combinations, cycle, pairwise
 
 import grpc
 import grpc.aio
+import psycopg
 import pytest
 
 from smart_audit.api.audit.v1 import audit_pb2
+from smart_audit.audit.integrity.database import verify_database
+from smart_audit.audit.integrity.findings import Watch
 from smart_audit.tlog.hashing import fold, node_hash
 from smart_audit.tlog.proofs import Element, consistency_nodes, perfect_nodes, verify_consistency
 from tests.faults.test_growth import check_tiles, stored
 from tests.faults.test_killed_services import channel_to, stored_log, world_of
+from tests.integrity.making import SECRETS
 from tests.support.events import checkpoint, event, record, record_batch, settled, verify
 from tests.support.logs import read_checkpoint
 from tests.support.processes import running_processes
@@ -151,6 +155,13 @@ async def check_history(world, user, tree):
     return len(states)
 
 
+async def check_database(database):
+    async with await psycopg.AsyncConnection.connect(
+        database.owner_url, autocommit=True
+    ) as connection:
+        assert [one async for one in verify_database(connection, SECRETS, Watch())] == []
+
+
 async def run(cluster, folder, chance, *, processes, writers, kills, every_s):
     """Let writers write while processes are killed; then all of the log must be right."""
     database = cluster.new_database()
@@ -182,6 +193,7 @@ async def run(cluster, folder, chance, *, processes, writers, kills, every_s):
         tree = Tree(leaves)
         check_receipts(tree, receipts)
         checkpoints = await check_history(worlds[0], user, tree)
+    await check_database(database)
     print(f"{len(receipts)} events acknowledged, {checkpoints} checkpoints, {kills} kills")
 
 
