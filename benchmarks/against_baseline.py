@@ -37,7 +37,7 @@ async def single(system: System, scale: float) -> AsyncIterator[Pair]:
 async def batch(system: System, scale: float) -> AsyncIterator[Pair]:
     """RecordEvents against POST /events, which knows no batches."""
     user = await system.new_user()
-    call = raw_call(system.audit_workers, RECORD, user.access_token)
+    call = raw_call(system.audit, RECORD, user.access_token)
     maker = EventMaker()
 
     async def ours() -> Done:

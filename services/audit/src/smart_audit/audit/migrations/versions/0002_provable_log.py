@@ -108,6 +108,9 @@ CREATE TABLE audit.subject_keys (
     PRIMARY KEY (organisation_id, key_id),
     CHECK ((wrapped_key IS NULL) = (erased_by IS NOT NULL))
 );
+-- A key that was destroyed leaves the file of the table only once it is vacuumed.
+ALTER TABLE audit.subject_keys
+    SET (autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0);
 CREATE INDEX subject_keys_subject_idx
     ON audit.subject_keys (organisation_id, subject_type, subject_id);
 CREATE UNIQUE INDEX subject_keys_live_idx
