@@ -144,6 +144,7 @@ async def measure_ingest(large: Log, new: Log, chunks: int) -> dict[str, object]
         "large_per_s": median(rates[large]),
         "new_per_s": median(rates[new]),
         "ratio": median(ratios),
+        "ratio_of_second_half": median(ratios[len(ratios) // 2 :]),
         "ratios": [round(ratio, 2) for ratio in ratios],
         "memory_mib": {"before": memory[0], "after_a_chunk": memory[1], "after_all": memory[-1]},
     }
