@@ -16,7 +16,7 @@ PROTO = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
 # what the protos must stay compatible with
 AGAINST ?= $(if $(CI),HEAD~1,main)
 
-.PHONY: help setup up demo test soak bench proto fmt lint check migrate down clean lock
+.PHONY: help setup up demo test soak bench growth proto fmt lint check migrate down clean lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ soak: $(VENV)/.dev ## run the long fault, growth and fuzz tests
 
 bench: $(VENV)/.dev ## measure, print the table and write bench.json
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+growth: $(VENV)/.dev ## measure a log of 5 million events against a new one; takes long
+	@$(BIN)/python -m benchmarks.growth $(ARGS)
 
 proto: $(VENV)/.dev ## generate the stubs from the protos
 	@$(PROTO)

@@ -19,8 +19,12 @@ IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 
 
 @asynccontextmanager
-async def open_engine(url: str, *, pool_size: int, application: str) -> AsyncIterator[AsyncEngine]:
+async def open_engine(
+    url: str, *, pool_size: int, application: str, options: str = ""
+) -> AsyncIterator[AsyncEngine]:
     """An engine on psycopg 3 for a `postgresql://` URL; its connections are closed at the end.
+
+    options: further ones of Postgres for each connection, as in "-c enable_seqscan=off".
 
     A statement that takes longer than 30 s is ended by the server, so that a lost client cannot
     hold a log's head row for ever.
@@ -34,7 +38,7 @@ async def open_engine(url: str, *, pool_size: int, application: str) -> AsyncIte
         pool_pre_ping=True,
         # Values of a failed statement would go into its error, and from there into the log.
         hide_parameters=True,
-        connect_args=connect_args(application),
+        connect_args=connect_args(application, options),
     )
     try:
         yield engine
@@ -42,7 +46,7 @@ async def open_engine(url: str, *, pool_size: int, application: str) -> AsyncIte
         await engine.dispose()
 
 
-def connect_args(application: str) -> dict[str, Any]:
+def connect_args(application: str, options: str = "") -> dict[str, Any]:
     """How psycopg connects."""
     return {
         "application_name": application,
@@ -54,7 +58,7 @@ def connect_args(application: str) -> dict[str, Any]:
         "tcp_user_timeout": 20_000,
         "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
         f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
-        " -c timezone=UTC",
+        f" -c timezone=UTC {options}",
     }
 
 

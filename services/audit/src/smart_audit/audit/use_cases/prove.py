@@ -131,12 +131,16 @@ def _size(field: str, asked: int, head: CompactRange) -> int:
 async def _hasher(wanted: Iterable[Element], log: LogReader, head: CompactRange) -> Hash:
     """Fetch the tiles behind all wanted elements and hash each node once.
 
+    The head holds the tree's perfect subtrees already, which are the root and the ragged right
+    edge of each proof against the tree of now.
+
     Raises: LogDamaged.
     """
-    nodes = {node for element in wanted for node in element}
-    tiles = await log.tile_hashes(required_tiles(nodes, head.size), head.size)
+    hashes = dict(zip(perfect_nodes(0, head.size), head.hashes, strict=True))
+    missing = {node for element in wanted for node in element} - hashes.keys()
+    tiles = await log.tile_hashes(required_tiles(missing, head.size), head.size)
     try:
-        hashes = {node: resolve(node, tiles) for node in nodes}
+        hashes |= {node: resolve(node, tiles) for node in missing}
     except (KeyError, ValueError) as error:
         raise LogDamaged(f"rows of the log are missing: {error}") from error
     return lambda element: fold([hashes[node] for node in element])

@@ -300,12 +300,14 @@ SELECT audit.ensure_partitions(now());
 
 # The service's role deletes nothing. This function removes content for it, a span of time at a
 # call, and holds it to the log's own settings and holds. It runs while the log's head is locked.
-# A partition that has been emptied goes as a whole.
+# Targets are found by their BRIN index, which only a bitmap scan can use. A partition that has been
+# emptied goes as a whole.
 RETENTION = """
 CREATE FUNCTION audit.expire_payloads(
     organisation uuid, recorded_from timestamptz, recorded_before timestamptz
 ) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, audit SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, audit SET timezone = 'UTC'
+SET enable_bitmapscan = on AS $$
 DECLARE
     days integer;
     removed bigint;
