@@ -4,12 +4,11 @@ from benchmarks.against_baseline import AGAINST_BASELINE_BATCH, AGAINST_BASELINE
 from benchmarks.ingest import INGEST
 from benchmarks.logins import LOGINS_LINE
 from benchmarks.measure import Benchmark
-from benchmarks.writes import JSON_WRITES, SINGLE_WRITES, SPREAD_WRITES
+from benchmarks.writes import JSON_WRITES, SINGLE_WRITES
 
 LINES: list[Benchmark] = [
     INGEST,
     SINGLE_WRITES,
-    SPREAD_WRITES,
     AGAINST_BASELINE_BATCH,
     AGAINST_BASELINE_SINGLE,
     JSON_WRITES,

@@ -24,22 +24,7 @@ START_LIMIT_S = 20
 
 @asynccontextmanager
 async def single_writes(system: System, scale: float) -> AsyncIterator[Pair]:
-    """RecordEvent against a server that does nothing, by the same client; one process each."""
-    async with _against_echo(system, system.audit, scale) as pair:
-        yield pair
-
-
-@asynccontextmanager
-async def spread_writes(system: System, scale: float) -> AsyncIterator[Pair]:
-    """The same, spread over all processes of audit; the server that does nothing stays one."""
-    async with _against_echo(system, system.audit_workers, scale) as pair:
-        yield pair
-
-
-@asynccontextmanager
-async def _against_echo(
-    system: System, audit: grpc.aio.Channel, scale: float
-) -> AsyncIterator[Pair]:
+    """RecordEvent against a server that does nothing, by the same client."""
     user = await system.new_user()
     (port,) = ports.free_ports(1, taken=set())
     with system.child("benchmarks.echo", str(port)):
@@ -52,7 +37,7 @@ async def _against_echo(
             return await _timed(echo, requests)
 
         await system.settled()
-        record = raw_call(audit, RECORD, user.access_token)
+        record = raw_call(system.audit, RECORD, user.access_token)
         yield Pair(grpc_writes(record, round(CALLS * scale)), limit)
         await channel.close()
 
@@ -103,12 +88,6 @@ SINGLE_WRITES = Benchmark(
     "calls/s",
     "an empty gRPC server",
     single_writes,
-)
-SPREAD_WRITES = Benchmark(
-    "single durable writes, a process a core",
-    "calls/s",
-    "an empty gRPC server, one process",
-    spread_writes,
 )
 JSON_WRITES = Benchmark(
     "single durable writes, JSON",
