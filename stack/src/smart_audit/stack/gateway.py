@@ -43,6 +43,13 @@ _UNBUFFERED = {
 }
 
 
+_NOT_FOUND: Json = {
+    "direct_response": {"status": 404},
+    # A stream that stays open would be gathered for ever before it could be refused.
+    "typed_per_filter_config": {"envoy.filters.http.buffer": _UNBUFFERED},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """Where the gateway listens and what stands behind it; endpoints are host:port."""
@@ -156,10 +163,15 @@ def _path_match(template: str) -> Json:
 
 def _routes() -> list[Json]:
     """Routes by native path: the transcoder has rewritten a JSON path before they are chosen."""
+    internal = [
+        {**_NOT_FOUND, "match": {"path": method.path}}
+        for method in contract.methods()
+        if method.internal
+    ]
     streams = [
         _service_route({"path": method.path}, timeout="0s")
         for method in contract.methods()
-        if method.streams
+        if method.streams and not method.internal
     ]
     prefixes = ("/smart_audit.api.auth.", "/smart_audit.api.audit.")
     unary = [_service_route({"prefix": prefix}, timeout=_ROUTE_TIMEOUT) for prefix in prefixes]
@@ -168,19 +180,14 @@ def _routes() -> list[Json]:
     # JSON before it is transcoded; the filters before the transcoder need a route with a cluster
     # to find their policies by. What the transcoder does not know it refuses with 404.
     json_paths = {"prefix": "/", "headers": [failures.NOT_GRPC]}
-    unknown_grpc = {
-        "match": {"prefix": "/"},
-        "direct_response": {"status": 404},
-        # A stream that stays open would be gathered for ever before it could be refused.
-        "typed_per_filter_config": {"envoy.filters.http.buffer": _UNBUFFERED},
-    }
     return [
         _healthz_route(),
+        *internal,
         *streams,
         *unary,
         *_second_names(),
         _service_route(json_paths, timeout=_ROUTE_TIMEOUT),
-        unknown_grpc,
+        {**_NOT_FOUND, "match": {"prefix": "/"}},
     ]
 
 

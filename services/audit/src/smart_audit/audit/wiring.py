@@ -25,10 +25,12 @@ from smart_audit.audit.integrity.secrets import Secrets
 from smart_audit.audit.opening import open_database
 from smart_audit.audit.repository import Database
 from smart_audit.audit.retention import keep_retention
+from smart_audit.audit.revocation_feed import RevocationFollower
 from smart_audit.audit.sequencer import Sequencer
 from smart_audit.audit.servicer.events import EventServicer
 from smart_audit.audit.servicer.governance import GovernanceServicer
 from smart_audit.audit.servicer.log import LogServicer
+from smart_audit.audit.servicer.refusals import Refusals
 from smart_audit.audit.servicer.tiles import TileServicer
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.subject_keys import SubjectKeys
@@ -39,6 +41,7 @@ from smart_audit.audit.witnesses.policy import read_policy
 from smart_audit.audit.witnesses.runner import keep_checkpoints
 from smart_audit.audit.wrapping import Wrapping
 from smart_audit.core.ids import new_id, utc_now
+from smart_audit.core.revocations import Revocations
 from smart_audit.core.rpc.client import open_channel
 from smart_audit.core.rpc.server import Server, background
 from smart_audit.core.sealing import Sealer
@@ -75,11 +78,16 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         checkpointing = Checkpointing(utc_now, keys, policy)
         await ensure_key(database, checkpointing)
         published = PublishedKeys(auth_pb2_grpc.AuthServiceStub(channel))
-        verifier = TokenVerifier(KeyCache(published.fetch), issuer=settings.issuer)
-        server = Server(SERVICES, verifier)
+        revocations = Revocations(deaf_after_s=settings.revocations_deaf_after.total_seconds())
         subject_keys = SubjectKeys(database, Wrapping(sealer))
         deps = _deps(settings, database, subject_keys)
         governing = Governing(utc_now, new_id, new_salts, subject_keys)
+        server = Server(
+            SERVICES,
+            TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer),
+            recent=settings.recent_authentication,
+            on_refusal=Refusals(database, deps, governing).record,
+        )
         server.add(
             audit_pb2_grpc.add_EventServiceServicer_to_server,
             EventServicer(database, deps, checkpointing),
@@ -103,6 +111,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         )
         try:
             async with (
+                background(RevocationFollower(channel, revocations).run),
                 server.listening(settings.host, settings.port) as port,
                 background(partial(_keep_partitions, database)),
                 background(
@@ -140,7 +149,9 @@ class PublishedKeys:
 
     async def fetch(self) -> dict[str, Ed25519PublicKey]:
         """The verification keys by key id. Raises: grpc.aio.AioRpcError, ValueError."""
-        answer = await self._auth.GetJwks(auth_pb2.GetJwksRequest(), timeout=KEYS_DEADLINE_S)
+        answer = await self._auth.GetJwks(
+            auth_pb2.GetJwksRequest(), timeout=KEYS_DEADLINE_S, wait_for_ready=True
+        )
         return {
             key.kid: Ed25519PublicKey.from_public_bytes(urlsafe_b64decode(key.x + "="))
             for key in answer.keys

@@ -13,11 +13,10 @@ import grpc.aio
 import structlog
 
 from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc
-from smart_audit.auth import messages
 from smart_audit.auth.domain import INSTALLATION, SERVICE_SCOPES
-from smart_audit.auth.keys import TokenIssuer
-from smart_audit.auth.repository import Repositories
-from smart_audit.auth.use_cases.common import Work
+from smart_audit.auth.keys import AccessClaims, TokenIssuer
+from smart_audit.auth.messages.events import to_event
+from smart_audit.auth.repository import Repositories, Work
 
 log = structlog.get_logger()
 
@@ -69,13 +68,13 @@ class Dispatcher:
         The advisory lock keeps the order with several processes; it is held while audit is asked,
         and audit's answer is bounded by a deadline.
         """
-        async with self._work.begin() as repositories:
+        async with self._work.everywhere() as repositories:
             await repositories.outbox.lock()
             waiting = await repositories.outbox.next(BATCH)
             if not waiting:
                 return False
             request = audit_pb2.RecordEventsRequest(
-                events=[messages.to_event(event) for _, event in waiting]
+                events=[to_event(event) for _, event in waiting]
             )
             answer = await self._audit.RecordEvents(
                 request, metadata=await self._metadata(), timeout=DEADLINE_S
@@ -84,7 +83,8 @@ class Dispatcher:
             return True
 
     async def _metadata(self) -> tuple[tuple[str, str], ...]:
-        token = await self._issuer.issue(SUBJECT, INSTALLATION, SERVICE_SCOPES, TOKEN_LIFETIME)
+        claims = AccessClaims(SUBJECT, INSTALLATION, SERVICE_SCOPES, client_id=SUBJECT)
+        token = await self._issuer.issue(claims, TOKEN_LIFETIME)
         return (("authorization", f"Bearer {token}"),)
 
     async def _settle(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import NewType
+from typing import Any, NewType
 from uuid import UUID
 
 UserId = NewType("UserId", UUID)
@@ -21,7 +21,6 @@ CanonicalEmail = NewType("CanonicalEmail", str)
 INSTALLATION = OrganisationId(UUID("00000000-0000-7000-8000-000000000000"))
 
 OWNER = "owner"
-USER_SCOPES = ("events.read", "events.record", "log.manage", "log.read", "subjects.erase")
 SERVICE_SCOPES = ("events.record", "events.record_any")
 
 
@@ -38,13 +37,24 @@ class User:
     email: str
     first_name: str
     last_name: str
-    password_hash: str = field(repr=False)
+    password_hash: str | None = field(repr=False)
     created_at: datetime
+    email_verified_at: datetime | None = None
+    password_reset_required: bool = False
+    deactivated_at: datetime | None = None
 
     @property
     def name(self) -> str:
         """The display name."""
         return f"{self.first_name} {self.last_name}"
+
+
+class SignInPolicy(Enum):
+    """How members of an organisation have to log in."""
+
+    SECOND_FACTOR_OPTIONAL = "second_factor_optional"
+    SECOND_FACTOR_REQUIRED = "second_factor_required"
+    PASSWORD_ONLY = "password_only"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,9 @@ class Organisation:
 
     id: OrganisationId
     name: str
+    sign_in_policy: SignInPolicy = SignInPolicy.SECOND_FACTOR_OPTIONAL
+    login_codes: bool = False
+    """Whether members may log in by a code that they are sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,11 @@ class Membership:
 
     organisation: Organisation
     role: str
+
+
+PASSWORD = "pwd"  # noqa: S105
+MULTIPLE_FACTORS = "mfa"
+"""Names of methods of authentication are those of RFC 8176."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +90,38 @@ class Session:
     organisation_id: OrganisationId
     created_at: datetime
     expires_at: datetime
+    authenticated_at: datetime
+    amr: tuple[str, ...]
+    """By which methods the person has authenticated (RFC 8176)."""
+    last_used_at: datetime
+    address: str = ""
+    user_agent: str = ""
     ended_at: datetime | None = None
+    impersonator_id: UserId | None = None
+    impersonation_reason: str = ""
 
     def is_live(self, at: datetime) -> bool:
         """Whether tokens of this session may be used."""
         return self.ended_at is None and at < self.expires_at
 
-    def ended(self, at: datetime) -> "Session":
-        """The session after its end; ending it again changes nothing."""
-        return self if self.ended_at else replace(self, ended_at=at)
+    def authenticated(self, at: datetime, amr: tuple[str, ...]) -> "Session":
+        """The session after the person has authenticated anew."""
+        return replace(self, authenticated_at=at, amr=amr)
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What is asked once and answered once, soon: by whoever holds its token."""
+
+    token_hash: bytes
+    purpose: str
+    user_id: UserId | None
+    data: Mapping[str, Any]
+    created_at: datetime
+    expires_at: datetime
+    attempts: int = 0
+    """Wrong answers so far."""
+    used_at: datetime | None = None
 
 
 class Exchange(Enum):
@@ -143,6 +184,39 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """A person who calls, in a session."""
+
+    user_id: UserId
+    session_id: SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Who does what, from where: what the event of a call tells beside its outcome."""
+
+    action: str
+    """As the proto declares it for the method."""
+    client: Client
+    person: Person | None = None
+    machine_id: str = ""
+    """The service account that calls, or the service of the installation."""
+    organisation_id: OrganisationId = INSTALLATION
+    """The organisation of the token."""
+    scopes: frozenset[str] = frozenset()
+    amr: tuple[str, ...] = ()
+    impersonator_id: str | None = None
+    """The administrator who acts as the person."""
+
+    @property
+    def me(self) -> Person:
+        """The person who calls, where the method's rule lets only persons in."""
+        if self.person is None:
+            raise TypeError(f"{self.action} was reached by no person")
+        return self.person
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEvent:
     """A decision of auth, on its way to the audit log."""
 
@@ -159,4 +233,4 @@ class AuditEvent:
     actor_email: str = ""
     targets: tuple[tuple[str, str], ...] = ()
     """(type, id) of each."""
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)

@@ -33,10 +33,10 @@ class RefreshTokenReused(Unauthenticated):
     reason = "TOKEN_REUSED"
 
 
-class SessionEnded(Unauthenticated):
-    """The session behind the token has ended."""
+class SessionNotFound(NotFound):
+    """The caller has no such live session."""
 
-    reason = "SESSION_ENDED"
+    reason = "SESSION_NOT_FOUND"
 
 
 class UserNotFound(NotFound):

@@ -5,14 +5,14 @@ import base64
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import jwt
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from smart_audit.auth.domain import OrganisationId
-from smart_audit.auth.repository import Repositories, SigningKeyRow
-from smart_audit.core.database import UnitOfWork
+from smart_audit.auth.repository import Repositories, SigningKeyRow, Work
 from smart_audit.core.ids import new_id, utc_now
 from smart_audit.core.sealing import Sealer
 from smart_audit.core.tokens import ALGORITHM, AUDIENCE, TOKEN_TYPE
@@ -40,7 +40,7 @@ class PublicKey:
 class KeyRing:
     """The installation's signing keys, made on first use, kept sealed in the database."""
 
-    def __init__(self, work: UnitOfWork[Repositories], sealer: Sealer) -> None:
+    def __init__(self, work: Work, sealer: Sealer) -> None:
         self._work = work
         self._sealer = sealer
         self._rows: list[SigningKeyRow] = []
@@ -83,7 +83,7 @@ class KeyRing:
 
     async def _reread(self) -> None:
         now = utc_now()
-        async with self._work.begin() as repositories:
+        async with self._work.everywhere() as repositories:
             self._rows = await self._read_or_make(repositories, now)
         self._read_at = now
 
@@ -110,6 +110,25 @@ class KeyRing:
         return SigningKeyRow(key_id, public, sealed, created_at=now, activates_at=now)
 
 
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """What an access token says."""
+
+    subject: str
+    organisation_id: OrganisationId
+    scopes: tuple[str, ...]
+    session_id: UUID | None = None
+    """The session, or the API key, that it comes from."""
+    authenticated_at: datetime | None = None
+    """When the person has authenticated last."""
+    amr: tuple[str, ...] = ()
+    """By which methods (RFC 8176)."""
+    client_id: str = ""
+    """The service account, in a machine's token (RFC 9068, section 2.2)."""
+    impersonator_id: UUID | None = None
+    """The administrator who acts as the subject (RFC 8693, section 4.1)."""
+
+
 class TokenIssuer:
     """Signs access tokens (RFC 9068)."""
 
@@ -117,29 +136,29 @@ class TokenIssuer:
         self._keys = keys
         self._issuer = issuer
 
-    async def issue(
-        self,
-        subject: str,
-        organisation_id: OrganisationId,
-        scopes: tuple[str, ...],
-        lifetime: timedelta,
-        session_id: str | None = None,
-    ) -> str:
+    async def issue(self, claims: AccessClaims, lifetime: timedelta) -> str:
         """A signed token that lives from now for `lifetime`."""
         key_id, key = await self._keys.signing_key()
         now = utc_now()
-        claims: dict[str, object] = {
+        payload: dict[str, object] = {
             "iss": self._issuer,
             "aud": AUDIENCE,
-            "sub": subject,
-            "org": str(organisation_id),
-            "scope": " ".join(scopes),
+            "sub": claims.subject,
+            "org": str(claims.organisation_id),
+            "scope": " ".join(claims.scopes),
             "jti": str(new_id()),
             "iat": now,
             "exp": now + lifetime,
         }
-        if session_id is not None:
-            claims["sid"] = session_id
+        if claims.session_id is not None:
+            payload["sid"] = str(claims.session_id)
+        if claims.authenticated_at is not None:
+            payload["auth_time"] = int(claims.authenticated_at.timestamp())
+            payload["amr"] = list(claims.amr)
+        if claims.client_id:
+            payload["client_id"] = claims.client_id
+        if claims.impersonator_id is not None:
+            payload["act"] = {"sub": str(claims.impersonator_id)}
         return jwt.encode(
-            claims, key, algorithm=ALGORITHM, headers={"kid": key_id, "typ": TOKEN_TYPE}
+            payload, key, algorithm=ALGORITHM, headers={"kid": key_id, "typ": TOKEN_TYPE}
         )

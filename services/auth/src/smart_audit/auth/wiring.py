@@ -6,22 +6,35 @@ from contextlib import asynccontextmanager
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
+from smart_audit.api.auth.v1 import (
+    auth_pb2,
+    auth_pb2_grpc,
+    sessions_pb2,
+    sessions_pb2_grpc,
+)
 from smart_audit.auth.dispatcher import Dispatcher
 from smart_audit.auth.keys import KeyRing, TokenIssuer
 from smart_audit.auth.passwords import Hasher
-from smart_audit.auth.repository import Repositories
-from smart_audit.auth.servicer import AuthServicer
+from smart_audit.auth.repository import CONNECTION_OPTIONS, Work
+from smart_audit.auth.revocation_feed import RevocationFeed
+from smart_audit.auth.servicer.auth import AuthServicer
+from smart_audit.auth.servicer.base import Refusals
+from smart_audit.auth.servicer.sessions import RevocationServicer, SessionServicer
 from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.use_cases.common import Deps, Lifetimes
-from smart_audit.core.database import UnitOfWork, open_engine
+from smart_audit.core.database import open_engine
 from smart_audit.core.ids import new_id, new_secret, utc_now
+from smart_audit.core.revocations import Revocations
 from smart_audit.core.rpc.client import open_channel
 from smart_audit.core.rpc.server import Server, background
 from smart_audit.core.sealing import Sealer
 from smart_audit.core.tokens import KeyCache, TokenVerifier
 
-SERVICES = [auth_pb2.DESCRIPTOR.services_by_name["AuthService"]]
+SERVICES = [
+    auth_pb2.DESCRIPTOR.services_by_name["AuthService"],
+    sessions_pb2.DESCRIPTOR.services_by_name["SessionService"],
+    sessions_pb2.DESCRIPTOR.services_by_name["RevocationService"],
+]
 
 
 @asynccontextmanager
@@ -35,26 +48,39 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             settings.database_url.get_secret_value(),
             pool_size=settings.database_pool_size,
             application="smart-audit-auth",
+            options=CONNECTION_OPTIONS,
         ) as engine,
         open_channel(settings.audit_address) as channel,
     ):
-        work = UnitOfWork(engine, Repositories)
+        work = Work(engine)
         keys = KeyRing(work, Sealer(settings.sealing_key()))
         await keys.signing_key()  # a wrong key-encryption key must stop us here, not at a login
         issuer = TokenIssuer(keys, issuer=settings.issuer)
-        verifier = TokenVerifier(KeyCache(keys.verification_keys), issuer=settings.issuer)
+        revocations = Revocations(deaf_after_s=settings.revocations_deaf_after.total_seconds())
+        feed = RevocationFeed(settings.database_url.get_secret_value(), work, revocations)
         hasher = Hasher(
             memory_kib=settings.argon2_memory_kib,
             passes=settings.argon2_passes,
             threads=settings.hash_threads,
             queue=settings.hash_queue,
         )
-        server = Server(SERVICES, verifier)
+        deps = _deps(settings, hasher, issuer)
         dispatcher = Dispatcher(work, issuer, channel)
-        servicer = AuthServicer(work, keys, _deps(settings, hasher, issuer), dispatcher.wake)
-        server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, servicer)
+        common = (work, deps, dispatcher.wake)
+        server = Server(
+            SERVICES,
+            TokenVerifier(KeyCache(keys.verification_keys), revocations, issuer=settings.issuer),
+            recent=settings.recent_authentication,
+            on_refusal=Refusals(*common).record,
+        )
+        server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(*common, keys))
+        server.add(sessions_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer(*common))
+        server.add(
+            sessions_pb2_grpc.add_RevocationServiceServicer_to_server, RevocationServicer(feed)
+        )
         async with (
             server.listening(settings.host, settings.port) as port,
+            background(feed.run),
             background(dispatcher.run),
         ):
             yield port

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import make_url
+from sqlalchemy import func, make_url, select
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -70,7 +70,19 @@ class UnitOfWork(Generic[R]):
         self._repositories = repositories
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[R]:
-        """One transaction: committed at the end, rolled back when an exception passes."""
+    async def begin(self, **settings: str) -> AsyncIterator[R]:
+        """One transaction: committed at the end, rolled back when an exception passes.
+
+        settings: Postgres settings for this transaction, with `__` for the dot in a name.
+        """
         async with self._sessions.begin() as session:
+            if settings:
+                await session.execute(
+                    select(
+                        *(
+                            func.set_config(name.replace("__", "."), value, True)  # noqa: FBT003
+                            for name, value in settings.items()
+                        )
+                    )
+                )
             yield self._repositories(session)

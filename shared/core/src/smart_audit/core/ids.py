@@ -26,6 +26,11 @@ def new_id() -> UUID:
     return UUID(int=value)
 
 
+def milliseconds_of(id_: UUID) -> int:
+    """When a UUIDv7 was made; milliseconds since 1970."""
+    return id_.int >> 80
+
+
 def new_secret() -> str:
     """256 random bits as base64url, 43 characters."""
     return secrets.token_urlsafe(SECRET_BYTES)

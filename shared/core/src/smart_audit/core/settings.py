@@ -44,6 +44,12 @@ class ServiceSettings(BaseSettings):
     )
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    recent_authentication: Duration = Field(
+        timedelta(minutes=10), description="sensitive calls need an authentication so recent"
+    )
+    revocations_deaf_after: Duration = Field(
+        timedelta(minutes=5), description="without word of revocations, tokens are refused then"
+    )
     issuer: str = Field("http://localhost:8000", description="`iss` of access tokens")
 
     @field_validator("key_encryption_key")

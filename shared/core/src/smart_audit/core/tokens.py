@@ -7,7 +7,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 import jwt
@@ -15,6 +17,14 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from smart_audit.core.errors import Unauthenticated
+from smart_audit.core.ids import milliseconds_of
+from smart_audit.core.revocations import (
+    Revocations,
+    member_key,
+    session_key,
+    token_key,
+    user_key,
+)
 
 log = structlog.get_logger()
 
@@ -24,6 +34,7 @@ AUDIENCE = "smart-audit"
 TOKEN_TYPE = "at+jwt"  # noqa: S105
 REQUIRED_CLAIMS = ["iss", "aud", "sub", "org", "scope", "jti", "iat", "exp"]
 LEEWAY_S = 5
+LEEWAY = timedelta(seconds=LEEWAY_S)
 REMEMBERED_TOKENS = 10_000
 
 
@@ -50,9 +61,26 @@ class Caller:
     """Who is calling, as the access token says."""
 
     subject: str
+    """A user's id, a service account's id, or the name of a service of the installation."""
     organisation_id: UUID
     session_id: UUID | None
+    """The session, or the API key, that the token came from."""
     scopes: frozenset[str]
+    token_id: str = ""
+    issued_at_ms: int = 0
+    """Milliseconds since 1970, from the token's id (RFC 9562, section 5.7)."""
+    is_machine: bool = False
+    authenticated_at: int | None = None
+    """When the person has authenticated last; seconds since 1970."""
+    amr: tuple[str, ...] = ()
+    """By which methods (RFC 8176)."""
+    impersonator: str | None = None
+    """The administrator who acts as the subject (RFC 8693, section 4.1)."""
+
+    @property
+    def is_person(self) -> bool:
+        """Whether a person calls, in a session."""
+        return self.session_id is not None and not self.is_machine
 
 
 class KeyCache:
@@ -120,37 +148,45 @@ class _Verified:
     key_id: str
     key: Ed25519PublicKey
     expires_at: float
+    revocation_keys: tuple[bytes, ...]
 
 
 class TokenVerifier:
     """Checks access tokens of one issuer.
 
     A signature costs 200 µs to check and a caller sends one token many times, so good tokens are
-    remembered, by digest. What can change is looked at each time: the lifetime, and whether the
-    key is still published.
+    remembered, by digest. What can change is looked at each time: the lifetime, whether the key is
+    still published, and whether the token was revoked.
     """
 
-    def __init__(self, keys: KeyCache, *, issuer: str) -> None:
+    def __init__(self, keys: KeyCache, revocations: Revocations, *, issuer: str) -> None:
         self._keys = keys
+        self._revocations = revocations
         self._issuer = issuer
         self._verified: dict[bytes, _Verified] = {}
 
     async def verify(self, token: str) -> Caller:
-        """Check signature, issuer, audience and lifetime.
+        """Check signature, issuer, audience and lifetime, and that it was not revoked.
 
-        Raises: TokenInvalid, TokenExpired.
+        Raises: TokenInvalid, TokenExpired, SessionEnded, Unavailable.
         """
+        verified = await self._verified_token(token)
+        await self._revocations.wait_for_word()
+        self._revocations.check(verified.revocation_keys, verified.caller.issued_at_ms)
+        return verified.caller
+
+    async def _verified_token(self, token: str) -> _Verified:
         digest = sha256(token.encode()).digest()
         known = self._verified.get(digest)
         if known is not None and time.time() < known.expires_at:
             if await self._keys.get(known.key_id) == known.key:
-                return known.caller
+                return known
             self._verified.pop(digest, None)
         verified = await self._check(token)
         while len(self._verified) >= REMEMBERED_TOKENS:
             del self._verified[next(iter(self._verified))]
         self._verified[digest] = verified
-        return verified.caller
+        return verified
 
     async def _check(self, token: str) -> _Verified:
         try:
@@ -168,18 +204,38 @@ class TokenVerifier:
                 leeway=LEEWAY_S,
                 options={"require": REQUIRED_CLAIMS, "strict_aud": True},
             )
-            return _Verified(_caller(claims), key_id, key, claims["exp"] + LEEWAY_S)
+            caller = _caller(claims)
+            return _Verified(caller, key_id, key, claims["exp"] + LEEWAY_S, _keys_of(caller))
         except jwt.ExpiredSignatureError as error:
             raise TokenExpired("the access token has expired; refresh it") from error
-        except (jwt.InvalidTokenError, ValueError, TypeError) as error:
+        except (jwt.InvalidTokenError, ValueError, TypeError, KeyError) as error:
             raise TokenInvalid("the access token is not valid") from error
 
 
-def _caller(claims: Mapping[str, object]) -> Caller:
+def _caller(claims: Mapping[str, Any]) -> Caller:
+    """Raises: ValueError, TypeError, KeyError for claims of another kind."""
     session_id = claims.get("sid")
+    authenticated_at = claims.get("auth_time")
     return Caller(
         subject=str(claims["sub"]),
         organisation_id=UUID(str(claims["org"])),
         session_id=None if session_id is None else UUID(str(session_id)),
         scopes=frozenset(str(claims["scope"]).split()),
+        token_id=str(claims["jti"]),
+        issued_at_ms=milliseconds_of(UUID(str(claims["jti"]))),
+        is_machine="client_id" in claims,
+        authenticated_at=None if authenticated_at is None else int(authenticated_at),
+        amr=tuple(map(str, claims.get("amr", ()))),
+        impersonator=claims["act"]["sub"] if "act" in claims else None,
     )
+
+
+def _keys_of(caller: Caller) -> tuple[bytes, ...]:
+    keys = [
+        user_key(caller.subject),
+        member_key(caller.subject, caller.organisation_id),
+        token_key(caller.token_id),
+    ]
+    if caller.session_id is not None:
+        keys.append(session_key(caller.session_id))
+    return tuple(keys)

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from smart_audit.api.audit.v1 import governance_pb2, governance_pb2_grpc
-from smart_audit.audit.domain import PERSON, Actor, EventId
+from smart_audit.audit.domain import EventId
 from smart_audit.audit.messages.governance import (
     from_erasure,
     from_hold,
@@ -15,12 +15,11 @@ from smart_audit.audit.messages.governance import (
 )
 from smart_audit.audit.messages.pages import to_hold_position, to_hold_token, to_page_size
 from smart_audit.audit.repository import Database
-from smart_audit.audit.servicer.caller import organisation
+from smart_audit.audit.servicer.caller import actor, organisation
 from smart_audit.audit.use_cases.erase_subject import erase_subject
 from smart_audit.audit.use_cases.holds import list_holds, place_hold, release_hold
 from smart_audit.audit.use_cases.log_settings import get_log_settings, update_log_settings
 from smart_audit.audit.use_cases.own_events import Governing
-from smart_audit.core.rpc.context import current_caller
 
 
 class GovernanceServicer(governance_pb2_grpc.GovernanceServiceServicer):
@@ -42,7 +41,7 @@ class GovernanceServicer(governance_pb2_grpc.GovernanceServiceServicer):
     ) -> Any:
         """Replace the log's settings."""
         settings = await update_log_settings(
-            organisation(), to_settings(request.settings), _caller(), self._database, self._deps
+            organisation(), to_settings(request.settings), actor(), self._database, self._deps
         )
         return governance_pb2.UpdateLogSettingsResponse(settings=from_settings(settings))
 
@@ -52,7 +51,7 @@ class GovernanceServicer(governance_pb2_grpc.GovernanceServiceServicer):
             organisation(),
             to_subject(request.subject),
             request.reason,
-            _caller(),
+            actor(),
             self._database,
             self._deps,
         )
@@ -61,14 +60,14 @@ class GovernanceServicer(governance_pb2_grpc.GovernanceServiceServicer):
     async def PlaceHold(self, request: governance_pb2.PlaceHoldRequest, context: Any) -> Any:
         """Place a legal hold."""
         hold = await place_hold(
-            organisation(), to_held(request), request.reason, _caller(), self._database, self._deps
+            organisation(), to_held(request), request.reason, actor(), self._database, self._deps
         )
         return governance_pb2.PlaceHoldResponse(hold=from_hold(hold))
 
     async def ReleaseHold(self, request: governance_pb2.ReleaseHoldRequest, context: Any) -> Any:
         """Release a legal hold."""
         hold = await release_hold(
-            organisation(), EventId(UUID(request.hold_id)), _caller(), self._database, self._deps
+            organisation(), EventId(UUID(request.hold_id)), actor(), self._database, self._deps
         )
         return governance_pb2.ReleaseHoldResponse(hold=from_hold(hold))
 
@@ -80,7 +79,3 @@ class GovernanceServicer(governance_pb2_grpc.GovernanceServiceServicer):
         return governance_pb2.ListHoldsResponse(
             holds=map(from_hold, holds), next_page_token=to_hold_token(end)
         )
-
-
-def _caller() -> Actor:
-    return Actor(current_caller().subject, PERSON)

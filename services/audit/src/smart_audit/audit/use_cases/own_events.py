@@ -45,6 +45,8 @@ def own_event(
     deps: Governing,
     *,
     reason: str = "",
+    outcome: Outcome = Outcome.SUCCESS,
+    outcome_reason: str = "",
 ) -> NewEvent:
     """An event of the log itself. Its targets are public; the reason is a disclosure."""
     event = Event(
@@ -52,7 +54,8 @@ def own_event(
         organisation_id=organisation_id,
         action=action,
         actor=by,
-        outcome=Outcome.SUCCESS,
+        outcome=outcome,
+        outcome_reason=outcome_reason,
         occurred_at=deps.now(),
         targets=facts,
         source=SOURCE,

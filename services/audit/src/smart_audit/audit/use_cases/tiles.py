@@ -15,13 +15,13 @@ from smart_audit.audit.use_cases.checkpoint import (
 )
 from smart_audit.audit.use_cases.cosign import get_cosigned_checkpoint
 from smart_audit.audit.use_cases.log_settings import get_log_settings
-from smart_audit.core.rpc.access import Rule
+from smart_audit.core.rpc.access import require_scope
 from smart_audit.core.tokens import Caller, TokenMissing
 from smart_audit.tlog.entrybundle import pack
 from smart_audit.tlog.hashing import HASH_SIZE, leaf_hash, split_hashes
 from smart_audit.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, TilePath
 
-MEMBERS = Rule(public=False, scope="log.read")
+MEMBERS_SCOPE = "log.read"
 
 STATE_LIFETIME = timedelta(seconds=5)
 KEY_LIFETIME = timedelta(minutes=1)
@@ -120,7 +120,7 @@ async def _readable(
             "this log is open to the members of its organisation only",
             organisation_id=str(organisation_id),
         )
-    MEMBERS.check(caller)
+    require_scope(caller, MEMBERS_SCOPE)
     return settings
 
 

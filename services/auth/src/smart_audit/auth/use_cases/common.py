@@ -1,14 +1,15 @@
 """What the use cases are given, and what they share."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from smart_audit.auth.domain import (
-    USER_SCOPES,
+    Acting,
     AuditEvent,
-    Client,
+    Membership,
     OrganisationId,
     Outcome,
     RefreshToken,
@@ -17,10 +18,13 @@ from smart_audit.auth.domain import (
     UserId,
     token_hash,
 )
-from smart_audit.auth.keys import TokenIssuer
+from smart_audit.auth.keys import AccessClaims, TokenIssuer
 from smart_audit.auth.passwords import Hasher
-from smart_audit.auth.repository import Repositories
-from smart_audit.core.database import UnitOfWork
+from smart_audit.auth.repository import Repositories, Work
+from smart_audit.auth.roles import scopes_for
+from smart_audit.core.rpc.context import recorded
+
+__all__ = ["Deps", "Lifetimes", "Tokens", "Work", "decision", "issue_tokens", "record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,6 @@ class Deps:
     successor_key: bytes
 
 
-Work = UnitOfWork[Repositories]
-
-
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """The tokens of a session."""
@@ -66,21 +67,28 @@ def new_refresh_token(secret: str, session: Session, at: datetime, deps: Deps) -
 
 
 async def issue_tokens(
-    session: Session, secret: str, token: RefreshToken, at: datetime, deps: Deps
+    session: Session, membership: Membership, secret: str, token: RefreshToken, deps: Deps
 ) -> Tokens:
-    """An access token for a session, beside its refresh token."""
-    lifetime = deps.lifetimes.access_token
-    access_token = await deps.issuer.issue(
-        str(session.user_id), session.organisation_id, USER_SCOPES, lifetime, str(session.id)
+    """An access token for a session, beside its refresh token; it never outlives its session."""
+    now = deps.now()
+    lifetime = min(deps.lifetimes.access_token, session.expires_at - now)
+    claims = AccessClaims(
+        subject=str(session.user_id),
+        organisation_id=session.organisation_id,
+        scopes=scopes_for(membership, session.amr),
+        session_id=session.id,
+        authenticated_at=session.authenticated_at,
+        amr=session.amr,
+        impersonator_id=session.impersonator_id,
     )
-    return Tokens(access_token, secret, lifetime, token.expires_at - at)
+    access_token = await deps.issuer.issue(claims, lifetime)
+    return Tokens(access_token, secret, lifetime, token.expires_at - now)
 
 
 def decision(
-    action: str,
+    acting: Acting,
     outcome: Outcome,
     organisation_id: OrganisationId,
-    client: Client,
     deps: Deps,
     *,
     user: User | None = None,
@@ -88,24 +96,37 @@ def decision(
     email: str = "",
     reason: str = "",
     targets: tuple[tuple[str, str], ...] = (),
+    **metadata: Any,
 ) -> AuditEvent:
-    """The audit event of a decision about a user, or about somebody unknown."""
-    known = user.id if user else user_id
+    """The audit event of a decision.
+
+    The actor is who calls; before that is known, the user that the call is about, or somebody
+    unknown.
+    """
+    actor_id, actor_type = _actor(acting, user.id if user else user_id)
+    facts = {"request_id": acting.client.request_id, "impersonator_id": acting.impersonator_id}
     return AuditEvent(
         id=deps.new_id(),
         organisation_id=organisation_id,
-        action=action,
+        action=acting.action,
         occurred_at=deps.now(),
         outcome=outcome,
-        client=client,
+        client=acting.client,
         reason=reason,
-        actor_id=str(known) if known else "anonymous",
-        actor_type="user" if known else "anonymous",
+        actor_id=actor_id,
+        actor_type=actor_type,
         actor_name=user.name if user else "",
         actor_email=user.email if user else email,
         targets=targets,
-        metadata={"request_id": client.request_id} if client.request_id else {},
+        metadata={name: value for name, value in (facts | metadata).items() if value},
     )
+
+
+def _actor(acting: Acting, about: UserId | None) -> tuple[str, str]:
+    if acting.machine_id:
+        return acting.machine_id, "service"
+    known = acting.person.user_id if acting.person else about
+    return (str(known), "user") if known else ("anonymous", "anonymous")
 
 
 async def record(event: AuditEvent, repositories: Repositories) -> None:
@@ -119,3 +140,14 @@ async def record(event: AuditEvent, repositories: Repositories) -> None:
             "outcome": event.outcome.value,
         }
     )
+    recorded()
+
+
+async def record_refusal(
+    acting: Acting, reason: str, facts: dict[str, str], work: Work, deps: Deps
+) -> None:
+    """Record a refusal that left no trace of its own, in a transaction of its own."""
+    event = decision(acting, Outcome.DENIED, acting.organisation_id, deps, reason=reason)
+    event = replace(event, metadata=event.metadata | facts)
+    async with work.everywhere() as repositories:
+        await record(event, repositories)

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 from smart_audit.auth.domain import (
     INSTALLATION,
-    Client,
-    OrganisationId,
+    PASSWORD,
+    Acting,
+    Membership,
     Outcome,
     Session,
     SessionId,
@@ -24,8 +25,6 @@ from smart_audit.auth.use_cases.common import (
     record,
 )
 
-ACTION = "auth.login"
-
 
 @dataclass(frozen=True, slots=True)
 class Login:
@@ -33,7 +32,6 @@ class Login:
 
     email: str
     password: str = field(repr=False)
-    client: Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,37 +43,41 @@ class LoggedIn:
     tokens: Tokens
 
 
-async def login(command: Login, work: Work, deps: Deps) -> LoggedIn | CredentialsInvalid:
+async def login(
+    command: Login, acting: Acting, work: Work, deps: Deps
+) -> LoggedIn | CredentialsInvalid:
     """Open a session; a wrong password and an unknown address get the same answer and work.
 
     The user is read in one transaction and the decision written in another: a hash takes tens
     of milliseconds, and logins that wait for one must not hold all database connections.
     """
-    async with work.begin() as repositories:
-        found = await repositories.users.find(canonical(command.email))
-    user, organisation_id = found or (None, INSTALLATION)
-    verified = await deps.hasher.verify(command.password, user.password_hash if user else None)
-    async with work.begin() as repositories:
-        if user is None or verified is None:
-            return await _refuse(command, user, organisation_id, repositories, deps)
+    async with work.everywhere() as repositories:
+        user = await repositories.users.find(canonical(command.email))
+        organisations = repositories.organisations
+        membership = await organisations.first_membership(user.id) if user else None
+    password_hash = user.password_hash if user and user.deactivated_at is None else None
+    verified = await deps.hasher.verify(command.password, password_hash)
+    async with work.everywhere() as repositories:
+        if user is None or membership is None or verified is None:
+            return await _refuse(command, user, membership, acting, repositories, deps)
         if verified.new_hash:
             await repositories.users.set_password_hash(user.id, verified.new_hash)
-        return await _open_session(command, user, organisation_id, repositories, deps)
+        return await open_session(user, membership, (PASSWORD,), acting, repositories, deps)
 
 
 async def _refuse(
     command: Login,
     user: User | None,
-    organisation_id: OrganisationId,
+    membership: Membership | None,
+    acting: Acting,
     repositories: Repositories,
     deps: Deps,
 ) -> CredentialsInvalid:
     refusal = CredentialsInvalid("the e-mail address or the password is wrong")
     event = decision(
-        ACTION,
+        acting,
         Outcome.DENIED,
-        organisation_id,
-        command.client,
+        membership.organisation.id if membership else INSTALLATION,
         deps,
         user=user,
         email=command.email,
@@ -85,33 +87,40 @@ async def _refuse(
     return refusal
 
 
-async def _open_session(
-    command: Login,
+async def open_session(
     user: User,
-    organisation_id: OrganisationId,
+    membership: Membership,
+    amr: tuple[str, ...],
+    acting: Acting,
     repositories: Repositories,
     deps: Deps,
 ) -> LoggedIn:
+    """Open a session for a user who has proved who it is, by the methods `amr`."""
     now = deps.now()
     session = Session(
         id=SessionId(deps.new_id()),
         user_id=user.id,
-        organisation_id=organisation_id,
+        organisation_id=membership.organisation.id,
         created_at=now,
         expires_at=now + deps.lifetimes.session,
+        authenticated_at=now,
+        amr=amr,
+        last_used_at=now,
+        address=acting.client.address,
+        user_agent=acting.client.user_agent,
     )
     secret = deps.new_secret()
     token = new_refresh_token(secret, session, now, deps)
     await repositories.sessions.add(session)
     await repositories.sessions.add_token(token)
     event = decision(
-        ACTION,
+        acting,
         Outcome.SUCCESS,
-        organisation_id,
-        command.client,
+        session.organisation_id,
         deps,
         user=user,
         targets=(("session", str(session.id)),),
+        amr=list(amr),
     )
     await record(event, repositories)
-    return LoggedIn(user, session, await issue_tokens(session, secret, token, now, deps))
+    return LoggedIn(user, session, await issue_tokens(session, membership, secret, token, deps))

@@ -1,26 +1,23 @@
-"""End a session."""
+"""End the caller's session."""
 
-from smart_audit.auth.domain import Client, Outcome, SessionId
+from smart_audit.auth.domain import Acting, Outcome
 from smart_audit.auth.use_cases.common import Deps, Work, decision, record
+from smart_audit.auth.use_cases.sessions import end_sessions
 
-ACTION = "auth.logout"
 
-
-async def logout(session_id: SessionId, client: Client, work: Work, deps: Deps) -> None:
-    """End a session; ending it again changes nothing."""
-    async with work.begin() as repositories:
-        now = deps.now()
-        session = await repositories.sessions.get(session_id, lock=True)
-        if session is None or not session.is_live(now):
+async def logout(acting: Acting, work: Work, deps: Deps) -> None:
+    """End the session that calls; ending it again changes nothing."""
+    me = acting.me
+    async with work.within(None, me.user_id) as repositories:
+        session = await repositories.sessions.get(me.session_id, lock=True)
+        if session is None or not session.is_live(deps.now()):
             return
-        await repositories.sessions.end(session.ended(now))
+        await end_sessions([session], repositories, deps)
         event = decision(
-            ACTION,
+            acting,
             Outcome.SUCCESS,
             session.organisation_id,
-            client,
             deps,
-            user_id=session.user_id,
             targets=(("session", str(session.id)),),
         )
         await record(event, repositories)

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from smart_audit.auth.domain import (
     INSTALLATION,
-    Client,
+    Acting,
     Exchange,
+    Membership,
     Outcome,
     RefreshToken,
     Session,
@@ -17,7 +18,6 @@ from smart_audit.auth.errors import (
     RefreshTokenExpired,
     RefreshTokenInvalid,
     RefreshTokenReused,
-    SessionEnded,
 )
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.common import (
@@ -29,9 +29,9 @@ from smart_audit.auth.use_cases.common import (
     new_refresh_token,
     record,
 )
+from smart_audit.auth.use_cases.sessions import end_sessions
 from smart_audit.core.errors import Unauthenticated
-
-ACTION = "auth.refresh"
+from smart_audit.core.revocations import SessionEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +39,29 @@ class Refresh:
     """The refresh token to exchange."""
 
     refresh_token: str = field(repr=False)
-    client: Client
 
 
-async def refresh(command: Refresh, work: Work, deps: Deps) -> Tokens | Unauthenticated:
+async def refresh(
+    command: Refresh, acting: Acting, work: Work, deps: Deps
+) -> Tokens | Unauthenticated:
     """Rotate a refresh token; a reuse outside the grace ends its session.
 
-    Source: RFC 9700, section 4.14.2.
+    The new tokens say what the user may do now. Source: RFC 9700, section 4.14.2.
     """
-    async with work.begin() as repositories:
+    async with work.everywhere() as repositories:
         now = deps.now()
-        token = await repositories.sessions.find_token(token_hash(command.refresh_token))
-        session = await repositories.sessions.get(token.session_id, lock=True) if token else None
-        if token is None or session is None:
+        found = await repositories.sessions.find_token(token_hash(command.refresh_token))
+        if found is None:
             refusal = RefreshTokenInvalid("the refresh token is not valid; log in again")
-            return await _refuse(refusal, None, command, repositories, deps)
-        if (refused := await _check(token, session, now, repositories, deps)) is not None:
-            return await _refuse(refused, session, command, repositories, deps)
-        return await _rotate(token, session, now, command, repositories, deps)
+            return await _refuse(refusal, None, acting, repositories, deps)
+        token, session, membership = found
+        refused = await _check(token, session, now, repositories, deps)
+        if refused is not None:
+            return await _refuse(refused, session, acting, repositories, deps)
+        if membership is None:
+            gone = SessionEnded("you are not in this organisation any more; log in again")
+            return await _refuse(gone, session, acting, repositories, deps)
+        return await _rotate(command, token, session, membership, acting, repositories, deps)
 
 
 async def _check(
@@ -69,50 +74,50 @@ async def _check(
             return RefreshTokenExpired("the refresh token has expired; log in again")
         case Exchange.REUSED:
             # One of two holders has stolen it, and nobody knows which: neither may go on.
-            await repositories.sessions.end(session.ended(now))
+            await end_sessions([session], repositories, deps)
             return RefreshTokenReused("the refresh token was used before; log in again")
         case _:
             return None
 
 
 async def _rotate(
+    command: Refresh,
     token: RefreshToken,
     session: Session,
-    now: datetime,
-    command: Refresh,
+    membership: Membership,
+    acting: Acting,
     repositories: Repositories,
     deps: Deps,
 ) -> Tokens:
+    now = deps.now()
     secret = successor(command.refresh_token, deps.successor_key)
     following = new_refresh_token(secret, session, now, deps)
     if token.rotated_at is None:
-        await repositories.sessions.spend_token(token, now)
-        await repositories.sessions.add_token(following)
+        await repositories.sessions.rotate(token, following, acting.client.address, now)
     event = decision(
-        ACTION,
+        acting,
         Outcome.SUCCESS,
         session.organisation_id,
-        command.client,
         deps,
         user_id=session.user_id,
         targets=(("session", str(session.id)),),
+        impersonator_id=session.impersonator_id and str(session.impersonator_id),
     )
     await record(event, repositories)
-    return await issue_tokens(session, secret, following, now, deps)
+    return await issue_tokens(session, membership, secret, following, deps)
 
 
 async def _refuse(
     refusal: Unauthenticated,
     session: Session | None,
-    command: Refresh,
+    acting: Acting,
     repositories: Repositories,
     deps: Deps,
 ) -> Unauthenticated:
     event = decision(
-        ACTION,
+        acting,
         Outcome.DENIED,
         session.organisation_id if session else INSTALLATION,
-        command.client,
         deps,
         user_id=session.user_id if session else None,
         reason=refusal.reason,

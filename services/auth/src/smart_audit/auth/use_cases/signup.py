@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from smart_audit.auth.domain import (
     INSTALLATION,
     OWNER,
-    Client,
+    Acting,
     Organisation,
     OrganisationId,
     Outcome,
@@ -16,8 +16,6 @@ from smart_audit.auth.errors import EmailTaken
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.common import Deps, Work, decision, record
 
-ACTION = "auth.signup"
-
 
 @dataclass(frozen=True, slots=True)
 class Signup:
@@ -27,7 +25,6 @@ class Signup:
     password: str = field(repr=False)
     first_name: str
     last_name: str
-    client: Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ class SignedUp:
     organisation_id: OrganisationId
 
 
-async def signup(command: Signup, work: Work, deps: Deps) -> SignedUp | EmailTaken:
+async def signup(command: Signup, acting: Acting, work: Work, deps: Deps) -> SignedUp | EmailTaken:
     """Create a user with a personal organisation; a taken address is refused.
 
     The password is hashed before it is known whether the address is taken: both answers take the
@@ -53,33 +50,31 @@ async def signup(command: Signup, work: Work, deps: Deps) -> SignedUp | EmailTak
         password_hash=password_hash,
         created_at=deps.now(),
     )
-    async with work.begin() as repositories:
-        return await _add(user, command, repositories, deps)
+    async with work.everywhere() as repositories:
+        return await _add(user, acting, repositories, deps)
 
 
 async def _add(
-    user: User, command: Signup, repositories: Repositories, deps: Deps
+    user: User, acting: Acting, repositories: Repositories, deps: Deps
 ) -> SignedUp | EmailTaken:
     if not await repositories.users.add(user):
         refusal = EmailTaken("a user with this e-mail address exists; log in instead")
         event = decision(
-            ACTION,
+            acting,
             Outcome.DENIED,
             INSTALLATION,
-            command.client,
             deps,
-            email=command.email,
+            email=user.email,
             reason=refusal.reason,
         )
         await record(event, repositories)
         return refusal
     personal = Organisation(OrganisationId(deps.new_id()), user.name)
-    await repositories.users.add_owned(personal, user.id, OWNER, user.created_at)
+    await repositories.organisations.add(personal, user.id, OWNER, user.created_at)
     event = decision(
-        ACTION,
+        acting,
         Outcome.SUCCESS,
         personal.id,
-        command.client,
         deps,
         user=user,
         targets=(("user", str(user.id)), ("organisation", str(personal.id))),

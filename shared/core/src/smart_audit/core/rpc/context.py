@@ -22,7 +22,11 @@ class Call:
     request_id: str
     metadata: Mapping[str, str]
     grpc: "grpc.aio.ServicerContext[Any, Any]"
+    action: str = ""
+    """What the audit log calls it."""
     caller: Caller | None = None
+    recorded: bool = False
+    """Whether its audit event has been written."""
 
 
 _call: ContextVar[Call] = ContextVar("call")
@@ -49,6 +53,18 @@ def current_caller() -> Caller:
 def caller_if_any() -> Caller | None:
     """Who calls, where a token is optional."""
     return _call.get().caller
+
+
+def current_action() -> str:
+    """What the audit log calls the running method."""
+    return _call.get().action
+
+
+def recorded() -> None:
+    """Note that the audit event of the running call has been written, if a call runs."""
+    call = _call.get(None)
+    if call is not None:
+        call.recorded = True
 
 
 def current_request_id() -> str:

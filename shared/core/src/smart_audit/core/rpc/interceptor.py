@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from random import getrandbits
 from typing import Any, TypeAlias, cast
 
@@ -16,9 +17,18 @@ import grpc
 import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError, Message
+from google.rpc import code_pb2, status_pb2
 from grpc_status import rpc_status
 
-from smart_audit.core.errors import RequestUnreadable
+from smart_audit.core.errors import (
+    AlreadyExists,
+    DomainError,
+    FailedPrecondition,
+    NotFound,
+    PermissionDenied,
+    RequestUnreadable,
+    Unauthenticated,
+)
 from smart_audit.core.rpc.access import Rule
 from smart_audit.core.rpc.context import Call, begin
 from smart_audit.core.rpc.status import from_exception, grpc_code
@@ -36,21 +46,36 @@ UNREADABLE = "the request cannot be read: is a text not UTF-8, or is it nested t
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Servicer: TypeAlias = Callable[[Any, "Context"], Awaitable[Any]]
+StreamServicer: TypeAlias = Callable[[Any, "Context"], AsyncIterator[Any]]
+OnRefusal: TypeAlias = Callable[[Call, DomainError], Awaitable[None]]
+
+# Refusals that tell of a decision about who calls, or about the state of things.
+DECISIONS = (Unauthenticated, PermissionDenied, NotFound, AlreadyExists, FailedPrecondition)
 
 
 class Interceptor:
-    """Wraps each unary method of the servicers that are added; one without a rule does not exist.
+    """Wraps each method of the servicers that are added; one without a rule does not exist.
 
     It stands in the server's place when a servicer adds its handlers. gRPC's own interceptors do
     the same at each call, which takes a tenth of it.
+
+    recent: how long ago a recent authentication may be. on_refusal: writes the audit event of a
+    refused call that has not written it itself.
     """
 
     def __init__(
-        self, server: grpc.aio.Server, rules: Mapping[str, Rule], verifier: TokenVerifier
+        self,
+        server: grpc.aio.Server,
+        rules: Mapping[str, Rule],
+        verifier: TokenVerifier,
+        recent: timedelta,
+        on_refusal: OnRefusal,
     ) -> None:
         self._server = server
         self._rules = rules
         self._verifier = verifier
+        self._recent = recent
+        self._on_refusal = on_refusal
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         """What generated code calls."""
@@ -64,11 +89,18 @@ class Interceptor:
         """What generated code calls too, with the same handlers once more."""
 
     def _intercepted(self, method: str, handler: Handler) -> Handler | None:
-        if handler.unary_unary is None or method not in self._rules:
+        if method not in self._rules or handler.request_streaming:
             return None
+        kept = _kept(handler.request_deserializer)
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                self._wrapped_stream(method, cast("StreamServicer", handler.unary_stream)),
+                request_deserializer=kept,
+                response_serializer=handler.response_serializer,
+            )
         return grpc.unary_unary_rpc_method_handler(
             self._wrapped(method, cast("Servicer", handler.unary_unary)),
-            request_deserializer=_kept(handler.request_deserializer),
+            request_deserializer=kept,
             response_serializer=handler.response_serializer,
         )
 
@@ -77,30 +109,49 @@ class Interceptor:
 
         async def call(request: Message | DecodeError, context: Context) -> Any:
             started = time.perf_counter()
-            running = _begin(context)
+            running = _begin(context, rule)
             code = grpc.StatusCode.OK
             try:
                 await self._authenticate(rule, running)
                 validate(_readable(request))
                 return await servicer(request, context)
-            except Exception as error:
-                status = from_exception(error, running.request_id)
+            except Exception as error:  # noqa: BLE001  (mapped or masked, once, here)
+                status = await self._refused(error, rule, running, method)
                 code = grpc_code(status)
-                if code is grpc.StatusCode.INTERNAL:
-                    log.exception("rpc.crashed", method=method)
             except BaseException:
                 code = grpc.StatusCode.CANCELLED
                 raise
             finally:
-                log.info(
-                    "rpc.handled",
-                    method=method,
-                    code=code.name,
-                    duration_ms=round((time.perf_counter() - started) * 1000, 2),
-                )
+                _log_call(method, code, started)
             return await context.abort_with_status(rpc_status.to_status(status))
 
         return call
+
+    def _wrapped_stream(self, method: str, servicer: StreamServicer) -> StreamServicer:
+        rule = self._rules[method]
+
+        async def stream(request: Message | DecodeError, context: Context) -> AsyncIterator[Any]:
+            started = time.perf_counter()
+            running = _begin(context, rule)
+            code = grpc.StatusCode.OK
+            try:
+                await self._authenticate(rule, running)
+                validate(_readable(request))
+                async for answer in servicer(request, context):
+                    yield answer
+            except Exception as error:  # noqa: BLE001  (mapped or masked, once, here)
+                status = await self._refused(error, rule, running, method)
+                code = grpc_code(status)
+            except BaseException:
+                code = grpc.StatusCode.CANCELLED
+                raise
+            else:
+                return
+            finally:
+                _log_call(method, code, started)
+            await context.abort_with_status(rpc_status.to_status(status))
+
+        return stream
 
     async def _authenticate(self, rule: Rule, running: Call) -> None:
         if rule.public:
@@ -111,7 +162,44 @@ class Interceptor:
         if authorization[: len(BEARER)].lower() != BEARER:
             raise TokenMissing("this needs an access token: send `authorization: Bearer …`")
         running.caller = await self._verifier.verify(authorization[len(BEARER) :].strip())
-        rule.check(running.caller)
+        rule.check(running.caller, self._recent)
+
+    async def _refused(
+        self, error: Exception, rule: Rule, running: Call, method: str
+    ) -> status_pb2.Status:
+        """The status of a failure, after the audit event of a refusal was written."""
+        status = from_exception(error, running.request_id)
+        if status.code == code_pb2.INTERNAL:
+            log.error("rpc.crashed", method=method, exc_info=error)
+        elif isinstance(error, DomainError) and _is_recorded(error, rule, running):
+            try:
+                await self._on_refusal(running, error)
+            except Exception as failure:
+                log.exception("audit.refusal_lost", method=method, error=type(failure).__name__)
+        return status
+
+
+def _is_recorded(error: DomainError, rule: Rule, running: Call) -> bool:
+    """Whether a refusal is a decision that the audit log has to know, and does not know yet.
+
+    What is merely malformed is none. Of a read, only a refused permission is. Calls without a good
+    token to methods that need one are in the service's log alone: anybody could flood the trail.
+    """
+    if running.recorded:
+        return False
+    if running.caller is None:
+        return rule.public and not rule.refusals_only and isinstance(error, DECISIONS)
+    denied = isinstance(error, (PermissionDenied, Unauthenticated))
+    return denied or (not rule.refusals_only and isinstance(error, DECISIONS))
+
+
+def _log_call(method: str, code: grpc.StatusCode, started: float) -> None:
+    log.info(
+        "rpc.handled",
+        method=method,
+        code=code.name,
+        duration_ms=round((time.perf_counter() - started) * 1000, 2),
+    )
 
 
 class _Intercepted(grpc.GenericRpcHandler):
@@ -160,7 +248,7 @@ def _readable(request: Message | DecodeError) -> Message:
     return request
 
 
-def _begin(context: Context) -> Call:
+def _begin(context: Context, rule: Rule) -> Call:
     """Start the call. A client's own request id is kept if it is safe to log."""
     metadata = {
         key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)
@@ -168,6 +256,6 @@ def _begin(context: Context) -> Call:
     given = metadata.get("x-request-id", "")
     # Whoever guesses a request id has gained nothing: it needs no system call.
     request_id = given if REQUEST_ID.fullmatch(given) else f"{getrandbits(REQUEST_ID_BITS):032x}"
-    call = Call(request_id, metadata, context)
+    call = Call(request_id, metadata, context, rule.action)
     begin(call)
     return call

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 import grpc.aio
@@ -13,7 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from smart_audit.core.rpc.access import rules_of
-from smart_audit.core.rpc.interceptor import Interceptor
+from smart_audit.core.rpc.interceptor import Interceptor, OnRefusal
 from smart_audit.core.tokens import TokenVerifier
 
 log = structlog.get_logger()
@@ -33,7 +34,14 @@ GRACE_S = 10
 class Server:
     """A gRPC server with the kit's interceptor, `grpc.health.v1` and reflection."""
 
-    def __init__(self, services: Iterable[ServiceDescriptor], verifier: TokenVerifier) -> None:
+    def __init__(
+        self,
+        services: Iterable[ServiceDescriptor],
+        verifier: TokenVerifier,
+        *,
+        recent: timedelta,
+        on_refusal: OnRefusal,
+    ) -> None:
         services = list(services)
         self._names = [service.full_name for service in services]
         self._grpc = grpc.aio.server(
@@ -45,7 +53,9 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        self._interceptor = Interceptor(self._grpc, rules_of(services), verifier)
+        self._interceptor = Interceptor(
+            self._grpc, rules_of(services), verifier, recent, on_refusal
+        )
         # Answered for operators and load balancers, without a token.
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)

@@ -28,7 +28,7 @@ from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from smart_audit.api.access.v1 import access_pb2 as smart__audit_dot_api_dot_access_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$smart_audit/api/audit/v1/tiles.proto\x12\x18smart_audit.api.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a&smart_audit/api/access/v1/access.proto\"N\n\x17GetLogCheckpointRequest\x12!\n\x0forganisation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x10\n\x08\x63osigned\x18\x02 \x01(\x08\"J\n\x0eGetTileRequest\x12!\n\x0forganisation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x15\n\x04path\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"5\n\x10GetLogKeyRequest\x12!\n\x0forganisation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x32\xa2\x03\n\x0bTileService\x12\x90\x01\n\x10GetLogCheckpoint\x12\x31.smart_audit.api.audit.v1.GetLogCheckpointRequest\x1a\x14.google.api.HttpBody\"3\xa2\xbb\x18\x02 \x01\x82\xd3\xe4\x93\x02\'\x12%/v1/logs/{organisation_id}/checkpoint\x12\x82\x01\n\x07GetTile\x12(.smart_audit.api.audit.v1.GetTileRequest\x1a\x14.google.api.HttpBody\"7\xa2\xbb\x18\x02 \x01\x82\xd3\xe4\x93\x02+\x12)/v1/logs/{organisation_id}/tile/{path=**}\x12{\n\tGetLogKey\x12*.smart_audit.api.audit.v1.GetLogKeyRequest\x1a\x14.google.api.HttpBody\",\xa2\xbb\x18\x02\x08\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/logs/{organisation_id}/keyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$smart_audit/api/audit/v1/tiles.proto\x12\x18smart_audit.api.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a&smart_audit/api/access/v1/access.proto\"N\n\x17GetLogCheckpointRequest\x12!\n\x0forganisation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x10\n\x08\x63osigned\x18\x02 \x01(\x08\"J\n\x0eGetTileRequest\x12!\n\x0forganisation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x15\n\x04path\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"5\n\x10GetLogKeyRequest\x12!\n\x0forganisation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x32\xe5\x03\n\x0bTileService\x12\xa6\x01\n\x10GetLogCheckpoint\x12\x31.smart_audit.api.audit.v1.GetLogCheckpointRequest\x1a\x14.google.api.HttpBody\"I\xa2\xbb\x18\x02 \x01\xaa\xbb\x18\x12\n\x0e\x61udit.log.read\x10\x01\x82\xd3\xe4\x93\x02\'\x12%/v1/logs/{organisation_id}/checkpoint\x12\x98\x01\n\x07GetTile\x12(.smart_audit.api.audit.v1.GetTileRequest\x1a\x14.google.api.HttpBody\"M\xa2\xbb\x18\x02 \x01\xaa\xbb\x18\x12\n\x0e\x61udit.log.read\x10\x01\x82\xd3\xe4\x93\x02+\x12)/v1/logs/{organisation_id}/tile/{path=**}\x12\x91\x01\n\tGetLogKey\x12*.smart_audit.api.audit.v1.GetLogKeyRequest\x1a\x14.google.api.HttpBody\"B\xa2\xbb\x18\x02\x08\x01\xaa\xbb\x18\x12\n\x0e\x61udit.log.read\x10\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/logs/{organisation_id}/keyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,11 +44,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETLOGKEYREQUEST'].fields_by_name['organisation_id']._loaded_options = None
   _globals['_GETLOGKEYREQUEST'].fields_by_name['organisation_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_TILESERVICE'].methods_by_name['GetLogCheckpoint']._loaded_options = None
-  _globals['_TILESERVICE'].methods_by_name['GetLogCheckpoint']._serialized_options = b'\242\273\030\002 \001\202\323\344\223\002\'\022%/v1/logs/{organisation_id}/checkpoint'
+  _globals['_TILESERVICE'].methods_by_name['GetLogCheckpoint']._serialized_options = b'\242\273\030\002 \001\252\273\030\022\n\016audit.log.read\020\001\202\323\344\223\002\'\022%/v1/logs/{organisation_id}/checkpoint'
   _globals['_TILESERVICE'].methods_by_name['GetTile']._loaded_options = None
-  _globals['_TILESERVICE'].methods_by_name['GetTile']._serialized_options = b'\242\273\030\002 \001\202\323\344\223\002+\022)/v1/logs/{organisation_id}/tile/{path=**}'
+  _globals['_TILESERVICE'].methods_by_name['GetTile']._serialized_options = b'\242\273\030\002 \001\252\273\030\022\n\016audit.log.read\020\001\202\323\344\223\002+\022)/v1/logs/{organisation_id}/tile/{path=**}'
   _globals['_TILESERVICE'].methods_by_name['GetLogKey']._loaded_options = None
-  _globals['_TILESERVICE'].methods_by_name['GetLogKey']._serialized_options = b'\242\273\030\002\010\001\202\323\344\223\002 \022\036/v1/logs/{organisation_id}/key'
+  _globals['_TILESERVICE'].methods_by_name['GetLogKey']._serialized_options = b'\242\273\030\002\010\001\252\273\030\022\n\016audit.log.read\020\001\202\323\344\223\002 \022\036/v1/logs/{organisation_id}/key'
   _globals['_GETLOGCHECKPOINTREQUEST']._serialized_start=192
   _globals['_GETLOGCHECKPOINTREQUEST']._serialized_end=270
   _globals['_GETTILEREQUEST']._serialized_start=272
@@ -56,5 +56,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETLOGKEYREQUEST']._serialized_start=348
   _globals['_GETLOGKEYREQUEST']._serialized_end=401
   _globals['_TILESERVICE']._serialized_start=404
-  _globals['_TILESERVICE']._serialized_end=822
+  _globals['_TILESERVICE']._serialized_end=889
 # @@protoc_insertion_point(module_scope)

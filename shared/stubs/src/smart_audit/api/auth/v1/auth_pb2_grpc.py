@@ -105,8 +105,8 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Logout(self, request, context):
-        """Ends the session that the access token belongs to; its refresh token is
-        spent with it. Ending it again changes nothing.
+        """Ends the session that the access token belongs to: its refresh token is
+        spent, and its access tokens are refused everywhere within a second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -54,8 +54,8 @@ class AuthServiceStub:
     Fails with TOKEN_INVALID, TOKEN_EXPIRED, SESSION_ENDED.
     """
     Logout: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LogoutRequest, _auth_pb2.LogoutResponse]
-    """Ends the session that the access token belongs to; its refresh token is
-    spent with it. Ending it again changes nothing.
+    """Ends the session that the access token belongs to: its refresh token is
+    spent, and its access tokens are refused everywhere within a second.
     """
     GetMe: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetMeRequest, _auth_pb2.GetMeResponse]
     """Tells who the access token belongs to.
@@ -92,8 +92,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Fails with TOKEN_INVALID, TOKEN_EXPIRED, SESSION_ENDED.
     """
     Logout: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogoutRequest, _auth_pb2.LogoutResponse]  # type: ignore[assignment]
-    """Ends the session that the access token belongs to; its refresh token is
-    spent with it. Ending it again changes nothing.
+    """Ends the session that the access token belongs to: its refresh token is
+    spent, and its access tokens are refused everywhere within a second.
     """
     GetMe: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetMeRequest, _auth_pb2.GetMeResponse]  # type: ignore[assignment]
     """Tells who the access token belongs to.
@@ -151,8 +151,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.LogoutRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.LogoutResponse, _abc.Awaitable[_auth_pb2.LogoutResponse]]:
-        """Ends the session that the access token belongs to; its refresh token is
-        spent with it. Ending it again changes nothing.
+        """Ends the session that the access token belongs to: its refresh token is
+        spent, and its access tokens are refused everywhere within a second.
         """
 
     @_abc_1.abstractmethod

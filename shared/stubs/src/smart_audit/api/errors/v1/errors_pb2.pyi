@@ -108,6 +108,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No such legal hold."""
     ERROR_REASON_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 41
     """No checkpoint has the cosignatures that the witness policy asks for, yet."""
+    ERROR_REASON_REAUTHENTICATION_REQUIRED: _ErrorReason.ValueType  # 42
+    """The caller must have authenticated within the last minutes; authenticate
+    again. `max_age_s` says how long ago it may be.
+    """
+    ERROR_REASON_PERSON_REQUIRED: _ErrorReason.ValueType  # 43
+    """Only a person may do this, no service account."""
+    ERROR_REASON_IMPERSONATION_FORBIDDEN: _ErrorReason.ValueType  # 44
+    """An administrator who acts as somebody may not do this."""
+    ERROR_REASON_SESSION_NOT_FOUND: _ErrorReason.ValueType  # 45
+    """The caller has no such live session."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. It travels as `google.rpc.ErrorInfo.reason` without
@@ -201,4 +211,14 @@ ERROR_REASON_HOLD_NOT_FOUND: ErrorReason.ValueType  # 40
 """No such legal hold."""
 ERROR_REASON_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 41
 """No checkpoint has the cosignatures that the witness policy asks for, yet."""
+ERROR_REASON_REAUTHENTICATION_REQUIRED: ErrorReason.ValueType  # 42
+"""The caller must have authenticated within the last minutes; authenticate
+again. `max_age_s` says how long ago it may be.
+"""
+ERROR_REASON_PERSON_REQUIRED: ErrorReason.ValueType  # 43
+"""Only a person may do this, no service account."""
+ERROR_REASON_IMPERSONATION_FORBIDDEN: ErrorReason.ValueType  # 44
+"""An administrator who acts as somebody may not do this."""
+ERROR_REASON_SESSION_NOT_FOUND: ErrorReason.ValueType  # 45
+"""The caller has no such live session."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

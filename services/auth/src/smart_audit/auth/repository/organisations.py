@@ -1,0 +1,72 @@
+"""Organisations and memberships in the database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smart_audit.auth.domain import Membership, Organisation, OrganisationId, SignInPolicy, UserId
+from smart_audit.auth.tables import memberships, organisations
+
+ORGANISATION = (
+    organisations.c.id,
+    organisations.c.name,
+    organisations.c.sign_in_policy,
+    organisations.c.login_codes,
+)
+
+
+class Organisations:
+    """Organisations and who is what in them."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, organisation: Organisation, owner: UserId, role: str, at: datetime) -> None:
+        """Add an organisation with its first member."""
+        await self._session.execute(
+            insert(organisations).values(
+                id=organisation.id,
+                name=organisation.name,
+                sign_in_policy=organisation.sign_in_policy.value,
+                login_codes=organisation.login_codes,
+                created_at=at,
+            )
+        )
+        await self._session.execute(
+            insert(memberships).values(
+                organisation_id=organisation.id, user_id=owner, role=role, created_at=at
+            )
+        )
+
+    async def membership(
+        self, user_id: UserId, organisation_id: OrganisationId
+    ) -> Membership | None:
+        """What a user is in an organisation."""
+        return await self._one(
+            _memberships(user_id).where(memberships.c.organisation_id == organisation_id)
+        )
+
+    async def first_membership(self, user_id: UserId) -> Membership | None:
+        """What a user is in the organisation joined first: the personal one."""
+        return await self._one(_memberships(user_id).order_by(memberships.c.created_at).limit(1))
+
+    async def _one(self, statement: Select[Any]) -> Membership | None:
+        row = (await self._session.execute(statement)).one_or_none()
+        return None if row is None else to_membership(row)
+
+
+def to_membership(row: Sequence[Any]) -> Membership:
+    """A membership as it was read: the columns of ORGANISATION, then the role."""
+    id_, name, policy, login_codes, role = row
+    return Membership(Organisation(id_, name, SignInPolicy(policy), login_codes), role)
+
+
+def _memberships(user_id: UserId) -> Select[Any]:
+    return (
+        select(*ORGANISATION, memberships.c.role)
+        .join(memberships, memberships.c.organisation_id == organisations.c.id)
+        .where(memberships.c.user_id == user_id)
+    )

@@ -1,0 +1,47 @@
+"""Audit events on their way to audit."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smart_audit.auth.tables import outbox
+
+# The name of an advisory lock, held to the end of a transaction.
+OUTBOX_LOCK = 0x5341_0002
+
+
+class Outbox:
+    """Audit events that wait to be sent, in the order in which they were decided."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, event: Mapping[str, Any]) -> None:
+        """Add an event, in the transaction of the decision that it tells of."""
+        await self._session.execute(insert(outbox).values(event=event))
+
+    async def lock(self) -> None:
+        """Keep other processes from sending until the end of the transaction."""
+        await self._session.execute(select(func.pg_advisory_xact_lock(OUTBOX_LOCK)))
+
+    async def next(self, limit: int) -> list[tuple[int, dict[str, Any]]]:
+        """The first events that wait: (position, event)."""
+        statement = (
+            select(outbox.c.position, outbox.c.event)
+            .where(outbox.c.refusal.is_(None))
+            .order_by(outbox.c.position)
+            .limit(limit)
+        )
+        return [(row.position, row.event) for row in await self._session.execute(statement)]
+
+    async def remove(self, positions: Sequence[int]) -> None:
+        """Forget events that are in the log."""
+        await self._session.execute(delete(outbox).where(outbox.c.position.in_(positions)))
+
+    async def set_aside(self, position: int, refusal: str) -> None:
+        """Keep an event that audit refused, out of the way of the others."""
+        await self._session.execute(
+            update(outbox).where(outbox.c.position == position).values(refusal=refusal)
+        )

@@ -1,0 +1,24 @@
+"""All repositories of one transaction."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smart_audit.auth.repository.challenges import Challenges
+from smart_audit.auth.repository.organisations import Organisations
+from smart_audit.auth.repository.outbox import Outbox
+from smart_audit.auth.repository.revocations import Revocations
+from smart_audit.auth.repository.sessions import Sessions
+from smart_audit.auth.repository.signing_keys import SigningKeys
+from smart_audit.auth.repository.users import Users
+
+
+class Repositories:
+    """All repositories of one transaction."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.challenges = Challenges(session)
+        self.organisations = Organisations(session)
+        self.outbox = Outbox(session)
+        self.revocations = Revocations(session)
+        self.sessions = Sessions(session)
+        self.signing_keys = SigningKeys(session)
+        self.users = Users(session)

@@ -1,0 +1,189 @@
+"""Sessions and their refresh tokens in the database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smart_audit.auth.domain import (
+    Membership,
+    OrganisationId,
+    RefreshToken,
+    Session,
+    SessionId,
+    UserId,
+)
+from smart_audit.auth.repository.organisations import ORGANISATION, to_membership
+from smart_audit.auth.tables import memberships, organisations, refresh_tokens, sessions, users
+
+SESSION = (
+    sessions.c.id,
+    sessions.c.user_id,
+    sessions.c.organisation_id,
+    sessions.c.created_at,
+    sessions.c.expires_at,
+    sessions.c.authenticated_at,
+    sessions.c.amr,
+    sessions.c.last_used_at,
+    sessions.c.address,
+    sessions.c.user_agent,
+    sessions.c.ended_at,
+    sessions.c.impersonator_id,
+    sessions.c.impersonation_reason,
+)
+TOKEN = (
+    refresh_tokens.c.token_hash,
+    refresh_tokens.c.session_id,
+    refresh_tokens.c.expires_at,
+    refresh_tokens.c.rotated_at,
+)
+
+
+class Sessions:
+    """Sessions and their refresh tokens."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, session: Session) -> None:
+        """Add a session."""
+        await self._session.execute(
+            insert(sessions).values(
+                id=session.id,
+                user_id=session.user_id,
+                organisation_id=session.organisation_id,
+                created_at=session.created_at,
+                expires_at=session.expires_at,
+                authenticated_at=session.authenticated_at,
+                amr=list(session.amr),
+                last_used_at=session.last_used_at,
+                address=session.address,
+                user_agent=session.user_agent,
+                impersonator_id=session.impersonator_id,
+                impersonation_reason=session.impersonation_reason,
+            )
+        )
+
+    async def get(self, session_id: SessionId, *, lock: bool = False) -> Session | None:
+        """A session; locked until the end of the transaction if asked."""
+        statement = select(*SESSION).where(sessions.c.id == session_id)
+        if lock:
+            statement = statement.with_for_update()
+        row = (await self._session.execute(statement)).one_or_none()
+        return None if row is None else _to_session(row)
+
+    async def live(
+        self,
+        user_id: UserId,
+        at: datetime,
+        *,
+        organisation_id: OrganisationId | None = None,
+    ) -> list[Session]:
+        """A user's sessions that have not ended, locked, the last used first.
+
+        organisation_id: only those of one organisation.
+        """
+        statement = _live(at).where(sessions.c.user_id == user_id)
+        if organisation_id is not None:
+            statement = statement.where(sessions.c.organisation_id == organisation_id)
+        statement = statement.order_by(sessions.c.last_used_at.desc(), sessions.c.id)
+        return [_to_session(row) for row in await self._session.execute(statement)]
+
+    async def end(self, session_ids: Sequence[SessionId], at: datetime) -> None:
+        """Save the end of sessions. Their tokens have to be revoked besides."""
+        await self._session.execute(
+            update(sessions).where(sessions.c.id.in_(session_ids)).values(ended_at=at)
+        )
+
+    async def authenticated(self, session: Session) -> None:
+        """Save when and how the person has authenticated last."""
+        await self._session.execute(
+            update(sessions)
+            .where(sessions.c.id == session.id)
+            .values(authenticated_at=session.authenticated_at, amr=list(session.amr))
+        )
+
+    async def add_token(self, token: RefreshToken) -> None:
+        """Add a refresh token."""
+        await self._session.execute(
+            insert(refresh_tokens).values(
+                token_hash=token.token_hash,
+                session_id=token.session_id,
+                expires_at=token.expires_at,
+            )
+        )
+
+    async def find_token(
+        self, token_hash: bytes
+    ) -> tuple[RefreshToken, Session, Membership | None] | None:
+        """A refresh token by its hash, its session, and what the user is there now.
+
+        Token and session are locked until the end of the transaction. The membership of a user who
+        was deactivated is None.
+        """
+        statement = (
+            select(*TOKEN, *SESSION, *ORGANISATION, memberships.c.role)
+            .join(sessions, sessions.c.id == refresh_tokens.c.session_id)
+            .join(organisations, organisations.c.id == sessions.c.organisation_id)
+            .join(users, users.c.id == sessions.c.user_id)
+            .outerjoin(
+                memberships,
+                (memberships.c.organisation_id == sessions.c.organisation_id)
+                & (memberships.c.user_id == sessions.c.user_id)
+                & users.c.deactivated_at.is_(None),
+            )
+            .where(refresh_tokens.c.token_hash == token_hash)
+            .with_for_update(of=[sessions, refresh_tokens])
+        )
+        row = (await self._session.execute(statement)).one_or_none()
+        if row is None:
+            return None
+        token, rest = row[: len(TOKEN)], row[len(TOKEN) :]
+        member = rest[len(SESSION) :]
+        return (
+            RefreshToken(*token),
+            _to_session(rest[: len(SESSION)]),
+            to_membership(member) if member[-1] is not None else None,
+        )
+
+    async def rotate(
+        self, token: RefreshToken, following: RefreshToken, address: str, at: datetime
+    ) -> None:
+        """Spend a refresh token, add its successor and note the use, in one statement."""
+        spent = (
+            update(refresh_tokens)
+            .where(refresh_tokens.c.token_hash == token.token_hash)
+            .values(rotated_at=at)
+            .cte("spent")
+        )
+        used = (
+            update(sessions)
+            .where(sessions.c.id == token.session_id)
+            .values(last_used_at=at, address=address)
+            .cte("used")
+        )
+        await self._session.execute(
+            insert(refresh_tokens)
+            .values(
+                token_hash=following.token_hash,
+                session_id=following.session_id,
+                expires_at=following.expires_at,
+            )
+            .add_cte(spent, used)
+        )
+
+
+def _live(at: datetime) -> Select[Any]:
+    return (
+        select(*SESSION)
+        .where(sessions.c.ended_at.is_(None), sessions.c.expires_at > at)
+        .with_for_update()
+    )
+
+
+def _to_session(row: Row[Any] | Sequence[Any]) -> Session:
+    values = list(row)
+    values[6] = tuple(values[6])
+    return Session(*values)

@@ -1,0 +1,61 @@
+"""Signing keys in the database."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, insert, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smart_audit.auth.tables import signing_keys
+
+# The name of an advisory lock, held to the end of a transaction.
+SIGNING_KEYS_LOCK = 0x5341_0001
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeyRow:
+    """A signing key as it is stored; the private key is sealed."""
+
+    id: str
+    public_key: bytes
+    sealed_private_key: bytes
+    created_at: datetime
+    activates_at: datetime
+
+
+class SigningKeys:
+    """The keys that sign access tokens."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def lock(self) -> None:
+        """Keep other processes from adding a key until the end of the transaction."""
+        await self._session.execute(select(func.pg_advisory_xact_lock(SIGNING_KEYS_LOCK)))
+
+    async def published(self, at: datetime) -> list[SigningKeyRow]:
+        """The keys that are not retired, the newest first."""
+        statement = (
+            select(
+                signing_keys.c.id,
+                signing_keys.c.public_key,
+                signing_keys.c.sealed_private_key,
+                signing_keys.c.created_at,
+                signing_keys.c.activates_at,
+            )
+            .where(or_(signing_keys.c.retires_at.is_(None), signing_keys.c.retires_at > at))
+            .order_by(signing_keys.c.activates_at.desc())
+        )
+        return [SigningKeyRow(*row) for row in await self._session.execute(statement)]
+
+    async def add(self, key: SigningKeyRow) -> None:
+        """Publish a key."""
+        await self._session.execute(
+            insert(signing_keys).values(
+                id=key.id,
+                public_key=key.public_key,
+                sealed_private_key=key.sealed_private_key,
+                created_at=key.created_at,
+                activates_at=key.activates_at,
+            )
+        )
