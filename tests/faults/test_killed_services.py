@@ -7,25 +7,16 @@ import random
 import grpc
 import grpc.aio
 
-from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc, governance_pb2_grpc
-from smart_audit.api.auth.v1 import auth_pb2_grpc
+from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.tlog.append import grow
 from smart_audit.tlog.compact import CompactRange
 from tests.support.events import checkpoint, event, record_batch, settled, verify
 from tests.support.processes import running_processes
-from tests.support.world import World
+from tests.support.world import world_over
 
 
 def world_of(database, auth, audit, auth_channel, audit_channel):
-    return World(
-        database,
-        auth.port,
-        audit.port,
-        auth_pb2_grpc.AuthServiceStub(auth_channel),
-        audit_pb2_grpc.EventServiceStub(audit_channel),
-        audit_pb2_grpc.LogServiceStub(audit_channel),
-        governance_pb2_grpc.GovernanceServiceStub(audit_channel),
-    )
+    return world_over(database, (auth.port, audit.port), auth_channel, audit_channel)
 
 
 def channel_to(port):

@@ -18,7 +18,8 @@ from tests.support.events import event, record, settled
 from tests.support.world import read_refusal
 
 LARGEST = 2**63 - 1
-SIZE = 3
+# More than the log of these tests will hold: some of their refusals are events of it, too.
+SIZE = 1000
 # Events of the caller's log, and of somebody else's.
 OWN, OTHER = "01890a5d-ac96-7ab2-80e2-000000000001", "01890a5d-ac96-7ab2-80e2-000000000002"
 INVALID, MISSING = 3, 5
@@ -187,7 +188,7 @@ REQUESTS = [
 
 @pytest.fixture(scope="module")
 async def user(gateway):
-    """Whose log has three entries: a signup, a login, and the event OWN."""
+    """Whose log begins with three entries: a signup, a login, and the event OWN."""
     other = await gateway.world.new_user()
     await record(gateway.world, other, event(id=OTHER))
     owner = await gateway.world.new_user()

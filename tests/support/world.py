@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from smart_audit.api.audit.v1 import audit_pb2_grpc, governance_pb2_grpc
-from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
+from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc, sessions_pb2_grpc
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.wiring import running as audit_running
 from smart_audit.auth.settings import AuthSettings
@@ -31,7 +31,10 @@ class World:
     database: Database
     auth_port: int
     audit_port: int
+    auth_channel: grpc.aio.Channel
+    audit_channel: grpc.aio.Channel
     auth: Any
+    sessions: Any
     events: Any
     log: Any
     governance: Any
@@ -107,15 +110,27 @@ async def running_world(
         grpc.aio.insecure_channel(f"127.0.0.1:{auth_port}") as auth_channel,
         grpc.aio.insecure_channel(f"127.0.0.1:{audit_port}") as audit_channel,
     ):
-        yield World(
-            database,
-            auth_port,
-            audit_port,
-            auth_pb2_grpc.AuthServiceStub(auth_channel),
-            audit_pb2_grpc.EventServiceStub(audit_channel),
-            audit_pb2_grpc.LogServiceStub(audit_channel),
-            governance_pb2_grpc.GovernanceServiceStub(audit_channel),
-        )
+        yield world_over(database, (auth_port, audit_port), auth_channel, audit_channel)
+
+
+def world_over(
+    database: Database,
+    ports: tuple[int, int],
+    auth_channel: grpc.aio.Channel,
+    audit_channel: grpc.aio.Channel,
+) -> World:
+    """The services that answer on these channels; ports: of auth and of audit."""
+    return World(
+        database,
+        *ports,
+        auth_channel,
+        audit_channel,
+        auth_pb2_grpc.AuthServiceStub(auth_channel),
+        sessions_pb2_grpc.SessionServiceStub(auth_channel),
+        audit_pb2_grpc.EventServiceStub(audit_channel),
+        audit_pb2_grpc.LogServiceStub(audit_channel),
+        governance_pb2_grpc.GovernanceServiceStub(audit_channel),
+    )
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from smart_audit.audit.leaves import to_leaves
 from smart_audit.audit.repository import Database
 from smart_audit.audit.subject_keys import SubjectKeys
 from smart_audit.audit.use_cases.sealing import Prepared, seal_and_append
+from smart_audit.core.rpc.context import current_call
 
 SOURCE = "smart-audit.audit"
 SERVICE = Actor(SOURCE, "service")
@@ -45,21 +46,20 @@ def own_event(
     deps: Governing,
     *,
     reason: str = "",
-    outcome: Outcome = Outcome.SUCCESS,
-    outcome_reason: str = "",
 ) -> NewEvent:
     """An event of the log itself. Its targets are public; the reason is a disclosure."""
+    call = current_call()
+    facts_of_call = {"reason": reason, "request_id": call.request_id if call else ""}
     event = Event(
         id=EventId(deps.new_id()),
         organisation_id=organisation_id,
         action=action,
         actor=by,
-        outcome=outcome,
-        outcome_reason=outcome_reason,
+        outcome=Outcome.SUCCESS,
         occurred_at=deps.now(),
         targets=facts,
         source=SOURCE,
-        metadata={"reason": reason} if reason else {},
+        metadata={name: value for name, value in facts_of_call.items() if value},
     )
     return NewEvent(event, time_given=True, recorded_by=by.id)
 
