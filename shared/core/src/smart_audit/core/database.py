@@ -1,21 +1,28 @@
 """The database of a service: an engine, and one transaction per call."""
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import func, make_url, select
+import psycopg
+from sqlalchemy import event, func, make_url, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
     create_async_engine,
 )
+from sqlalchemy.pool import ConnectionPoolEntry
 
 R = TypeVar("R")
 
 STATEMENT_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+IDLE_S = 1.0
+RETURNED_AT = "smart_audit.returned_at"
 
 
 @asynccontextmanager
@@ -33,17 +40,38 @@ async def open_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=0,
-        # After a restart of the database the pool holds dead connections; asking first costs a
-        # round trip and saves the caller an error.
-        pool_pre_ping=True,
         # Values of a failed statement would go into its error, and from there into the log.
         hide_parameters=True,
         connect_args=connect_args(application, options),
     )
+    _ask_the_idle(engine)
     try:
         yield engine
     finally:
         await engine.dispose()
+
+
+def _ask_the_idle(engine: AsyncEngine) -> None:
+    """Ask a connection whether it lives before it is used again, if it was idle for long.
+
+    After a restart of the database the pool holds dead connections, and asking saves the caller an
+    error; asking each time, as SQLAlchemy does, would cost each transaction a round trip.
+    """
+    pool, dialect = engine.sync_engine.pool, engine.sync_engine.dialect
+
+    def returned(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        record.info[RETURNED_AT] = time.monotonic()
+
+    def taken(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if time.monotonic() - record.info.get(RETURNED_AT, float("inf")) < IDLE_S:
+            return
+        try:
+            dialect.do_ping(connection)
+        except psycopg.Error as error:
+            raise DisconnectionError from error
+
+    event.listen(pool, "checkin", returned)
+    event.listen(pool, "checkout", taken)
 
 
 def connect_args(application: str, options: str = "") -> dict[str, Any]:
