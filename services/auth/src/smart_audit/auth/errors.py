@@ -1,6 +1,15 @@
 """The refusals of auth."""
 
-from smart_audit.core.errors import AlreadyExists, NotFound, Unauthenticated
+import math
+from datetime import timedelta
+
+from smart_audit.core.errors import (
+    AlreadyExists,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    Unauthenticated,
+)
 
 
 class EmailTaken(AlreadyExists):
@@ -43,3 +52,43 @@ class UserNotFound(NotFound):
     """The user behind the token is gone."""
 
     reason = "USER_NOT_FOUND"
+
+
+class TooManyAttempts(ResourceExhausted):
+    """Somebody has tried too often, or others have tried too often in the same place."""
+
+    reason = "TOO_MANY_ATTEMPTS"
+
+    def __init__(self, wait: timedelta, *, is_news: bool) -> None:
+        self.retry_after_s = math.ceil(wait.total_seconds())
+        self.is_news = is_news
+        """Whether this is the first of its kind for a while, which the audit log has to know."""
+        super().__init__(
+            f"too many attempts; try again in {self.retry_after_s} seconds",
+            retry_after_s=str(self.retry_after_s),
+        )
+
+
+class PasswordRefused(InvalidArgument):
+    """Nobody may choose this password. The refusal names the field, never the password."""
+
+    def __init__(self, field: str, complaint: str) -> None:
+        super().__init__(f"{field} {complaint}", fields={field: complaint})
+
+
+class PasswordTooShort(PasswordRefused):
+    """The password has too few characters."""
+
+    field_reason = "PASSWORD_TOO_SHORT"
+
+
+class PasswordTooCommon(PasswordRefused):
+    """The password is common, known from a breach, or repeats itself."""
+
+    field_reason = "PASSWORD_TOO_COMMON"
+
+
+class PasswordGuessable(PasswordRefused):
+    """The password is made of what is known about its user."""
+
+    field_reason = "PASSWORD_GUESSABLE"

@@ -1,11 +1,21 @@
 """What auth reads from its environment, each name behind `AUTH_`."""
 
 from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from smart_audit.auth.password_ranges import WhenAway
+from smart_audit.auth.throttle import Network
 from smart_audit.core.settings import Duration, ServiceSettings
+
+
+def _or_none(value: object) -> object:
+    """What is set to nothing is not set."""
+    return value or None
 
 
 class AuthSettings(ServiceSettings):
@@ -32,4 +42,36 @@ class AuthSettings(ServiceSettings):
     argon2_memory_kib: int = Field(19 * 1024, ge=19 * 1024, description="KiB per hash")
     argon2_passes: int = Field(2, ge=2, description="passes over the memory")
     hash_threads: int = Field(2, gt=0, description="passwords hashed at once")
+    password_deny_list: Annotated[Path | None, BeforeValidator(_or_none)] = Field(
+        None, description="file of passwords that nobody may choose, one a line, beside ours"
+    )
+    password_range_url: str = Field(
+        "", description="server of breached passwords, asked as URL/PREFIX; none is asked if empty"
+    )
+    password_range_when_away: WhenAway = Field(
+        "allow", description="allow or refuse what that server cannot be asked about"
+    )
+    throttle_exempt: str = Field(
+        "127.0.0.0/8,::1/128", description="networks that are not throttled by address, by commas"
+    )
     hash_queue: int = Field(64, gt=0, description="passwords waiting at most; more are refused")
+    redis_url: Annotated[SecretStr | None, BeforeValidator(_or_none)] = Field(
+        None,
+        validation_alias="REDIS_URL",
+        description="redis:// or rediss:// URL; throttles are counted there, not in Postgres",
+    )
+
+    @field_validator("throttle_exempt")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        _networks(value)
+        return value
+
+    def exempt_networks(self) -> list[Network]:
+        """The networks that are not throttled by address."""
+        return _networks(self.throttle_exempt)
+
+
+def _networks(value: str) -> list[Network]:
+    """Raises: ValueError."""
+    return [ip_network(network.strip()) for network in value.split(",") if network.strip()]

@@ -252,6 +252,7 @@ cache = Table(
     Column("key", Text, primary_key=True),
     Column("value", LargeBinary),
     Column("count", BigInteger, nullable=False, server_default="0"),
+    Column("open_at", timestamp, nullable=False, server_default="-infinity"),
     Column("expires_at", timestamp, nullable=False, index=True),
     prefixes=["UNLOGGED"],
 )

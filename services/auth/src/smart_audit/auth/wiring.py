@@ -12,8 +12,12 @@ from smart_audit.api.auth.v1 import (
     sessions_pb2,
     sessions_pb2_grpc,
 )
+from smart_audit.auth import common_passwords
+from smart_audit.auth.cache import Cache
+from smart_audit.auth.cache.opening import open_cache
 from smart_audit.auth.dispatcher import Dispatcher
 from smart_audit.auth.keys import KeyRing, TokenIssuer
+from smart_audit.auth.password_ranges import PasswordRanges, open_ranges
 from smart_audit.auth.passwords import Hasher
 from smart_audit.auth.repository import CONNECTION_OPTIONS, Work
 from smart_audit.auth.revocation_feed import RevocationFeed
@@ -21,6 +25,7 @@ from smart_audit.auth.servicer.auth import AuthServicer
 from smart_audit.auth.servicer.base import Refusals
 from smart_audit.auth.servicer.sessions import RevocationServicer, SessionServicer
 from smart_audit.auth.settings import AuthSettings
+from smart_audit.auth.throttle import Throttle
 from smart_audit.auth.use_cases.common import Deps, Lifetimes
 from smart_audit.core.database import open_engine
 from smart_audit.core.ids import new_id, new_secret, utc_now
@@ -51,6 +56,8 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             options=CONNECTION_OPTIONS,
         ) as engine,
         open_channel(settings.audit_address) as channel,
+        open_cache(settings.redis_url, engine) as cache,
+        open_ranges(settings.password_range_url, settings.password_range_when_away) as ranges,
     ):
         work = Work(engine)
         keys = KeyRing(work, Sealer(settings.sealing_key()))
@@ -64,7 +71,7 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             threads=settings.hash_threads,
             queue=settings.hash_queue,
         )
-        deps = _deps(settings, hasher, issuer)
+        deps = _deps(settings, hasher, issuer, cache, ranges)
         dispatcher = Dispatcher(work, issuer, channel)
         common = (work, deps, dispatcher.wake)
         server = Server(
@@ -87,12 +94,21 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
         hasher.close()
 
 
-def _deps(settings: AuthSettings, hasher: Hasher, issuer: TokenIssuer) -> Deps:
+def _deps(
+    settings: AuthSettings,
+    hasher: Hasher,
+    issuer: TokenIssuer,
+    cache: Cache,
+    ranges: PasswordRanges | None,
+) -> Deps:
     return Deps(
         now=utc_now,
         new_id=new_id,
         new_secret=new_secret,
         hasher=hasher,
+        throttle=Throttle(cache, _derived(settings, b"throttle"), settings.exempt_networks()),
+        common_passwords=common_passwords.load(settings.password_deny_list),
+        password_ranges=ranges,
         issuer=issuer,
         lifetimes=Lifetimes(
             access_token=settings.access_token_lifetime,
@@ -100,7 +116,10 @@ def _deps(settings: AuthSettings, hasher: Hasher, issuer: TokenIssuer) -> Deps:
             session=settings.session_lifetime,
             refresh_grace=settings.refresh_grace,
         ),
-        successor_key=HKDF(SHA256(), 32, salt=None, info=b"refresh token successor").derive(
-            settings.sealing_key()
-        ),
+        successor_key=_derived(settings, b"refresh token successor"),
     )
+
+
+def _derived(settings: AuthSettings, purpose: bytes) -> bytes:
+    """A key for one purpose; 32 bytes."""
+    return HKDF(SHA256(), 32, salt=None, info=purpose).derive(settings.sealing_key())

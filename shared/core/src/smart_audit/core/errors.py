@@ -19,6 +19,8 @@ class InvalidArgument(DomainError):
     """The request is wrong whatever the state of the system is."""
 
     reason = "INVALID_ARGUMENT"
+    field_reason: str = ""
+    """What is wrong with the field, for programs; a reason of `ErrorReason` or empty."""
 
     def __init__(
         self, message: str, *, fields: dict[str, str] | None = None, **metadata: str
@@ -58,6 +60,8 @@ class ResourceExhausted(DomainError):
     """Too much at once."""
 
     reason = "OVERLOADED"
+    retry_after_s: int = 1
+    """In how many seconds it may work."""
 
 
 class Unavailable(DomainError):

@@ -35,9 +35,11 @@ class Servicer:
         self._wake = wake
 
     async def _done(self, use_case: Awaitable[T | DomainError]) -> T:
-        """Wake the dispatchers, and raise a refusal, once the decision has been committed."""
-        result = await use_case
-        self._wake()
+        """Wake the dispatchers once the decision has been committed, and raise a refusal."""
+        try:
+            result = await use_case
+        finally:
+            self._wake()
         if isinstance(result, DomainError):
             raise result
         return result

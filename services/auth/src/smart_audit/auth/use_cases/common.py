@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from smart_audit.auth.common_passwords import CommonPasswords
 from smart_audit.auth.domain import (
     Acting,
     AuditEvent,
@@ -19,9 +20,11 @@ from smart_audit.auth.domain import (
     token_hash,
 )
 from smart_audit.auth.keys import AccessClaims, TokenIssuer
+from smart_audit.auth.password_ranges import PasswordRanges
 from smart_audit.auth.passwords import Hasher
 from smart_audit.auth.repository import Repositories, Work
 from smart_audit.auth.roles import scopes_for
+from smart_audit.auth.throttle import Throttle
 from smart_audit.core.rpc.context import recorded
 
 __all__ = ["Deps", "Lifetimes", "Tokens", "Work", "decision", "issue_tokens", "record"]
@@ -45,6 +48,9 @@ class Deps:
     new_id: Callable[[], UUID]
     new_secret: Callable[[], str]
     hasher: Hasher
+    throttle: Throttle
+    common_passwords: CommonPasswords
+    password_ranges: PasswordRanges | None
     issuer: TokenIssuer
     lifetimes: Lifetimes
     successor_key: bytes

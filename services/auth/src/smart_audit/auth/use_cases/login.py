@@ -1,6 +1,7 @@
 """Log a user in."""
 
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from smart_audit.auth.domain import (
     INSTALLATION,
@@ -11,10 +12,12 @@ from smart_audit.auth.domain import (
     Session,
     SessionId,
     User,
+    UserId,
     canonical,
 )
 from smart_audit.auth.errors import CredentialsInvalid
 from smart_audit.auth.repository import Repositories
+from smart_audit.auth.throttle import domain_of
 from smart_audit.auth.use_cases.common import (
     Deps,
     Tokens,
@@ -24,6 +27,9 @@ from smart_audit.auth.use_cases.common import (
     new_refresh_token,
     record,
 )
+from smart_audit.auth.use_cases.throttling import check_limits
+
+NOBODY = UserId(UUID(int=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +54,25 @@ async def login(
 ) -> LoggedIn | CredentialsInvalid:
     """Open a session; a wrong password and an unknown address get the same answer and work.
 
+    Both are throttled alike, before anybody is looked up.
+
     The user is read in one transaction and the decision written in another: a hash takes tens
     of milliseconds, and logins that wait for one must not hold all database connections.
     """
+    account = canonical(command.email)
+    domain = domain_of(account)
+    await check_limits("login", acting, work, deps, account=account, organisation=domain)
     async with work.everywhere() as repositories:
-        user = await repositories.users.find(canonical(command.email))
+        user = await repositories.users.find(account)
         organisations = repositories.organisations
-        membership = await organisations.first_membership(user.id) if user else None
+        # Nobody has a membership; but asking takes the same time.
+        membership = await organisations.first_membership(user.id if user else NOBODY)
     password_hash = user.password_hash if user and user.deactivated_at is None else None
     verified = await deps.hasher.verify(command.password, password_hash)
+    if verified is not None:
+        await deps.throttle.succeeded(
+            "login", account=account, address=acting.client.address, organisation=domain
+        )
     async with work.everywhere() as repositories:
         if user is None or membership is None or verified is None:
             return await _refuse(command, user, membership, acting, repositories, deps)

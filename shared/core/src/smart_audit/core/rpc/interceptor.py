@@ -18,7 +18,6 @@ import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, status_pb2
-from grpc_status import rpc_status
 
 from smart_audit.core.errors import (
     AlreadyExists,
@@ -31,7 +30,7 @@ from smart_audit.core.errors import (
 )
 from smart_audit.core.rpc.access import Rule
 from smart_audit.core.rpc.context import Call, begin
-from smart_audit.core.rpc.status import from_exception, grpc_code
+from smart_audit.core.rpc.status import from_exception, grpc_code, on_the_wire
 from smart_audit.core.rpc.validation import validate
 from smart_audit.core.tokens import TokenMissing, TokenVerifier
 
@@ -123,7 +122,7 @@ class Interceptor:
                 raise
             finally:
                 _log_call(method, code, started)
-            return await context.abort_with_status(rpc_status.to_status(status))
+            return await context.abort_with_status(on_the_wire(status))
 
         return call
 
@@ -149,7 +148,7 @@ class Interceptor:
                 return
             finally:
                 _log_call(method, code, started)
-            await context.abort_with_status(rpc_status.to_status(status))
+            await context.abort_with_status(on_the_wire(status))
 
         return stream
 

@@ -1,10 +1,13 @@
 """The one mapping from refusals to `google.rpc.Status` (AIP-193)."""
 
+from typing import Any
+
 import grpc
 import psycopg
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -35,10 +38,15 @@ def to_status(error: errors.DomainError, request_id: str) -> status_pb2.Status:
     ]
     if isinstance(error, errors.InvalidArgument) and error.fields:
         violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=field, description=description)
+            error_details_pb2.BadRequest.FieldViolation(
+                field=field, description=description, reason=error.field_reason
+            )
             for field, description in error.fields.items()
         ]
         details.append(error_details_pb2.BadRequest(field_violations=violations))
+    if isinstance(error, errors.ResourceExhausted):
+        delay = duration_pb2.Duration(seconds=error.retry_after_s)
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return status_pb2.Status(code=code, message=error.message, details=map(_pack, details))
 
 
@@ -67,6 +75,16 @@ def is_unreachable(error: Exception) -> bool:
     # a connection that broke has no state at all.
     state = getattr(cause, "sqlstate", None) or ""
     return isinstance(cause, psycopg.OperationalError) and (not state or state[:2] in RETRYABLE)
+
+
+def on_the_wire(status: status_pb2.Status) -> Any:
+    """The status as grpc sends it; what may be retried says when, for HTTP clients too."""
+    sent: Any = rpc_status.to_status(status)
+    retry = error_details_pb2.RetryInfo()
+    if any(detail.Unpack(retry) for detail in status.details):
+        after = ("retry-after", str(retry.retry_delay.seconds))
+        return sent._replace(trailing_metadata=(*sent.trailing_metadata, after))
+    return sent
 
 
 def grpc_code(status: status_pb2.Status) -> grpc.StatusCode:

@@ -148,6 +148,7 @@ CREATE UNLOGGED TABLE auth.cache (
     key text PRIMARY KEY,
     value bytea,
     count bigint NOT NULL DEFAULT 0,
+    open_at timestamptz NOT NULL DEFAULT '-infinity',
     expires_at timestamptz NOT NULL
 );
 CREATE INDEX ix_auth_cache_expires_at ON auth.cache (expires_at);
@@ -206,7 +207,7 @@ GRANT UPDATE (used_at) ON auth.recovery_codes TO smart_audit_auth;
 GRANT UPDATE (name, sign_count, backed_up, last_used_at) ON auth.passkeys TO smart_audit_auth;
 GRANT UPDATE (name, scopes, disabled_at) ON auth.service_accounts TO smart_audit_auth;
 GRANT UPDATE (name, expires_at, last_used_at, revoked_at) ON auth.api_keys TO smart_audit_auth;
-GRANT UPDATE (value, count, expires_at) ON auth.cache TO smart_audit_auth;
+GRANT UPDATE (value, count, open_at, expires_at) ON auth.cache TO smart_audit_auth;
 GRANT UPDATE (attempts, next_attempt_at) ON auth.mails TO smart_audit_auth;
 GRANT UPDATE (activates_at, retires_at) ON auth.signing_keys TO smart_audit_auth;
 """

@@ -78,7 +78,11 @@ class AuthServiceServicer:
     def Signup(self, request, context):
         """Creates a user with a personal organisation, of which the user is the
         owner. It opens no session: log in next.
-        Fails with EMAIL_TAKEN; addresses are compared without case.
+        Addresses are compared without case. Whether one is taken is not told: the
+        answer is the same, with ids that are nobody's, and the owner of the address
+        gets a mail. Fails with INVALID_ARGUMENT, where the reason of the field says
+        PASSWORD_TOO_SHORT, PASSWORD_TOO_COMMON or PASSWORD_GUESSABLE, and with
+        TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,11 @@ class AuthServiceStub:
     Signup: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SignupRequest, _auth_pb2.SignupResponse]
     """Creates a user with a personal organisation, of which the user is the
     owner. It opens no session: log in next.
-    Fails with EMAIL_TAKEN; addresses are compared without case.
+    Addresses are compared without case. Whether one is taken is not told: the
+    answer is the same, with ids that are nobody's, and the owner of the address
+    gets a mail. Fails with INVALID_ARGUMENT, where the reason of the field says
+    PASSWORD_TOO_SHORT, PASSWORD_TOO_COMMON or PASSWORD_GUESSABLE, and with
+    TOO_MANY_ATTEMPTS.
     """
     Login: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]
     """Opens a session with an e-mail address and a password.
@@ -77,7 +81,11 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Signup: _aio.UnaryUnaryMultiCallable[_auth_pb2.SignupRequest, _auth_pb2.SignupResponse]  # type: ignore[assignment]
     """Creates a user with a personal organisation, of which the user is the
     owner. It opens no session: log in next.
-    Fails with EMAIL_TAKEN; addresses are compared without case.
+    Addresses are compared without case. Whether one is taken is not told: the
+    answer is the same, with ids that are nobody's, and the owner of the address
+    gets a mail. Fails with INVALID_ARGUMENT, where the reason of the field says
+    PASSWORD_TOO_SHORT, PASSWORD_TOO_COMMON or PASSWORD_GUESSABLE, and with
+    TOO_MANY_ATTEMPTS.
     """
     Login: _aio.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]  # type: ignore[assignment]
     """Opens a session with an e-mail address and a password.
@@ -118,7 +126,11 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_pb2.SignupResponse, _abc.Awaitable[_auth_pb2.SignupResponse]]:
         """Creates a user with a personal organisation, of which the user is the
         owner. It opens no session: log in next.
-        Fails with EMAIL_TAKEN; addresses are compared without case.
+        Addresses are compared without case. Whether one is taken is not told: the
+        answer is the same, with ids that are nobody's, and the owner of the address
+        gets a mail. Fails with INVALID_ARGUMENT, where the reason of the field says
+        PASSWORD_TOO_SHORT, PASSWORD_TOO_COMMON or PASSWORD_GUESSABLE, and with
+        TOO_MANY_ATTEMPTS.
         """
 
     @_abc_1.abstractmethod

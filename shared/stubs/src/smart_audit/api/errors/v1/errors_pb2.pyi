@@ -118,6 +118,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """An administrator who acts as somebody may not do this."""
     ERROR_REASON_SESSION_NOT_FOUND: _ErrorReason.ValueType  # 45
     """The caller has no such live session."""
+    ERROR_REASON_TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 90
+    """Somebody has tried too often, or others have tried too often in the same
+    place; `retry_after_s` says in how many seconds it may work.
+    """
+    ERROR_REASON_PASSWORD_TOO_SHORT: _ErrorReason.ValueType  # 91
+    """The password has too few characters. This and the next two are reasons of a
+    field in `BadRequest`; the error's own reason is INVALID_ARGUMENT.
+    """
+    ERROR_REASON_PASSWORD_TOO_COMMON: _ErrorReason.ValueType  # 92
+    """The password is common, known from a breach, or repeats itself."""
+    ERROR_REASON_PASSWORD_GUESSABLE: _ErrorReason.ValueType  # 93
+    """The password is made of its user's name, address or organisation."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. It travels as `google.rpc.ErrorInfo.reason` without
@@ -221,4 +233,16 @@ ERROR_REASON_IMPERSONATION_FORBIDDEN: ErrorReason.ValueType  # 44
 """An administrator who acts as somebody may not do this."""
 ERROR_REASON_SESSION_NOT_FOUND: ErrorReason.ValueType  # 45
 """The caller has no such live session."""
+ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 90
+"""Somebody has tried too often, or others have tried too often in the same
+place; `retry_after_s` says in how many seconds it may work.
+"""
+ERROR_REASON_PASSWORD_TOO_SHORT: ErrorReason.ValueType  # 91
+"""The password has too few characters. This and the next two are reasons of a
+field in `BadRequest`; the error's own reason is INVALID_ARGUMENT.
+"""
+ERROR_REASON_PASSWORD_TOO_COMMON: ErrorReason.ValueType  # 92
+"""The password is common, known from a breach, or repeats itself."""
+ERROR_REASON_PASSWORD_GUESSABLE: ErrorReason.ValueType  # 93
+"""The password is made of its user's name, address or organisation."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
