@@ -1,11 +1,22 @@
 """What auth reads from its environment, each name behind `AUTH_`."""
 
 from datetime import timedelta
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
-from pydantic_settings import SettingsConfigDict
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from smart_audit.core.settings import Duration, ServiceSettings
+
+LOCALHOST = "localhost"
+
+
+def _by_commas(value: object) -> object:
+    return tuple(map(str.strip, value.split(","))) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_by_commas)]
 
 
 class AuthSettings(ServiceSettings):
@@ -33,3 +44,32 @@ class AuthSettings(ServiceSettings):
     argon2_passes: int = Field(2, ge=2, description="passes over the memory")
     hash_threads: int = Field(2, gt=0, description="passwords hashed at once")
     hash_queue: int = Field(64, gt=0, description="passwords waiting at most; more are refused")
+    webauthn_rp_id: str = Field(
+        LOCALHOST, description="domain that passkeys are made for; they work there and below"
+    )
+    webauthn_rp_name: str = Field(
+        "Smart Audit", description="what passkeys and apps for one-time codes call the product"
+    )
+    webauthn_origins: Names = Field(
+        ("http://localhost:8000", "http://localhost:3000"),
+        description="origins of the pages that may use passkeys, by commas",
+    )
+
+    @model_validator(mode="after")
+    def _origins_fit(self) -> Self:
+        """Browsers know no passkeys elsewhere. Raises: ValueError."""
+        for origin in self.webauthn_origins:
+            parts = urlsplit(origin)
+            host = parts.hostname or ""
+            fits = host == self.webauthn_rp_id or host.endswith(f".{self.webauthn_rp_id}")
+            safe = parts.scheme == "https" or (parts.scheme == "http" and _is_local(host))
+            if not fits or not safe or origin != f"{parts.scheme}://{parts.netloc}":
+                raise ValueError(
+                    f"AUTH_WEBAUTHN_ORIGINS: {origin} must be https://host[:port] (http on "
+                    f"localhost) on {self.webauthn_rp_id} or below, as AUTH_WEBAUTHN_RP_ID says"
+                )
+        return self
+
+
+def _is_local(host: str) -> bool:
+    return host == LOCALHOST or host.endswith(f".{LOCALHOST}")
