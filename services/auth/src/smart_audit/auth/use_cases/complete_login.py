@@ -17,7 +17,7 @@ from smart_audit.auth.errors import ChallengeInvalid
 from smart_audit.auth.factors import Proof, methods
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.common import Deps, Work, refuse
-from smart_audit.auth.use_cases.login import LOGIN, LoggedIn, open_session
+from smart_audit.auth.use_cases.login import LOGIN, LoggedIn, begin_session
 from smart_audit.auth.use_cases.second_factor import prove
 from smart_audit.core.errors import DomainError
 
@@ -54,7 +54,7 @@ async def complete_login(
             return await refuse(proven, acting, organisation_id, repositories, deps, user=user)
         await repositories.challenges.use(challenge, now)
         amr = methods(challenge.data["amr"], proven.methods)
-        return await open_session(
+        return await begin_session(
             user, membership, amr, acting, repositories, deps, second_factor=proven.factor.value
         )
 

@@ -40,7 +40,7 @@ async def regenerate_recovery_codes(
             raise FactorNotFound("recovery codes stand in for a factor: add an app or a passkey")
         codes = await new_codes(user, repositories, deps)
         await changed(
-            "recovery_codes.replaced", user, acting, repositories, deps, end_others=end_others
+            "recovery_codes.made", user, acting, repositories, deps, end_others=end_others
         )
         return codes
 

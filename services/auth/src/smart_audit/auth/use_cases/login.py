@@ -7,6 +7,7 @@ from typing import Any
 
 from smart_audit.auth.domain import (
     INSTALLATION,
+    MULTIPLE_FACTORS,
     PASSWORD,
     Acting,
     Challenge,
@@ -19,7 +20,7 @@ from smart_audit.auth.domain import (
     token_hash,
 )
 from smart_audit.auth.errors import CredentialsInvalid
-from smart_audit.auth.factors import Factor
+from smart_audit.auth.factors import Factor, Factors
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.common import (
     Deps,
@@ -89,10 +90,10 @@ async def login(
             return await refuse(refusal, acting, organisation_id, repositories, deps, **who)
         if verified.new_hash:
             await repositories.users.set_password_hash(user.id, verified.new_hash)
-        return await proceed(user, membership, (PASSWORD,), acting, repositories, deps)
+        return await open_session(user, membership, (PASSWORD,), acting, repositories, deps)
 
 
-async def proceed(
+async def open_session(
     user: User,
     membership: Membership,
     amr: tuple[str, ...],
@@ -100,10 +101,26 @@ async def proceed(
     repositories: Repositories,
     deps: Deps,
 ) -> LoggedIn | SecondFactorNeeded:
-    """Go on after the first factor: ask for the second one, or open a session without one."""
-    factors = await repositories.factors.of(user.id)
-    if not factors.offered:
-        return await open_session(user, membership, amr, acting, repositories, deps)
+    """Open a session for a user who has proved who it is, by the methods `amr`.
+
+    A user who has a second factor, and has not used it, is asked for it instead.
+    """
+    if MULTIPLE_FACTORS not in amr:
+        factors = await repositories.factors.of(user.id)
+        if factors.offered:
+            return await _ask(factors, user, membership, amr, acting, repositories, deps)
+    return await begin_session(user, membership, amr, acting, repositories, deps)
+
+
+async def _ask(
+    factors: Factors,
+    user: User,
+    membership: Membership,
+    amr: tuple[str, ...],
+    acting: Acting,
+    repositories: Repositories,
+    deps: Deps,
+) -> SecondFactorNeeded:
     secret, now = deps.new_secret(), deps.now()
     organisation_id = membership.organisation.id
     data = {"organisation_id": str(organisation_id), "amr": list(amr)}
@@ -117,7 +134,7 @@ async def proceed(
     return SecondFactorNeeded(secret, LIFETIME, factors.offered, options)
 
 
-async def open_session(
+async def begin_session(
     user: User,
     membership: Membership,
     amr: tuple[str, ...],
@@ -126,7 +143,7 @@ async def open_session(
     deps: Deps,
     **facts: Any,
 ) -> LoggedIn:
-    """Open a session for a user who has proved who it is, by the methods `amr`.
+    """Open a session for a user who has proved enough, by the methods `amr`.
 
     facts: what the event tells besides.
     """

@@ -16,7 +16,7 @@ from smart_audit.auth.factors import PasskeyAnswer
 from smart_audit.auth.passkeys import challenge_of, no_such_passkey
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.common import Deps, Work, refuse
-from smart_audit.auth.use_cases.login import LoggedIn, open_session
+from smart_audit.auth.use_cases.login import LoggedIn, begin_session
 from smart_audit.auth.use_cases.second_factor import find_passkey, use_passkey
 from smart_audit.core.errors import DomainError
 
@@ -65,7 +65,7 @@ async def finish_passkey_login(
         if isinstance(proven, DomainError):
             organisation_id = membership.organisation.id
             return await refuse(proven, acting, organisation_id, repositories, deps, user=user)
-        return await open_session(user, membership, proven.methods, acting, repositories, deps)
+        return await begin_session(user, membership, proven.methods, acting, repositories, deps)
 
 
 async def _membership(user: User | None, repositories: Repositories) -> Membership | None:
