@@ -108,6 +108,17 @@ async def test_a_counter_that_does_not_grow_is_refused_and_told(world):
     assert event.actor.id == user.id
 
 
+async def test_challenges_that_nobody_has_answered_are_forgotten(world):
+    execute(world, "UPDATE auth.challenges SET expires_at = now() - interval '1 minute'")
+    with world.database.connect() as connection:
+        count = "SELECT count(*) FROM auth.challenges WHERE expires_at < now()"
+        (before,) = connection.execute(count).fetchone()
+        for _ in range(2):
+            await world.auth.BeginPasskeyLogin(auth_pb2.BeginPasskeyLoginRequest())
+        (after,) = connection.execute(count).fetchone()
+    assert after == max(before - 20, 0)
+
+
 async def test_an_authenticator_that_does_not_count_is_welcome(world):
     user, authenticator = await world.new_user(), Authenticator(counts=False)
     await with_passkey(world, user, authenticator)

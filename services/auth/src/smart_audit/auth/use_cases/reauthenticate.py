@@ -53,15 +53,17 @@ async def reauthenticate(
         raise UserNotFound("the user of this token is gone")
     wrong = command.password and not await deps.hasher.verify(command.password, user.password_hash)
     async with work.within(None, me.user_id) as repositories:
-        session, membership = await _session(acting, repositories, deps)
         amr = (
             CredentialsInvalid("the password is wrong")
             if wrong
             else await _methods(command, user, acting, repositories, deps)
         )
         if isinstance(amr, DomainError):
-            organisation_id = session.organisation_id
+            organisation_id = acting.organisation_id
             return await refuse(amr, acting, organisation_id, repositories, deps, user=user)
+        # Factors are locked before sessions, here as in changes of factors: no two can wait for
+        # each other.
+        session, membership = await _session(acting, repositories, deps)
         renewed = session.authenticated(deps.now(), amr)
         return await _renew(renewed, membership, command.token_id, acting, repositories, deps)
 
