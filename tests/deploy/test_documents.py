@@ -91,6 +91,17 @@ async def test_the_readme_works_as_typed(gateway, tmp_path):
     assert '"verifierKey"' in said
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="the commands need curl")
+async def test_the_commands_for_second_factors_work_as_typed(gateway, tmp_path):
+    (script,) = BLOCK.findall((ROOT / "docs" / "second-factors.md").read_text())
+    script = script.replace(". .venv/bin/activate\n", "")
+    script = script.replace("localhost:8000", gateway.address).replace("curl -sS", "curl -sSf")
+    code, said = await shell(script, tmp_path)
+    assert code == 0, said
+    assert '"recovery_codes_left":9' in said
+    assert (tmp_path / "qr.svg").read_text().startswith("<svg")
+
+
 @pytest.fixture
 async def claim(gateway, tmp_path):
     """One event as it can be had: (proof file, answer of GetEvent, key of the log)."""

@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from smart_audit.api.audit.v1 import audit_pb2_grpc, governance_pb2_grpc
-from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc, sessions_pb2_grpc
+from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc, factors_pb2_grpc, sessions_pb2_grpc
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.wiring import running as audit_running
 from smart_audit.auth.settings import AuthSettings
@@ -35,6 +35,7 @@ class World:
     audit_channel: grpc.aio.Channel
     auth: Any
     sessions: Any
+    factors: Any
     events: Any
     log: Any
     governance: Any
@@ -127,6 +128,7 @@ def world_over(
         audit_channel,
         auth_pb2_grpc.AuthServiceStub(auth_channel),
         sessions_pb2_grpc.SessionServiceStub(auth_channel),
+        factors_pb2_grpc.FactorServiceStub(auth_channel),
         audit_pb2_grpc.EventServiceStub(audit_channel),
         audit_pb2_grpc.LogServiceStub(audit_channel),
         governance_pb2_grpc.GovernanceServiceStub(audit_channel),

@@ -75,6 +75,11 @@ class Membership:
     organisation: Organisation
     role: str
 
+    def lacks_factor(self, amr: tuple[str, ...]) -> bool:
+        """Whether the organisation requires a second factor, and these methods show none."""
+        required = self.organisation.sign_in_policy is SignInPolicy.SECOND_FACTOR_REQUIRED
+        return required and MULTIPLE_FACTORS not in amr
+
 
 PASSWORD = "pwd"  # noqa: S105
 MULTIPLE_FACTORS = "mfa"

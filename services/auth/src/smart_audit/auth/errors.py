@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from smart_audit.core.errors import (
     AlreadyExists,
+    FailedPrecondition,
     InvalidArgument,
     NotFound,
     ResourceExhausted,
@@ -92,3 +93,63 @@ class PasswordGuessable(PasswordRefused):
     """The password is made of what is known about its user."""
 
     field_reason = "PASSWORD_GUESSABLE"
+
+
+class SecondFactorInvalid(Unauthenticated):
+    """The code of the second factor is wrong, or was used before."""
+
+    reason = "SECOND_FACTOR_INVALID"
+
+
+class SecondFactorMissing(Unauthenticated):
+    """The person has a second factor, and it was not sent."""
+
+    reason = "SECOND_FACTOR_MISSING"
+
+
+class SecondFactorThrottled(ResourceExhausted):
+    """Too many wrong codes in a row."""
+
+    reason = "SECOND_FACTOR_THROTTLED"
+
+
+class ChallengeInvalid(Unauthenticated):
+    """The challenge is unknown, has expired, or was answered."""
+
+    reason = "CHALLENGE_INVALID"
+
+
+class PasskeyInvalid(Unauthenticated):
+    """The passkey is unknown, or what it has signed is not valid here."""
+
+    reason = "PASSKEY_INVALID"
+
+
+class PasskeyCloned(Unauthenticated):
+    """The passkey's counter has not grown."""
+
+    reason = "PASSKEY_CLONED"
+
+
+class FactorNotFound(NotFound):
+    """The caller has no such second factor."""
+
+    reason = "FACTOR_NOT_FOUND"
+
+
+class FactorExists(AlreadyExists):
+    """The caller has this second factor already."""
+
+    reason = "FACTOR_EXISTS"
+
+
+class FactorRequired(FailedPrecondition):
+    """It is the last second factor, and an organisation requires one."""
+
+    reason = "FACTOR_REQUIRED"
+
+
+class PasskeyLimitReached(FailedPrecondition):
+    """The caller has as many passkeys as there may be."""
+
+    reason = "PASSKEY_LIMIT_REACHED"

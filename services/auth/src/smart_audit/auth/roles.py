@@ -4,12 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from smart_audit.api.access.v1 import roles_pb2
-from smart_audit.auth.domain import (
-    INSTALLATION,
-    MULTIPLE_FACTORS,
-    Membership,
-    SignInPolicy,
-)
+from smart_audit.auth.domain import INSTALLATION, Membership
 
 PREFIX = "ROLE_"
 
@@ -39,9 +34,8 @@ def scopes_for(membership: Membership, amr: tuple[str, ...]) -> tuple[str, ...]:
     Nothing where the organisation requires a second factor and the session had none: the person
     can then enrol one, and little else.
     """
-    organisation = membership.organisation
-    required = organisation.sign_in_policy is SignInPolicy.SECOND_FACTOR_REQUIRED
-    if required and MULTIPLE_FACTORS not in amr:
+    if membership.lacks_factor(amr):
         return ()
-    table = INSTALLATION_PERMISSIONS if organisation.id == INSTALLATION else PERMISSIONS
+    own = membership.organisation.id == INSTALLATION
+    table = INSTALLATION_PERMISSIONS if own else PERMISSIONS
     return tuple(sorted(table[membership.role]))

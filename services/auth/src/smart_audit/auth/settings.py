@@ -3,14 +3,24 @@
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from smart_audit.auth.password_ranges import WhenAway
 from smart_audit.auth.throttle import Network
 from smart_audit.core.settings import Duration, ServiceSettings
+
+LOCALHOST = "localhost"
+
+
+def _by_commas(value: object) -> object:
+    return tuple(map(str.strip, value.split(","))) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_by_commas)]
 
 
 def _or_none(value: object) -> object:
@@ -61,11 +71,37 @@ class AuthSettings(ServiceSettings):
         description="redis:// or rediss:// URL; throttles are counted there, not in Postgres",
     )
 
+    webauthn_rp_id: str = Field(
+        LOCALHOST, description="domain that passkeys are made for; they work there and below"
+    )
+    webauthn_rp_name: str = Field(
+        "Smart Audit", description="what passkeys and apps for one-time codes call the product"
+    )
+    webauthn_origins: Names = Field(
+        ("http://localhost:8000", "http://localhost:3000"),
+        description="origins of the pages that may use passkeys, by commas",
+    )
+
     @field_validator("throttle_exempt")
     @classmethod
     def _are_networks(cls, value: str) -> str:
         _networks(value)
         return value
+
+    @model_validator(mode="after")
+    def _origins_fit(self) -> Self:
+        """Browsers know no passkeys elsewhere. Raises: ValueError."""
+        for origin in self.webauthn_origins:
+            parts = urlsplit(origin)
+            host = parts.hostname or ""
+            fits = host == self.webauthn_rp_id or host.endswith(f".{self.webauthn_rp_id}")
+            safe = parts.scheme == "https" or (parts.scheme == "http" and _is_local(host))
+            if not fits or not safe or origin != f"{parts.scheme}://{parts.netloc}":
+                raise ValueError(
+                    f"AUTH_WEBAUTHN_ORIGINS: {origin} must be https://host[:port] (http on "
+                    f"localhost) on {self.webauthn_rp_id} or below, as AUTH_WEBAUTHN_RP_ID says"
+                )
+        return self
 
     def exempt_networks(self) -> list[Network]:
         """The networks that are not throttled by address."""
@@ -75,3 +111,7 @@ class AuthSettings(ServiceSettings):
 def _networks(value: str) -> list[Network]:
     """Raises: ValueError."""
     return [ip_network(network.strip()) for network in value.split(",") if network.strip()]
+
+
+def _is_local(host: str) -> bool:
+    return host == LOCALHOST or host.endswith(f".{LOCALHOST}")

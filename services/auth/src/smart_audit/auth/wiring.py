@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from smart_audit.api.auth.v1 import (
     auth_pb2,
     auth_pb2_grpc,
+    factors_pb2,
+    factors_pb2_grpc,
     sessions_pb2,
     sessions_pb2_grpc,
 )
@@ -17,12 +19,14 @@ from smart_audit.auth.cache import Cache
 from smart_audit.auth.cache.opening import open_cache
 from smart_audit.auth.dispatcher import Dispatcher
 from smart_audit.auth.keys import KeyRing, TokenIssuer
+from smart_audit.auth.passkeys import RelyingParty
 from smart_audit.auth.password_ranges import PasswordRanges, open_ranges
 from smart_audit.auth.passwords import Hasher
 from smart_audit.auth.repository import CONNECTION_OPTIONS, Work
 from smart_audit.auth.revocation_feed import RevocationFeed
 from smart_audit.auth.servicer.auth import AuthServicer
 from smart_audit.auth.servicer.base import Refusals
+from smart_audit.auth.servicer.factors import FactorServicer
 from smart_audit.auth.servicer.sessions import RevocationServicer, SessionServicer
 from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.throttle import Throttle
@@ -37,6 +41,7 @@ from smart_audit.core.tokens import KeyCache, TokenVerifier
 
 SERVICES = [
     auth_pb2.DESCRIPTOR.services_by_name["AuthService"],
+    factors_pb2.DESCRIPTOR.services_by_name["FactorService"],
     sessions_pb2.DESCRIPTOR.services_by_name["SessionService"],
     sessions_pb2.DESCRIPTOR.services_by_name["RevocationService"],
 ]
@@ -81,6 +86,7 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             on_refusal=Refusals(*common).record,
         )
         server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(*common, keys))
+        server.add(factors_pb2_grpc.add_FactorServiceServicer_to_server, FactorServicer(*common))
         server.add(sessions_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer(*common))
         server.add(
             sessions_pb2_grpc.add_RevocationServiceServicer_to_server, RevocationServicer(feed)
@@ -117,6 +123,12 @@ def _deps(
             refresh_grace=settings.refresh_grace,
         ),
         successor_key=_derived(settings, b"refresh token successor"),
+        sealer=Sealer(settings.sealing_key()),
+        relying_party=RelyingParty(
+            id=settings.webauthn_rp_id,
+            name=settings.webauthn_rp_name,
+            origins=settings.webauthn_origins,
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 import os
 import secrets
 import time
+from base64 import urlsafe_b64decode
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -34,3 +35,8 @@ def milliseconds_of(id_: UUID) -> int:
 def new_secret() -> str:
     """256 random bits as base64url, 43 characters."""
     return secrets.token_urlsafe(SECRET_BYTES)
+
+
+def random_bytes(secret: str) -> bytes:
+    """The 32 random bytes of a secret."""
+    return urlsafe_b64decode(secret + "=")

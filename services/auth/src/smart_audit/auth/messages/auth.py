@@ -1,5 +1,9 @@
 """AuthService: between protobuf and the domain."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
 from smart_audit.api.auth.v1 import auth_pb2
 from smart_audit.auth.domain import Membership, SessionId, User
 from smart_audit.auth.keys import PublicKey
@@ -10,9 +14,14 @@ from smart_audit.auth.messages.common import (
     from_summary,
     from_user,
 )
+from smart_audit.auth.messages.factors import from_options, to_proof
 from smart_audit.auth.use_cases.common import Tokens
-from smart_audit.auth.use_cases.login import LoggedIn, Login
+from smart_audit.auth.use_cases.complete_login import CompleteLogin
+from smart_audit.auth.use_cases.login import LoggedIn, Login, SecondFactorNeeded
+from smart_audit.auth.use_cases.reauthenticate import Reauthenticate
 from smart_audit.auth.use_cases.signup import SignedUp, Signup
+
+T = TypeVar("T")
 
 
 def to_signup(request: auth_pb2.SignupRequest) -> Signup:
@@ -34,29 +43,52 @@ def to_login(request: auth_pb2.LoginRequest) -> Login:
     return Login(request.email, request.password)
 
 
-def from_logged_in(logged_in: LoggedIn) -> auth_pb2.LoginResponse:
+def to_complete_login(request: auth_pb2.CompleteLoginRequest) -> CompleteLogin:
+    """The command that completes a login. Raises: InvalidArgument."""
+    return CompleteLogin(request.challenge, to_proof(request))
+
+
+def to_reauthenticate(request: auth_pb2.ReauthenticateRequest, token_id: str) -> Reauthenticate:
+    """The command of a step-up. Raises: InvalidArgument."""
+    proof = to_proof(request) if request.WhichOneof("factor") else None
+    return Reauthenticate(request.password, proof, token_id)
+
+
+def from_login(answer: LoggedIn | SecondFactorNeeded) -> auth_pb2.LoginResponse:
     """The answer to a login."""
-    tokens = logged_in.tokens
+    if isinstance(answer, LoggedIn):
+        return from_logged_in(answer, auth_pb2.LoginResponse)
     return auth_pb2.LoginResponse(
-        access_token=tokens.access_token,
-        token_type=BEARER,
-        expires_in=from_duration(tokens.expires_in),
-        refresh_token=tokens.refresh_token,
-        refresh_expires_in=from_duration(tokens.refresh_expires_in),
-        user=from_summary(logged_in.user),
-        organisation_id=str(logged_in.session.organisation_id),
-        session_id=str(logged_in.session.id),
+        mfa_required=True,
+        challenge=answer.challenge,
+        challenge_expires_in=from_duration(answer.expires_in),
+        factors=[factor.value for factor in answer.factors],
+        passkey_options=from_options(answer.passkey_options) if answer.passkey_options else None,
     )
 
 
-def from_tokens(tokens: Tokens) -> auth_pb2.RefreshTokenResponse:
-    """The answer to a refresh."""
-    return auth_pb2.RefreshTokenResponse(
+def from_logged_in(logged_in: LoggedIn, kind: Callable[..., T]) -> T:
+    """A new session, as the answer of this kind."""
+    return from_tokens(
+        logged_in.tokens,
+        partial(
+            kind,
+            user=from_summary(logged_in.user),
+            organisation_id=str(logged_in.session.organisation_id),
+            session_id=str(logged_in.session.id),
+        ),
+    )
+
+
+def from_tokens(tokens: Tokens, kind: Callable[..., T]) -> T:
+    """The tokens of a session, as the answer of this kind."""
+    return kind(
         access_token=tokens.access_token,
         token_type=BEARER,
         expires_in=from_duration(tokens.expires_in),
         refresh_token=tokens.refresh_token,
         refresh_expires_in=from_duration(tokens.refresh_expires_in),
+        second_factor_required=tokens.second_factor_required,
     )
 
 

@@ -19,6 +19,8 @@ CHALLENGE = (
     challenges.c.used_at,
 )
 
+FORGOTTEN_AT_ONCE = 10
+
 
 class Challenges:
     """Single-use, short-lived secrets, known by their hashes."""
@@ -27,7 +29,15 @@ class Challenges:
         self._session = session
 
     async def add(self, challenge: Challenge) -> None:
-        """Add a challenge."""
+        """Add a challenge, and forget some that have expired: anybody can ask for them."""
+        expired = (
+            select(challenges.c.token_hash)
+            .where(challenges.c.expires_at < challenge.created_at)
+            .order_by(challenges.c.expires_at)
+            .limit(FORGOTTEN_AT_ONCE)
+            .with_for_update(skip_locked=True)
+        )
+        await self._session.execute(delete(challenges).where(challenges.c.token_hash.in_(expired)))
         await self._session.execute(
             insert(challenges).values(
                 token_hash=challenge.token_hash,

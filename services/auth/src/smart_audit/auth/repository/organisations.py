@@ -53,6 +53,13 @@ class Organisations:
         """What a user is in the organisation joined first: the personal one."""
         return await self._one(_memberships(user_id).order_by(memberships.c.created_at).limit(1))
 
+    async def require_second_factor(self, user_id: UserId) -> bool:
+        """Whether an organisation of the user requires a second factor."""
+        statement = _memberships(user_id).where(
+            organisations.c.sign_in_policy == SignInPolicy.SECOND_FACTOR_REQUIRED.value
+        )
+        return (await self._session.execute(statement.limit(1))).one_or_none() is not None
+
     async def _one(self, statement: Select[Any]) -> Membership | None:
         row = (await self._session.execute(statement)).one_or_none()
         return None if row is None else to_membership(row)

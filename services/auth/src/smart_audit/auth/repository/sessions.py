@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Row, Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.auth.domain import (
@@ -114,6 +114,13 @@ class Sessions:
                 expires_at=token.expires_at,
             )
         )
+
+    async def replace_tokens(self, token: RefreshToken) -> None:
+        """Add a refresh token, instead of all that its session had."""
+        await self._session.execute(
+            delete(refresh_tokens).where(refresh_tokens.c.session_id == token.session_id)
+        )
+        await self.add_token(token)
 
     async def find_token(
         self, token_hash: bytes

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from smart_audit.auth.common_passwords import CommonPasswords
@@ -20,14 +20,19 @@ from smart_audit.auth.domain import (
     token_hash,
 )
 from smart_audit.auth.keys import AccessClaims, TokenIssuer
+from smart_audit.auth.passkeys import RelyingParty
 from smart_audit.auth.password_ranges import PasswordRanges
 from smart_audit.auth.passwords import Hasher
 from smart_audit.auth.repository import Repositories, Work
 from smart_audit.auth.roles import scopes_for
 from smart_audit.auth.throttle import Throttle
+from smart_audit.core.errors import DomainError
 from smart_audit.core.rpc.context import recorded
+from smart_audit.core.sealing import Sealer
 
-__all__ = ["Deps", "Lifetimes", "Tokens", "Work", "decision", "issue_tokens", "record"]
+R = TypeVar("R", bound=DomainError)
+
+__all__ = ["Deps", "Lifetimes", "Tokens", "Work", "decision", "issue_tokens", "record", "refuse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ class Deps:
     issuer: TokenIssuer
     lifetimes: Lifetimes
     successor_key: bytes
+    sealer: Sealer
+    relying_party: RelyingParty
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,8 @@ class Tokens:
     refresh_token: str
     expires_in: timedelta
     refresh_expires_in: timedelta
+    second_factor_required: bool
+    """They have no permissions, for want of a second factor."""
 
 
 def new_refresh_token(secret: str, session: Session, at: datetime, deps: Deps) -> RefreshToken:
@@ -88,7 +97,13 @@ async def issue_tokens(
         impersonator_id=session.impersonator_id,
     )
     access_token = await deps.issuer.issue(claims, lifetime)
-    return Tokens(access_token, secret, lifetime, token.expires_at - now)
+    return Tokens(
+        access_token=access_token,
+        refresh_token=secret,
+        expires_in=lifetime,
+        refresh_expires_in=token.expires_at - now,
+        second_factor_required=membership.lacks_factor(session.amr),
+    )
 
 
 def decision(
@@ -147,6 +162,23 @@ async def record(event: AuditEvent, repositories: Repositories) -> None:
         }
     )
     recorded()
+
+
+async def refuse(
+    refusal: R,
+    acting: Acting,
+    organisation_id: OrganisationId,
+    repositories: Repositories,
+    deps: Deps,
+    **who: Any,
+) -> R:
+    """Record a refusal, in the transaction of what it has changed; gives it back.
+
+    who: as `decision` takes it.
+    """
+    event = decision(acting, Outcome.DENIED, organisation_id, deps, reason=refusal.reason, **who)
+    await record(event, repositories)
+    return refusal
 
 
 async def record_refusal(

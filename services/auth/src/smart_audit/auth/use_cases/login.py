@@ -1,12 +1,17 @@
 """Log a user in."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from smart_audit.auth.domain import (
     INSTALLATION,
+    MULTIPLE_FACTORS,
     PASSWORD,
     Acting,
+    Challenge,
     Membership,
     Outcome,
     Session,
@@ -14,8 +19,10 @@ from smart_audit.auth.domain import (
     User,
     UserId,
     canonical,
+    token_hash,
 )
 from smart_audit.auth.errors import CredentialsInvalid
+from smart_audit.auth.factors import Factor, Factors
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.throttle import domain_of
 from smart_audit.auth.use_cases.common import (
@@ -26,10 +33,14 @@ from smart_audit.auth.use_cases.common import (
     issue_tokens,
     new_refresh_token,
     record,
+    refuse,
 )
 from smart_audit.auth.use_cases.throttling import check_limits
+from smart_audit.core.errors import DomainError
 
 NOBODY = UserId(UUID(int=0))
+LOGIN = "login"
+LIFETIME = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +60,23 @@ class LoggedIn:
     tokens: Tokens
 
 
+@dataclass(frozen=True, slots=True)
+class SecondFactorNeeded:
+    """A challenge, which a second factor answers."""
+
+    challenge: str = field(repr=False)
+    expires_in: timedelta
+    factors: tuple[Factor, ...]
+    passkey_options: Mapping[str, Any]
+    """For the browser; empty without a passkey."""
+
+
 async def login(
     command: Login, acting: Acting, work: Work, deps: Deps
-) -> LoggedIn | CredentialsInvalid:
-    """Open a session; a wrong password and an unknown address get the same answer and work.
+) -> LoggedIn | SecondFactorNeeded | DomainError:
+    """Open a session, or ask for a second factor.
+
+    A wrong password and an unknown address get the same answer and work.
 
     Both are throttled alike, before anybody is looked up.
 
@@ -75,32 +99,13 @@ async def login(
         )
     async with work.everywhere() as repositories:
         if user is None or membership is None or verified is None:
-            return await _refuse(command, user, membership, acting, repositories, deps)
+            refusal = CredentialsInvalid("the e-mail address or the password is wrong")
+            organisation_id = membership.organisation.id if membership else INSTALLATION
+            who = {"user": user, "email": command.email}
+            return await refuse(refusal, acting, organisation_id, repositories, deps, **who)
         if verified.new_hash:
             await repositories.users.set_password_hash(user.id, verified.new_hash)
         return await open_session(user, membership, (PASSWORD,), acting, repositories, deps)
-
-
-async def _refuse(
-    command: Login,
-    user: User | None,
-    membership: Membership | None,
-    acting: Acting,
-    repositories: Repositories,
-    deps: Deps,
-) -> CredentialsInvalid:
-    refusal = CredentialsInvalid("the e-mail address or the password is wrong")
-    event = decision(
-        acting,
-        Outcome.DENIED,
-        membership.organisation.id if membership else INSTALLATION,
-        deps,
-        user=user,
-        email=command.email,
-        reason=refusal.reason,
-    )
-    await record(event, repositories)
-    return refusal
 
 
 async def open_session(
@@ -110,8 +115,53 @@ async def open_session(
     acting: Acting,
     repositories: Repositories,
     deps: Deps,
+) -> LoggedIn | SecondFactorNeeded:
+    """Open a session for a user who has proved who it is, by the methods `amr`.
+
+    A user who has a second factor, and has not used it, is asked for it instead.
+    """
+    if MULTIPLE_FACTORS not in amr:
+        factors = await repositories.factors.of(user.id)
+        if factors.offered:
+            return await _ask(factors, user, membership, amr, acting, repositories, deps)
+    return await begin_session(user, membership, amr, acting, repositories, deps)
+
+
+async def _ask(
+    factors: Factors,
+    user: User,
+    membership: Membership,
+    amr: tuple[str, ...],
+    acting: Acting,
+    repositories: Repositories,
+    deps: Deps,
+) -> SecondFactorNeeded:
+    secret, now = deps.new_secret(), deps.now()
+    organisation_id = membership.organisation.id
+    data = {"organisation_id": str(organisation_id), "amr": list(amr)}
+    challenge = Challenge(token_hash(secret), LOGIN, user.id, data, now, now + LIFETIME)
+    await repositories.challenges.add(challenge)
+    asked = replace(acting, action="auth.login.challenge")
+    event = decision(asked, Outcome.SUCCESS, organisation_id, deps, user=user, amr=list(amr))
+    await record(event, repositories)
+    passkeys = factors.passkeys
+    options = deps.relying_party.request_options(secret, passkeys) if passkeys else {}
+    return SecondFactorNeeded(secret, LIFETIME, factors.offered, options)
+
+
+async def begin_session(
+    user: User,
+    membership: Membership,
+    amr: tuple[str, ...],
+    acting: Acting,
+    repositories: Repositories,
+    deps: Deps,
+    **facts: Any,
 ) -> LoggedIn:
-    """Open a session for a user who has proved who it is, by the methods `amr`."""
+    """Open a session for a user who has proved enough, by the methods `amr`.
+
+    facts: what the event tells besides.
+    """
     now = deps.now()
     session = Session(
         id=SessionId(deps.new_id()),
@@ -137,6 +187,7 @@ async def open_session(
         user=user,
         targets=(("session", str(session.id)),),
         amr=list(amr),
+        **facts,
     )
     await record(event, repositories)
     return LoggedIn(user, session, await issue_tokens(session, membership, secret, token, deps))

@@ -6,6 +6,7 @@ Who you are: accounts, sessions and the tokens that prove them."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
@@ -209,7 +210,7 @@ Global___LoginRequest: _TypeAlias = LoginRequest  # noqa: Y015
 
 @_typing.final
 class LoginResponse(_message.Message):
-    """The tokens of a new session."""
+    """The tokens of a new session, or a challenge."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -221,6 +222,12 @@ class LoginResponse(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     ORGANISATION_ID_FIELD_NUMBER: _builtins.int
     SESSION_ID_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_REQUIRED_FIELD_NUMBER: _builtins.int
+    MFA_REQUIRED_FIELD_NUMBER: _builtins.int
+    CHALLENGE_FIELD_NUMBER: _builtins.int
+    CHALLENGE_EXPIRES_IN_FIELD_NUMBER: _builtins.int
+    FACTORS_FIELD_NUMBER: _builtins.int
+    PASSKEY_OPTIONS_FIELD_NUMBER: _builtins.int
     access_token: _builtins.str
     """A signed JWT (EdDSA); send it as `Authorization: Bearer …`."""
     token_type: _builtins.str
@@ -235,6 +242,129 @@ class LoginResponse(_message.Message):
     """The organisation that the tokens are for."""
     session_id: _builtins.str
     """The session that was opened."""
+    second_factor_required: _builtins.bool
+    """The organisation requires a second factor and this session had none: its
+    tokens have no permissions, so that the person can add a factor, and refresh.
+    """
+    mfa_required: _builtins.bool
+    """The person has a second factor: no session is open yet, and there are no
+    tokens. Answer the challenge by CompleteLogin.
+    """
+    challenge: _builtins.str
+    """What CompleteLogin needs; opaque, and good once."""
+    challenge_expires_in: _builtins.int
+    """The lifetime of the challenge, in seconds."""
+    @_builtins.property
+    def user(self) -> Global___UserSummary:
+        """Who logged in."""
+
+    @_builtins.property
+    def factors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the challenge can be answered with: "totp", "passkey", "recovery_code"."""
+
+    @_builtins.property
+    def passkey_options(self) -> _struct_pb2.Struct:
+        """To answer with a passkey, for
+        `PublicKeyCredential.parseRequestOptionsFromJSON`.
+        """
+
+    def __init__(
+        self,
+        *,
+        access_token: _builtins.str = ...,
+        token_type: _builtins.str = ...,
+        expires_in: _builtins.int = ...,
+        refresh_token: _builtins.str = ...,
+        refresh_expires_in: _builtins.int = ...,
+        user: Global___UserSummary | None = ...,
+        organisation_id: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+        second_factor_required: _builtins.bool = ...,
+        mfa_required: _builtins.bool = ...,
+        challenge: _builtins.str = ...,
+        challenge_expires_in: _builtins.int = ...,
+        factors: _abc.Iterable[_builtins.str] | None = ...,
+        passkey_options: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["passkey_options", b"passkey_options", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "challenge", b"challenge", "challenge_expires_in", b"challenge_expires_in", "expires_in", b"expires_in", "factors", b"factors", "mfa_required", b"mfa_required", "organisation_id", b"organisation_id", "passkey_options", b"passkey_options", "refresh_expires_in", b"refresh_expires_in", "refresh_token", b"refresh_token", "second_factor_required", b"second_factor_required", "session_id", b"session_id", "token_type", b"token_type", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoginResponse: _TypeAlias = LoginResponse  # noqa: Y015
+
+@_typing.final
+class CompleteLoginRequest(_message.Message):
+    """The second factor of a login."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHALLENGE_FIELD_NUMBER: _builtins.int
+    TOTP_CODE_FIELD_NUMBER: _builtins.int
+    RECOVERY_CODE_FIELD_NUMBER: _builtins.int
+    PASSKEY_FIELD_NUMBER: _builtins.int
+    challenge: _builtins.str
+    """The challenge of the login."""
+    totp_code: _builtins.str
+    """Six digits of the app."""
+    recovery_code: _builtins.str
+    """A recovery code; case, spaces and hyphens do not matter."""
+    @_builtins.property
+    def passkey(self) -> _struct_pb2.Struct:
+        """What `toJSON()` of the credential gives that `passkey_options` asked for."""
+
+    def __init__(
+        self,
+        *,
+        challenge: _builtins.str = ...,
+        totp_code: _builtins.str = ...,
+        recovery_code: _builtins.str = ...,
+        passkey: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["factor", b"factor", "passkey", b"passkey", "recovery_code", b"recovery_code", "totp_code", b"totp_code"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "factor", b"factor", "passkey", b"passkey", "recovery_code", b"recovery_code", "totp_code", b"totp_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_factor: _TypeAlias = _typing.Literal["totp_code", "recovery_code", "passkey"]  # noqa: Y015
+    _WhichOneofArgType_factor: _TypeAlias = _typing.Literal["factor", b"factor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_factor) -> _WhichOneofReturnType_factor | None: ...
+
+Global___CompleteLoginRequest: _TypeAlias = CompleteLoginRequest  # noqa: Y015
+
+@_typing.final
+class CompleteLoginResponse(_message.Message):
+    """The tokens of a new session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCESS_TOKEN_FIELD_NUMBER: _builtins.int
+    TOKEN_TYPE_FIELD_NUMBER: _builtins.int
+    EXPIRES_IN_FIELD_NUMBER: _builtins.int
+    REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
+    REFRESH_EXPIRES_IN_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    ORGANISATION_ID_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_REQUIRED_FIELD_NUMBER: _builtins.int
+    access_token: _builtins.str
+    """A signed JWT (EdDSA); send it as `Authorization: Bearer …`."""
+    token_type: _builtins.str
+    """"bearer"."""
+    expires_in: _builtins.int
+    """The lifetime of the access token, in seconds."""
+    refresh_token: _builtins.str
+    """An opaque token for RefreshToken; it works once."""
+    refresh_expires_in: _builtins.int
+    """The lifetime of the refresh token, in seconds."""
+    organisation_id: _builtins.str
+    """The organisation that the tokens are for."""
+    session_id: _builtins.str
+    """The session that was opened."""
+    second_factor_required: _builtins.bool
+    """The organisation requires a second factor and this session had none: its
+    tokens have no permissions, so that the person can add a factor, and refresh.
+    """
     @_builtins.property
     def user(self) -> Global___UserSummary:
         """Who logged in."""
@@ -250,14 +380,220 @@ class LoginResponse(_message.Message):
         user: Global___UserSummary | None = ...,
         organisation_id: _builtins.str = ...,
         session_id: _builtins.str = ...,
+        second_factor_required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "expires_in", b"expires_in", "organisation_id", b"organisation_id", "refresh_expires_in", b"refresh_expires_in", "refresh_token", b"refresh_token", "session_id", b"session_id", "token_type", b"token_type", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "expires_in", b"expires_in", "organisation_id", b"organisation_id", "refresh_expires_in", b"refresh_expires_in", "refresh_token", b"refresh_token", "second_factor_required", b"second_factor_required", "session_id", b"session_id", "token_type", b"token_type", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___LoginResponse: _TypeAlias = LoginResponse  # noqa: Y015
+Global___CompleteLoginResponse: _TypeAlias = CompleteLoginResponse  # noqa: Y015
+
+@_typing.final
+class BeginPasskeyLoginRequest(_message.Message):
+    """Names nobody: the passkey will."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginPasskeyLoginRequest: _TypeAlias = BeginPasskeyLoginRequest  # noqa: Y015
+
+@_typing.final
+class BeginPasskeyLoginResponse(_message.Message):
+    """What the browser needs to use a passkey."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def options(self) -> _struct_pb2.Struct:
+        """For `PublicKeyCredential.parseRequestOptionsFromJSON`."""
+
+    def __init__(
+        self,
+        *,
+        options: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginPasskeyLoginResponse: _TypeAlias = BeginPasskeyLoginResponse  # noqa: Y015
+
+@_typing.final
+class FinishPasskeyLoginRequest(_message.Message):
+    """What a passkey has signed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREDENTIAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def credential(self) -> _struct_pb2.Struct:
+        """What `toJSON()` of the credential gives."""
+
+    def __init__(
+        self,
+        *,
+        credential: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinishPasskeyLoginRequest: _TypeAlias = FinishPasskeyLoginRequest  # noqa: Y015
+
+@_typing.final
+class FinishPasskeyLoginResponse(_message.Message):
+    """The tokens of a new session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCESS_TOKEN_FIELD_NUMBER: _builtins.int
+    TOKEN_TYPE_FIELD_NUMBER: _builtins.int
+    EXPIRES_IN_FIELD_NUMBER: _builtins.int
+    REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
+    REFRESH_EXPIRES_IN_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    ORGANISATION_ID_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_REQUIRED_FIELD_NUMBER: _builtins.int
+    access_token: _builtins.str
+    """A signed JWT (EdDSA); send it as `Authorization: Bearer …`."""
+    token_type: _builtins.str
+    """"bearer"."""
+    expires_in: _builtins.int
+    """The lifetime of the access token, in seconds."""
+    refresh_token: _builtins.str
+    """An opaque token for RefreshToken; it works once."""
+    refresh_expires_in: _builtins.int
+    """The lifetime of the refresh token, in seconds."""
+    organisation_id: _builtins.str
+    """The organisation that the tokens are for."""
+    session_id: _builtins.str
+    """The session that was opened."""
+    second_factor_required: _builtins.bool
+    """The organisation requires a second factor and this session had none: its
+    tokens have no permissions, so that the person can add a factor, and refresh.
+    """
+    @_builtins.property
+    def user(self) -> Global___UserSummary:
+        """Who logged in."""
+
+    def __init__(
+        self,
+        *,
+        access_token: _builtins.str = ...,
+        token_type: _builtins.str = ...,
+        expires_in: _builtins.int = ...,
+        refresh_token: _builtins.str = ...,
+        refresh_expires_in: _builtins.int = ...,
+        user: Global___UserSummary | None = ...,
+        organisation_id: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+        second_factor_required: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "expires_in", b"expires_in", "organisation_id", b"organisation_id", "refresh_expires_in", b"refresh_expires_in", "refresh_token", b"refresh_token", "second_factor_required", b"second_factor_required", "session_id", b"session_id", "token_type", b"token_type", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinishPasskeyLoginResponse: _TypeAlias = FinishPasskeyLoginResponse  # noqa: Y015
+
+@_typing.final
+class ReauthenticateRequest(_message.Message):
+    """What shows that the person is still there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    TOTP_CODE_FIELD_NUMBER: _builtins.int
+    RECOVERY_CODE_FIELD_NUMBER: _builtins.int
+    PASSKEY_FIELD_NUMBER: _builtins.int
+    password: _builtins.str
+    """The password; needed unless a passkey is sent."""
+    totp_code: _builtins.str
+    """Six digits of the app."""
+    recovery_code: _builtins.str
+    """A recovery code; case, spaces and hyphens do not matter."""
+    @_builtins.property
+    def passkey(self) -> _struct_pb2.Struct:
+        """What `toJSON()` of the credential gives that BeginPasskeyLogin asked for."""
+
+    def __init__(
+        self,
+        *,
+        password: _builtins.str = ...,
+        totp_code: _builtins.str = ...,
+        recovery_code: _builtins.str = ...,
+        passkey: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["factor", b"factor", "passkey", b"passkey", "recovery_code", b"recovery_code", "totp_code", b"totp_code"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["factor", b"factor", "passkey", b"passkey", "password", b"password", "recovery_code", b"recovery_code", "totp_code", b"totp_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_factor: _TypeAlias = _typing.Literal["totp_code", "recovery_code", "passkey"]  # noqa: Y015
+    _WhichOneofArgType_factor: _TypeAlias = _typing.Literal["factor", b"factor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_factor) -> _WhichOneofReturnType_factor | None: ...
+
+Global___ReauthenticateRequest: _TypeAlias = ReauthenticateRequest  # noqa: Y015
+
+@_typing.final
+class ReauthenticateResponse(_message.Message):
+    """The new tokens of the session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCESS_TOKEN_FIELD_NUMBER: _builtins.int
+    TOKEN_TYPE_FIELD_NUMBER: _builtins.int
+    EXPIRES_IN_FIELD_NUMBER: _builtins.int
+    REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
+    REFRESH_EXPIRES_IN_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_REQUIRED_FIELD_NUMBER: _builtins.int
+    access_token: _builtins.str
+    """A signed JWT (EdDSA); send it as `Authorization: Bearer …`."""
+    token_type: _builtins.str
+    """"bearer"."""
+    expires_in: _builtins.int
+    """The lifetime of the access token, in seconds."""
+    refresh_token: _builtins.str
+    """An opaque token for RefreshToken; it works once."""
+    refresh_expires_in: _builtins.int
+    """The lifetime of the refresh token, in seconds."""
+    second_factor_required: _builtins.bool
+    """The organisation requires a second factor and this session had none: its
+    tokens have no permissions, so that the person can add a factor, and refresh.
+    """
+    def __init__(
+        self,
+        *,
+        access_token: _builtins.str = ...,
+        token_type: _builtins.str = ...,
+        expires_in: _builtins.int = ...,
+        refresh_token: _builtins.str = ...,
+        refresh_expires_in: _builtins.int = ...,
+        second_factor_required: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "expires_in", b"expires_in", "refresh_expires_in", b"refresh_expires_in", "refresh_token", b"refresh_token", "second_factor_required", b"second_factor_required", "token_type", b"token_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReauthenticateResponse: _TypeAlias = ReauthenticateResponse  # noqa: Y015
 
 @_typing.final
 class RefreshTokenRequest(_message.Message):
@@ -292,6 +628,7 @@ class RefreshTokenResponse(_message.Message):
     EXPIRES_IN_FIELD_NUMBER: _builtins.int
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     REFRESH_EXPIRES_IN_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_REQUIRED_FIELD_NUMBER: _builtins.int
     access_token: _builtins.str
     """A signed JWT (EdDSA); send it as `Authorization: Bearer …`."""
     token_type: _builtins.str
@@ -302,6 +639,10 @@ class RefreshTokenResponse(_message.Message):
     """An opaque token for RefreshToken; it works once."""
     refresh_expires_in: _builtins.int
     """The lifetime of the refresh token, in seconds."""
+    second_factor_required: _builtins.bool
+    """The organisation requires a second factor and this session had none: its
+    tokens have no permissions, so that the person can add a factor, and refresh.
+    """
     def __init__(
         self,
         *,
@@ -310,10 +651,11 @@ class RefreshTokenResponse(_message.Message):
         expires_in: _builtins.int = ...,
         refresh_token: _builtins.str = ...,
         refresh_expires_in: _builtins.int = ...,
+        second_factor_required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "expires_in", b"expires_in", "refresh_expires_in", b"refresh_expires_in", "refresh_token", b"refresh_token", "token_type", b"token_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "expires_in", b"expires_in", "refresh_expires_in", b"refresh_expires_in", "refresh_token", b"refresh_token", "second_factor_required", b"second_factor_required", "token_type", b"token_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -47,6 +47,26 @@ class AuthServiceStub:
                 request_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.LoginRequest.SerializeToString,
                 response_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.LoginResponse.FromString,
                 _registered_method=True)
+        self.CompleteLogin = channel.unary_unary(
+                '/smart_audit.api.auth.v1.AuthService/CompleteLogin',
+                request_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.CompleteLoginRequest.SerializeToString,
+                response_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.CompleteLoginResponse.FromString,
+                _registered_method=True)
+        self.BeginPasskeyLogin = channel.unary_unary(
+                '/smart_audit.api.auth.v1.AuthService/BeginPasskeyLogin',
+                request_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.BeginPasskeyLoginRequest.SerializeToString,
+                response_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.BeginPasskeyLoginResponse.FromString,
+                _registered_method=True)
+        self.FinishPasskeyLogin = channel.unary_unary(
+                '/smart_audit.api.auth.v1.AuthService/FinishPasskeyLogin',
+                request_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.FinishPasskeyLoginRequest.SerializeToString,
+                response_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.FinishPasskeyLoginResponse.FromString,
+                _registered_method=True)
+        self.Reauthenticate = channel.unary_unary(
+                '/smart_audit.api.auth.v1.AuthService/Reauthenticate',
+                request_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.ReauthenticateRequest.SerializeToString,
+                response_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.ReauthenticateResponse.FromString,
+                _registered_method=True)
         self.RefreshToken = channel.unary_unary(
                 '/smart_audit.api.auth.v1.AuthService/RefreshToken',
                 request_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.RefreshTokenRequest.SerializeToString,
@@ -89,9 +109,52 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Login(self, request, context):
-        """Opens a session with an e-mail address and a password.
+        """Opens a session with an e-mail address and a password. A person who has a
+        second factor gets no tokens yet but a challenge, for CompleteLogin.
         Fails with CREDENTIALS_INVALID, the same for a wrong password and for an
         unknown address.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteLogin(self, request, context):
+        """Completes a login that asked for a second factor, and opens its session. The
+        challenge is good for five minutes, five attempts and one session.
+        Fails with SECOND_FACTOR_INVALID for a code that is wrong or was used before,
+        SECOND_FACTOR_THROTTLED after many wrong ones, PASSKEY_INVALID,
+        PASSKEY_CLONED, CHALLENGE_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BeginPasskeyLogin(self, request, context):
+        """Begins a login by a passkey alone, or a step-up by one: answers what the
+        browser's `navigator.credentials.get` needs. It is good for five minutes and
+        one answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishPasskeyLogin(self, request, context):
+        """Opens a session by a passkey alone. The passkey says who its user is and has
+        verified the user, so that no second factor is asked for.
+        Fails with PASSKEY_INVALID, PASSKEY_CLONED, CHALLENGE_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reauthenticate(self, request, context):
+        """Authenticates again within the session, as REAUTHENTICATION_REQUIRED asks
+        for: by the password, with a second factor when the person has one, or by a
+        passkey that answers BeginPasskeyLogin. The session gets new tokens; its old
+        refresh token and the access token of this call work no longer.
+        Fails with CREDENTIALS_INVALID, SECOND_FACTOR_MISSING,
+        SECOND_FACTOR_INVALID, SECOND_FACTOR_THROTTLED, PASSKEY_INVALID,
+        PASSKEY_CLONED, CHALLENGE_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,6 +207,26 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.Login,
                     request_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.LoginRequest.FromString,
                     response_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.LoginResponse.SerializeToString,
+            ),
+            'CompleteLogin': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteLogin,
+                    request_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.CompleteLoginRequest.FromString,
+                    response_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.CompleteLoginResponse.SerializeToString,
+            ),
+            'BeginPasskeyLogin': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginPasskeyLogin,
+                    request_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.BeginPasskeyLoginRequest.FromString,
+                    response_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.BeginPasskeyLoginResponse.SerializeToString,
+            ),
+            'FinishPasskeyLogin': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishPasskeyLogin,
+                    request_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.FinishPasskeyLoginRequest.FromString,
+                    response_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.FinishPasskeyLoginResponse.SerializeToString,
+            ),
+            'Reauthenticate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reauthenticate,
+                    request_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.ReauthenticateRequest.FromString,
+                    response_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.ReauthenticateResponse.SerializeToString,
             ),
             'RefreshToken': grpc.unary_unary_rpc_method_handler(
                     servicer.RefreshToken,
@@ -223,6 +306,114 @@ class AuthService:
             '/smart_audit.api.auth.v1.AuthService/Login',
             smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.LoginRequest.SerializeToString,
             smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.LoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteLogin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smart_audit.api.auth.v1.AuthService/CompleteLogin',
+            smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.CompleteLoginRequest.SerializeToString,
+            smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.CompleteLoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginPasskeyLogin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smart_audit.api.auth.v1.AuthService/BeginPasskeyLogin',
+            smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.BeginPasskeyLoginRequest.SerializeToString,
+            smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.BeginPasskeyLoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishPasskeyLogin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smart_audit.api.auth.v1.AuthService/FinishPasskeyLogin',
+            smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.FinishPasskeyLoginRequest.SerializeToString,
+            smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.FinishPasskeyLoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reauthenticate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smart_audit.api.auth.v1.AuthService/Reauthenticate',
+            smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.ReauthenticateRequest.SerializeToString,
+            smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2.ReauthenticateResponse.FromString,
             options,
             channel_credentials,
             insecure,

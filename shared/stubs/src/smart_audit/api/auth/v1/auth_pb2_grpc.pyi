@@ -46,9 +46,36 @@ class AuthServiceStub:
     TOO_MANY_ATTEMPTS.
     """
     Login: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]
-    """Opens a session with an e-mail address and a password.
+    """Opens a session with an e-mail address and a password. A person who has a
+    second factor gets no tokens yet but a challenge, for CompleteLogin.
     Fails with CREDENTIALS_INVALID, the same for a wrong password and for an
     unknown address.
+    """
+    CompleteLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CompleteLoginRequest, _auth_pb2.CompleteLoginResponse]
+    """Completes a login that asked for a second factor, and opens its session. The
+    challenge is good for five minutes, five attempts and one session.
+    Fails with SECOND_FACTOR_INVALID for a code that is wrong or was used before,
+    SECOND_FACTOR_THROTTLED after many wrong ones, PASSKEY_INVALID,
+    PASSKEY_CLONED, CHALLENGE_INVALID.
+    """
+    BeginPasskeyLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.BeginPasskeyLoginRequest, _auth_pb2.BeginPasskeyLoginResponse]
+    """Begins a login by a passkey alone, or a step-up by one: answers what the
+    browser's `navigator.credentials.get` needs. It is good for five minutes and
+    one answer.
+    """
+    FinishPasskeyLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FinishPasskeyLoginRequest, _auth_pb2.FinishPasskeyLoginResponse]
+    """Opens a session by a passkey alone. The passkey says who its user is and has
+    verified the user, so that no second factor is asked for.
+    Fails with PASSKEY_INVALID, PASSKEY_CLONED, CHALLENGE_INVALID.
+    """
+    Reauthenticate: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ReauthenticateRequest, _auth_pb2.ReauthenticateResponse]
+    """Authenticates again within the session, as REAUTHENTICATION_REQUIRED asks
+    for: by the password, with a second factor when the person has one, or by a
+    passkey that answers BeginPasskeyLogin. The session gets new tokens; its old
+    refresh token and the access token of this call work no longer.
+    Fails with CREDENTIALS_INVALID, SECOND_FACTOR_MISSING,
+    SECOND_FACTOR_INVALID, SECOND_FACTOR_THROTTLED, PASSKEY_INVALID,
+    PASSKEY_CLONED, CHALLENGE_INVALID.
     """
     RefreshToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RefreshTokenRequest, _auth_pb2.RefreshTokenResponse]
     """Exchanges a refresh token for a new access token and a new refresh token.
@@ -88,9 +115,36 @@ class AuthServiceAsyncStub(AuthServiceStub):
     TOO_MANY_ATTEMPTS.
     """
     Login: _aio.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]  # type: ignore[assignment]
-    """Opens a session with an e-mail address and a password.
+    """Opens a session with an e-mail address and a password. A person who has a
+    second factor gets no tokens yet but a challenge, for CompleteLogin.
     Fails with CREDENTIALS_INVALID, the same for a wrong password and for an
     unknown address.
+    """
+    CompleteLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.CompleteLoginRequest, _auth_pb2.CompleteLoginResponse]  # type: ignore[assignment]
+    """Completes a login that asked for a second factor, and opens its session. The
+    challenge is good for five minutes, five attempts and one session.
+    Fails with SECOND_FACTOR_INVALID for a code that is wrong or was used before,
+    SECOND_FACTOR_THROTTLED after many wrong ones, PASSKEY_INVALID,
+    PASSKEY_CLONED, CHALLENGE_INVALID.
+    """
+    BeginPasskeyLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.BeginPasskeyLoginRequest, _auth_pb2.BeginPasskeyLoginResponse]  # type: ignore[assignment]
+    """Begins a login by a passkey alone, or a step-up by one: answers what the
+    browser's `navigator.credentials.get` needs. It is good for five minutes and
+    one answer.
+    """
+    FinishPasskeyLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.FinishPasskeyLoginRequest, _auth_pb2.FinishPasskeyLoginResponse]  # type: ignore[assignment]
+    """Opens a session by a passkey alone. The passkey says who its user is and has
+    verified the user, so that no second factor is asked for.
+    Fails with PASSKEY_INVALID, PASSKEY_CLONED, CHALLENGE_INVALID.
+    """
+    Reauthenticate: _aio.UnaryUnaryMultiCallable[_auth_pb2.ReauthenticateRequest, _auth_pb2.ReauthenticateResponse]  # type: ignore[assignment]
+    """Authenticates again within the session, as REAUTHENTICATION_REQUIRED asks
+    for: by the password, with a second factor when the person has one, or by a
+    passkey that answers BeginPasskeyLogin. The session gets new tokens; its old
+    refresh token and the access token of this call work no longer.
+    Fails with CREDENTIALS_INVALID, SECOND_FACTOR_MISSING,
+    SECOND_FACTOR_INVALID, SECOND_FACTOR_THROTTLED, PASSKEY_INVALID,
+    PASSKEY_CLONED, CHALLENGE_INVALID.
     """
     RefreshToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.RefreshTokenRequest, _auth_pb2.RefreshTokenResponse]  # type: ignore[assignment]
     """Exchanges a refresh token for a new access token and a new refresh token.
@@ -139,9 +193,60 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.LoginRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.LoginResponse, _abc.Awaitable[_auth_pb2.LoginResponse]]:
-        """Opens a session with an e-mail address and a password.
+        """Opens a session with an e-mail address and a password. A person who has a
+        second factor gets no tokens yet but a challenge, for CompleteLogin.
         Fails with CREDENTIALS_INVALID, the same for a wrong password and for an
         unknown address.
+        """
+
+    @_abc_1.abstractmethod
+    def CompleteLogin(
+        self,
+        request: _auth_pb2.CompleteLoginRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.CompleteLoginResponse, _abc.Awaitable[_auth_pb2.CompleteLoginResponse]]:
+        """Completes a login that asked for a second factor, and opens its session. The
+        challenge is good for five minutes, five attempts and one session.
+        Fails with SECOND_FACTOR_INVALID for a code that is wrong or was used before,
+        SECOND_FACTOR_THROTTLED after many wrong ones, PASSKEY_INVALID,
+        PASSKEY_CLONED, CHALLENGE_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def BeginPasskeyLogin(
+        self,
+        request: _auth_pb2.BeginPasskeyLoginRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.BeginPasskeyLoginResponse, _abc.Awaitable[_auth_pb2.BeginPasskeyLoginResponse]]:
+        """Begins a login by a passkey alone, or a step-up by one: answers what the
+        browser's `navigator.credentials.get` needs. It is good for five minutes and
+        one answer.
+        """
+
+    @_abc_1.abstractmethod
+    def FinishPasskeyLogin(
+        self,
+        request: _auth_pb2.FinishPasskeyLoginRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.FinishPasskeyLoginResponse, _abc.Awaitable[_auth_pb2.FinishPasskeyLoginResponse]]:
+        """Opens a session by a passkey alone. The passkey says who its user is and has
+        verified the user, so that no second factor is asked for.
+        Fails with PASSKEY_INVALID, PASSKEY_CLONED, CHALLENGE_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def Reauthenticate(
+        self,
+        request: _auth_pb2.ReauthenticateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ReauthenticateResponse, _abc.Awaitable[_auth_pb2.ReauthenticateResponse]]:
+        """Authenticates again within the session, as REAUTHENTICATION_REQUIRED asks
+        for: by the password, with a second factor when the person has one, or by a
+        passkey that answers BeginPasskeyLogin. The session gets new tokens; its old
+        refresh token and the access token of this call work no longer.
+        Fails with CREDENTIALS_INVALID, SECOND_FACTOR_MISSING,
+        SECOND_FACTOR_INVALID, SECOND_FACTOR_THROTTLED, PASSKEY_INVALID,
+        PASSKEY_CLONED, CHALLENGE_INVALID.
         """
 
     @_abc_1.abstractmethod

@@ -130,6 +130,26 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The password is common, known from a breach, or repeats itself."""
     ERROR_REASON_PASSWORD_GUESSABLE: _ErrorReason.ValueType  # 93
     """The password is made of its user's name, address or organisation."""
+    ERROR_REASON_SECOND_FACTOR_INVALID: _ErrorReason.ValueType  # 60
+    """The code of the second factor is wrong, or was used before."""
+    ERROR_REASON_SECOND_FACTOR_MISSING: _ErrorReason.ValueType  # 61
+    """A second factor must be sent too; `factors` says which there are."""
+    ERROR_REASON_SECOND_FACTOR_THROTTLED: _ErrorReason.ValueType  # 62
+    """Too many wrong codes in a row; `retry_after_s` says how long to wait."""
+    ERROR_REASON_CHALLENGE_INVALID: _ErrorReason.ValueType  # 63
+    """The challenge is unknown, has expired, or was answered; begin again."""
+    ERROR_REASON_PASSKEY_INVALID: _ErrorReason.ValueType  # 64
+    """The passkey is unknown, or what it has signed is not valid here."""
+    ERROR_REASON_PASSKEY_CLONED: _ErrorReason.ValueType  # 65
+    """The passkey's counter has not grown: a copy of it seems to be in use."""
+    ERROR_REASON_FACTOR_NOT_FOUND: _ErrorReason.ValueType  # 66
+    """The caller has no such second factor."""
+    ERROR_REASON_FACTOR_EXISTS: _ErrorReason.ValueType  # 67
+    """The caller has this second factor already."""
+    ERROR_REASON_FACTOR_REQUIRED: _ErrorReason.ValueType  # 68
+    """It is the last second factor, and an organisation of the caller requires one."""
+    ERROR_REASON_PASSKEY_LIMIT_REACHED: _ErrorReason.ValueType  # 69
+    """The caller has as many passkeys as there may be; remove one first."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. It travels as `google.rpc.ErrorInfo.reason` without
@@ -245,4 +265,24 @@ ERROR_REASON_PASSWORD_TOO_COMMON: ErrorReason.ValueType  # 92
 """The password is common, known from a breach, or repeats itself."""
 ERROR_REASON_PASSWORD_GUESSABLE: ErrorReason.ValueType  # 93
 """The password is made of its user's name, address or organisation."""
+ERROR_REASON_SECOND_FACTOR_INVALID: ErrorReason.ValueType  # 60
+"""The code of the second factor is wrong, or was used before."""
+ERROR_REASON_SECOND_FACTOR_MISSING: ErrorReason.ValueType  # 61
+"""A second factor must be sent too; `factors` says which there are."""
+ERROR_REASON_SECOND_FACTOR_THROTTLED: ErrorReason.ValueType  # 62
+"""Too many wrong codes in a row; `retry_after_s` says how long to wait."""
+ERROR_REASON_CHALLENGE_INVALID: ErrorReason.ValueType  # 63
+"""The challenge is unknown, has expired, or was answered; begin again."""
+ERROR_REASON_PASSKEY_INVALID: ErrorReason.ValueType  # 64
+"""The passkey is unknown, or what it has signed is not valid here."""
+ERROR_REASON_PASSKEY_CLONED: ErrorReason.ValueType  # 65
+"""The passkey's counter has not grown: a copy of it seems to be in use."""
+ERROR_REASON_FACTOR_NOT_FOUND: ErrorReason.ValueType  # 66
+"""The caller has no such second factor."""
+ERROR_REASON_FACTOR_EXISTS: ErrorReason.ValueType  # 67
+"""The caller has this second factor already."""
+ERROR_REASON_FACTOR_REQUIRED: ErrorReason.ValueType  # 68
+"""It is the last second factor, and an organisation of the caller requires one."""
+ERROR_REASON_PASSKEY_LIMIT_REACHED: ErrorReason.ValueType  # 69
+"""The caller has as many passkeys as there may be; remove one first."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
