@@ -1,9 +1,11 @@
 """Both services as one process sees them: real servers, real gRPC, a real database."""
 
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -38,6 +40,11 @@ class World:
     events: Any
     log: Any
     governance: Any
+
+    @property
+    def mail_dir(self) -> Path:
+        """Where the mails of this world are."""
+        return mail_dir(self.auth_port)
 
     async def new_user(self) -> "User":
         """Sign a new user up and log in."""
@@ -92,6 +99,7 @@ async def running_world(
             "port": auth_port,
             "database_url": database.service_url("auth"),
             "audit_address": f"127.0.0.1:{audit_port}",
+            "mail_dir": mail_dir(auth_port),
             **(auth or {}),
         }
     )
@@ -131,6 +139,11 @@ def world_over(
         audit_pb2_grpc.LogServiceStub(audit_channel),
         governance_pb2_grpc.GovernanceServiceStub(audit_channel),
     )
+
+
+def mail_dir(auth_port: int) -> Path:
+    """Where auth writes its mails."""
+    return Path(os.environ["SMART_AUDIT_TEST_RUN"]) / f"mail-{auth_port}"
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,25 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from smart_audit.api.auth.v1 import (
+    account_pb2,
+    account_pb2_grpc,
     auth_pb2,
     auth_pb2_grpc,
     sessions_pb2,
     sessions_pb2_grpc,
 )
 from smart_audit.auth.dispatcher import Dispatcher
+from smart_audit.auth.eraser import Eraser
 from smart_audit.auth.keys import KeyRing, TokenIssuer
+from smart_audit.auth.mail.dispatcher import MailDispatcher
+from smart_audit.auth.mail.folder import FolderMailer
+from smart_audit.auth.mail.rendering import Renderer
+from smart_audit.auth.mail.sending import Mailer
+from smart_audit.auth.mail.smtp import SmtpMailer, SmtpServer
 from smart_audit.auth.passwords import Hasher
 from smart_audit.auth.repository import CONNECTION_OPTIONS, Work
 from smart_audit.auth.revocation_feed import RevocationFeed
+from smart_audit.auth.servicer.account import AccountServicer
 from smart_audit.auth.servicer.auth import AuthServicer
 from smart_audit.auth.servicer.base import Refusals
 from smart_audit.auth.servicer.sessions import RevocationServicer, SessionServicer
@@ -32,6 +41,7 @@ from smart_audit.core.tokens import KeyCache, TokenVerifier
 
 SERVICES = [
     auth_pb2.DESCRIPTOR.services_by_name["AuthService"],
+    account_pb2.DESCRIPTOR.services_by_name["AccountService"],
     sessions_pb2.DESCRIPTOR.services_by_name["SessionService"],
     sessions_pb2.DESCRIPTOR.services_by_name["RevocationService"],
 ]
@@ -53,7 +63,8 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
         open_channel(settings.audit_address) as channel,
     ):
         work = Work(engine)
-        keys = KeyRing(work, Sealer(settings.sealing_key()))
+        sealer = Sealer(settings.sealing_key())
+        keys = KeyRing(work, sealer)
         await keys.signing_key()  # a wrong key-encryption key must stop us here, not at a login
         issuer = TokenIssuer(keys, issuer=settings.issuer)
         revocations = Revocations(deaf_after_s=settings.revocations_deaf_after.total_seconds())
@@ -64,9 +75,16 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             threads=settings.hash_threads,
             queue=settings.hash_queue,
         )
-        deps = _deps(settings, hasher, issuer)
+        deps = _deps(settings, hasher, issuer, sealer)
         dispatcher = Dispatcher(work, issuer, channel)
-        common = (work, deps, dispatcher.wake)
+        mails = MailDispatcher(work, sealer, _mailer(settings), utc_now)
+        eraser = Eraser(work, issuer, channel, utc_now)
+
+        def wake() -> None:
+            for one in (dispatcher, mails, eraser):
+                one.wake()
+
+        common = (work, deps, wake)
         server = Server(
             SERVICES,
             TokenVerifier(KeyCache(keys.verification_keys), revocations, issuer=settings.issuer),
@@ -74,6 +92,7 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             on_refusal=Refusals(*common).record,
         )
         server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(*common, keys))
+        server.add(account_pb2_grpc.add_AccountServiceServicer_to_server, AccountServicer(*common))
         server.add(sessions_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer(*common))
         server.add(
             sessions_pb2_grpc.add_RevocationServiceServicer_to_server, RevocationServicer(feed)
@@ -82,12 +101,28 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             server.listening(settings.host, settings.port) as port,
             background(feed.run),
             background(dispatcher.run),
+            background(mails.run),
+            background(eraser.run),
         ):
             yield port
         hasher.close()
 
 
-def _deps(settings: AuthSettings, hasher: Hasher, issuer: TokenIssuer) -> Deps:
+def _mailer(settings: AuthSettings) -> Mailer:
+    if not settings.smtp_host:
+        return FolderMailer(settings.mail_dir)
+    return SmtpMailer(
+        SmtpServer(
+            settings.smtp_host,
+            settings.smtp_port,
+            settings.smtp_security,
+            settings.smtp_username,
+            settings.smtp_password.get_secret_value(),
+        )
+    )
+
+
+def _deps(settings: AuthSettings, hasher: Hasher, issuer: TokenIssuer, sealer: Sealer) -> Deps:
     return Deps(
         now=utc_now,
         new_id=new_id,
@@ -103,4 +138,7 @@ def _deps(settings: AuthSettings, hasher: Hasher, issuer: TokenIssuer) -> Deps:
         successor_key=HKDF(SHA256(), 32, salt=None, info=b"refresh token successor").derive(
             settings.sealing_key()
         ),
+        renderer=Renderer(settings.mail_from, settings.pages_url()),
+        sealer=sealer,
+        require_verified_email=settings.require_verified_email,
     )

@@ -3,8 +3,11 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.auth.repository.challenges import Challenges
+from smart_audit.auth.repository.erasures import Erasures
+from smart_audit.auth.repository.mails import Mails
 from smart_audit.auth.repository.organisations import Organisations
 from smart_audit.auth.repository.outbox import Outbox
+from smart_audit.auth.repository.persons import Persons
 from smart_audit.auth.repository.revocations import Revocations
 from smart_audit.auth.repository.sessions import Sessions
 from smart_audit.auth.repository.signing_keys import SigningKeys
@@ -16,8 +19,11 @@ class Repositories:
 
     def __init__(self, session: AsyncSession) -> None:
         self.challenges = Challenges(session)
+        self.erasures = Erasures(session)
+        self.mails = Mails(session)
         self.organisations = Organisations(session)
         self.outbox = Outbox(session)
+        self.persons = Persons(session)
         self.revocations = Revocations(session)
         self.sessions = Sessions(session)
         self.signing_keys = SigningKeys(session)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from smart_audit.auth.domain import (
@@ -19,10 +19,13 @@ from smart_audit.auth.domain import (
     token_hash,
 )
 from smart_audit.auth.keys import AccessClaims, TokenIssuer
+from smart_audit.auth.mail.rendering import Renderer
 from smart_audit.auth.passwords import Hasher
 from smart_audit.auth.repository import Repositories, Work
 from smart_audit.auth.roles import scopes_for
+from smart_audit.core.errors import DomainError
 from smart_audit.core.rpc.context import recorded
+from smart_audit.core.sealing import Sealer
 
 __all__ = ["Deps", "Lifetimes", "Tokens", "Work", "decision", "issue_tokens", "record"]
 
@@ -48,6 +51,9 @@ class Deps:
     issuer: TokenIssuer
     lifetimes: Lifetimes
     successor_key: bytes
+    renderer: Renderer
+    sealer: Sealer
+    require_verified_email: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,26 @@ async def record(event: AuditEvent, repositories: Repositories) -> None:
         }
     )
     recorded()
+
+
+R = TypeVar("R", bound=DomainError)
+
+
+async def refuse(
+    refusal: R,
+    acting: Acting,
+    organisation_id: OrganisationId,
+    repositories: Repositories,
+    deps: Deps,
+    **who: Any,
+) -> R:
+    """Record a refusal, in the transaction of what it has changed; gives it back.
+
+    who: as `decision` takes it.
+    """
+    event = decision(acting, Outcome.DENIED, organisation_id, deps, reason=refusal.reason, **who)
+    await record(event, repositories)
+    return refusal
 
 
 async def record_refusal(

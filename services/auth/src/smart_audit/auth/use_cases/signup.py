@@ -15,6 +15,7 @@ from smart_audit.auth.domain import (
 from smart_audit.auth.errors import EmailTaken
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.common import Deps, Work, decision, record
+from smart_audit.auth.use_cases.verify_email import send_verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ async def _add(
         return refusal
     personal = Organisation(OrganisationId(deps.new_id()), user.name)
     await repositories.organisations.add(personal, user.id, OWNER, user.created_at)
+    await send_verification(user, repositories, deps)
     event = decision(
         acting,
         Outcome.SUCCESS,
