@@ -233,7 +233,7 @@ async def test_no_secret_is_stored_in_the_clear(world):
             )
         ]
     stored = str(rows)
-    assert len(rows) == 12
+    assert len(rows) >= 12
     for secret in (app.secret, asked.challenge, *app.recovery_codes):
         assert secret not in stored
         assert secret.replace("-", "") not in stored

@@ -1,9 +1,12 @@
 """Both services as one process sees them: real servers, real gRPC, a real database."""
 
+import asyncio
+import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -39,6 +42,11 @@ class World:
     events: Any
     log: Any
     governance: Any
+
+    @property
+    def mail_dir(self) -> Path:
+        """Where the mails of this world are."""
+        return mail_dir(self.auth_port)
 
     async def new_user(self) -> "User":
         """Sign a new user up and log in."""
@@ -93,6 +101,7 @@ async def running_world(
             "port": auth_port,
             "database_url": database.service_url("auth"),
             "audit_address": f"127.0.0.1:{audit_port}",
+            "mail_dir": mail_dir(auth_port),
             **(auth or {}),
         }
     )
@@ -135,6 +144,11 @@ def world_over(
     )
 
 
+def mail_dir(auth_port: int) -> Path:
+    """Where auth writes its mails."""
+    return Path(os.environ["SMART_AUDIT_TEST_RUN"]) / f"mail-{auth_port}"
+
+
 @dataclass(frozen=True)
 class Refusal:
     """A call that was refused."""
@@ -153,6 +167,18 @@ async def refusal(call: Any) -> Refusal:
     except grpc.aio.AioRpcError as error:
         return read_refusal(error)
     raise AssertionError(f"the call was not refused: {answer}")
+
+
+async def ended_within(call: Callable[[], Any], limit_s: float = 1) -> None:
+    """Repeat a call until it is refused for its session's end, which the feed has to tell first."""
+    async with asyncio.timeout(limit_s):
+        while True:
+            try:
+                await call()
+            except grpc.aio.AioRpcError as error:
+                assert read_refusal(error).reason == "SESSION_ENDED"
+                return
+            await asyncio.sleep(0.01)
 
 
 def read_refusal(error: grpc.aio.AioRpcError) -> Refusal:

@@ -35,6 +35,11 @@ class DataDir:
         return self.root / "logs"
 
     @property
+    def mail(self) -> Path:
+        """The outbox folder: mail that no SMTP server takes."""
+        return self.root / "mail"
+
+    @property
     def secrets(self) -> Path:
         """Passwords and key-encryption keys, mode 0600."""
         return self.root / "secrets.json"

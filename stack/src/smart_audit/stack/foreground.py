@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from rich.table import Table
 
 from smart_audit.stack import system
 from smart_audit.stack.datadir import DataDir, claimed, holder
+from smart_audit.stack.mails import Mail, watch
 from smart_audit.stack.problem import Problem
 from smart_audit.stack.supervisor import Say
 
@@ -46,11 +47,14 @@ def up(data_dir: Path, asked: Asked) -> None:
     with claimed(data_dir) as data:
         options.refuse_taken_ports()
         say = _narrator(console, data)
+        beside: list[asyncio.Task[None]] = []
         with console.status("starting Smart Audit") as status:
 
             def ready(state: dict[str, Any]) -> None:
                 status.stop()
                 Console().print(_summary(state))
+                if state["mail_dir"]:
+                    beside.append(asyncio.create_task(watch(Path(state["mail_dir"]), _show)))
 
             asyncio.run(_until_signal(system.run(options, data, say, ready), say))
         say("stopped")
@@ -153,7 +157,15 @@ def _options(asked: Asked) -> system.Options:
         database_url=named.get("DATABASE_URL") or None,
         environment_name=named.get("ENV") or "development",
         cors_origins=_listed(named.get("GATEWAY_CORS_ORIGINS") or _DEFAULT_CORS_ORIGINS),
+        mail=_mail(named),
     )
+
+
+def _mail(named: Mapping[str, str | None]) -> str | Path | None:
+    if host := named.get("AUTH_SMTP_HOST"):
+        return host
+    folder = named.get("AUTH_MAIL_DIR")
+    return Path(folder).expanduser().absolute() if folder else None
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -172,6 +184,14 @@ def _narrator(console: Console, data: DataDir) -> Say:
     return say
 
 
+def _show(mail: Mail) -> None:
+    """Show a mail as it arrives. It goes to the terminal alone: logs are no place for secrets."""
+    lines = f"mail to {mail.recipient}: {mail.subject}"
+    if mail.link:
+        lines += f"\n  {mail.link}"
+    Console().print(lines, markup=False, highlight=False, soft_wrap=True)
+
+
 def _summary(state: dict[str, Any]) -> Table:
     """The table shown once everything is healthy."""
     table = Table(title="Smart Audit is running", show_header=False, title_justify="left")
@@ -183,5 +203,6 @@ def _summary(state: dict[str, Any]) -> Table:
     table.add_row("database", state["database"])
     table.add_row("data", state["data_dir"])
     table.add_row("logs", state["logs_dir"])
+    table.add_row("mail", state["mail"])
     table.add_row("next", "make demo (in another terminal); Ctrl-C here stops everything")
     return table

@@ -45,6 +45,8 @@ class Plan:
     owner_url: str
     issuer: str
     environment_name: str
+    mail_dir: Path | None
+    """Where auth writes mail; None when an SMTP server takes it, or when auth has to refuse."""
     auth: list[Worker]
     audit: list[Worker]
 
@@ -142,6 +144,7 @@ def _auth(plan: Plan) -> dict[str, str]:
         "AUTH_DATABASE_URL": database.for_role(plan.owner_url, database.AUTH_ROLE, password),
         "AUTH_KEY_ENCRYPTION_KEY": plan.secrets.auth_key_encryption_key,
         "AUTH_AUDIT_ADDRESS": ",".join(each.address for each in plan.audit),
+        **({"AUTH_MAIL_DIR": str(plan.mail_dir)} if plan.mail_dir else {}),
     }
 
 

@@ -34,6 +34,8 @@ class Options:
     database_url: str | None
     environment_name: str
     cors_origins: tuple[str, ...]
+    mail: str | Path | None = None
+    """The SMTP server, or the folder that was named for mail."""
 
     @property
     def gateway_url(self) -> str:
@@ -159,9 +161,17 @@ def _plan(options: Options, data: DataDir, secrets: Secrets, owner_url: str) -> 
         owner_url=owner_url,
         issuer=f"http://localhost:{options.port}",
         environment_name=options.environment_name,
+        mail_dir=_mail_dir(options, data),
         auth=services.workers("auth", options.auth_port, spare[:extra]),
         audit=services.workers("audit", options.audit_port, spare[extra:]),
     )
+
+
+def _mail_dir(options: Options, data: DataDir) -> Path | None:
+    if options.mail is None:
+        # In production auth refuses to start, and says what it needs.
+        return data.mail if options.environment_name == "development" else None
+    return options.mail if isinstance(options.mail, Path) else None
 
 
 async def _migrate(plan: services.Plan) -> None:
@@ -233,4 +243,6 @@ def _state(stack: Stack, plan: services.Plan) -> dict[str, Any]:
         "socket_dir": str(stack.sockets / "postgres") if embedded else None,
         "data_dir": str(stack.data.root),
         "logs_dir": str(stack.data.logs),
+        "mail": str(plan.mail_dir or stack.options.mail),
+        "mail_dir": str(plan.mail_dir) if plan.mail_dir else None,
     }

@@ -153,3 +153,39 @@ class PasskeyLimitReached(FailedPrecondition):
     """The caller has as many passkeys as there may be."""
 
     reason = "PASSKEY_LIMIT_REACHED"
+
+
+class LinkInvalid(NotFound):
+    """The token of a link is none of ours, was used, or has expired."""
+
+    reason = "LINK_INVALID"
+
+
+class CodeInvalid(Unauthenticated):
+    """The code that was sent by mail is wrong, was used, or has expired."""
+
+    reason = "CODE_INVALID"
+
+
+class TooManyMails(ResourceExhausted):
+    """The account has been sent as many mails of this kind as an hour allows."""
+
+    reason = "TOO_MANY_MAILS"
+
+
+class EmailUnverified(FailedPrecondition):
+    """This needs an e-mail address that was confirmed."""
+
+    reason = "EMAIL_UNVERIFIED"
+
+
+class LastOwner(FailedPrecondition):
+    """The organisation would be left without an owner."""
+
+    reason = "LAST_OWNER"
+
+
+class ConfirmationWrong(FailedPrecondition):
+    """What confirms an act that cannot be undone is not right."""
+
+    reason = "CONFIRMATION_WRONG"

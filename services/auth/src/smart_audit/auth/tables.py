@@ -268,3 +268,21 @@ mails = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("next_attempt_at", timestamp, nullable=False, index=True),
 )
+
+affiliations = Table(
+    "affiliations",
+    metadata,
+    Column("user_id", Uuid, ForeignKey(users.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("organisation_id", Uuid, primary_key=True),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("organisation_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("after_position", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_attempt_at", timestamp, nullable=False),
+)

@@ -7,6 +7,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from smart_audit.api.auth.v1 import (
+    account_pb2,
+    account_pb2_grpc,
     auth_pb2,
     auth_pb2_grpc,
     factors_pb2,
@@ -18,12 +20,19 @@ from smart_audit.auth import common_passwords
 from smart_audit.auth.cache import Cache
 from smart_audit.auth.cache.opening import open_cache
 from smart_audit.auth.dispatcher import Dispatcher
+from smart_audit.auth.eraser import Eraser
 from smart_audit.auth.keys import KeyRing, TokenIssuer
+from smart_audit.auth.mail.dispatcher import MailDispatcher
+from smart_audit.auth.mail.folder import FolderMailer
+from smart_audit.auth.mail.rendering import Renderer
+from smart_audit.auth.mail.sending import Mailer
+from smart_audit.auth.mail.smtp import SmtpMailer, SmtpServer
 from smart_audit.auth.passkeys import RelyingParty
 from smart_audit.auth.password_ranges import PasswordRanges, open_ranges
 from smart_audit.auth.passwords import Hasher
 from smart_audit.auth.repository import CONNECTION_OPTIONS, Work
 from smart_audit.auth.revocation_feed import RevocationFeed
+from smart_audit.auth.servicer.account import AccountServicer
 from smart_audit.auth.servicer.auth import AuthServicer
 from smart_audit.auth.servicer.base import Refusals
 from smart_audit.auth.servicer.factors import FactorServicer
@@ -42,6 +51,7 @@ from smart_audit.core.tokens import KeyCache, TokenVerifier
 SERVICES = [
     auth_pb2.DESCRIPTOR.services_by_name["AuthService"],
     factors_pb2.DESCRIPTOR.services_by_name["FactorService"],
+    account_pb2.DESCRIPTOR.services_by_name["AccountService"],
     sessions_pb2.DESCRIPTOR.services_by_name["SessionService"],
     sessions_pb2.DESCRIPTOR.services_by_name["RevocationService"],
 ]
@@ -65,7 +75,8 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
         open_ranges(settings.password_range_url, settings.password_range_when_away) as ranges,
     ):
         work = Work(engine)
-        keys = KeyRing(work, Sealer(settings.sealing_key()))
+        sealer = Sealer(settings.sealing_key())
+        keys = KeyRing(work, sealer)
         await keys.signing_key()  # a wrong key-encryption key must stop us here, not at a login
         issuer = TokenIssuer(keys, issuer=settings.issuer)
         revocations = Revocations(deaf_after_s=settings.revocations_deaf_after.total_seconds())
@@ -76,9 +87,16 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             threads=settings.hash_threads,
             queue=settings.hash_queue,
         )
-        deps = _deps(settings, hasher, issuer, cache, ranges)
+        deps = _deps(settings, hasher, issuer, sealer, cache, ranges)
         dispatcher = Dispatcher(work, issuer, channel)
-        common = (work, deps, dispatcher.wake)
+        mails = MailDispatcher(work, sealer, _mailer(settings), utc_now)
+        eraser = Eraser(work, issuer, channel, utc_now)
+
+        def wake() -> None:
+            for one in (dispatcher, mails, eraser):
+                one.wake()
+
+        common = (work, deps, wake)
         server = Server(
             SERVICES,
             TokenVerifier(KeyCache(keys.verification_keys), revocations, issuer=settings.issuer),
@@ -87,6 +105,7 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
         )
         server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(*common, keys))
         server.add(factors_pb2_grpc.add_FactorServiceServicer_to_server, FactorServicer(*common))
+        server.add(account_pb2_grpc.add_AccountServiceServicer_to_server, AccountServicer(*common))
         server.add(sessions_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer(*common))
         server.add(
             sessions_pb2_grpc.add_RevocationServiceServicer_to_server, RevocationServicer(feed)
@@ -95,15 +114,32 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             server.listening(settings.host, settings.port) as port,
             background(feed.run),
             background(dispatcher.run),
+            background(mails.run),
+            background(eraser.run),
         ):
             yield port
         hasher.close()
+
+
+def _mailer(settings: AuthSettings) -> Mailer:
+    if not settings.smtp_host:
+        return FolderMailer(settings.mail_dir)
+    return SmtpMailer(
+        SmtpServer(
+            settings.smtp_host,
+            settings.smtp_port,
+            settings.smtp_security,
+            settings.smtp_username,
+            settings.smtp_password.get_secret_value(),
+        )
+    )
 
 
 def _deps(
     settings: AuthSettings,
     hasher: Hasher,
     issuer: TokenIssuer,
+    sealer: Sealer,
     cache: Cache,
     ranges: PasswordRanges | None,
 ) -> Deps:
@@ -123,12 +159,14 @@ def _deps(
             refresh_grace=settings.refresh_grace,
         ),
         successor_key=_derived(settings, b"refresh token successor"),
-        sealer=Sealer(settings.sealing_key()),
         relying_party=RelyingParty(
             id=settings.webauthn_rp_id,
             name=settings.webauthn_rp_name,
             origins=settings.webauthn_origins,
         ),
+        renderer=Renderer(settings.mail_from, settings.pages_url()),
+        sealer=sealer,
+        require_verified_email=settings.require_verified_email,
     )
 
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 
-from ua_parser import parse
-
 from smart_audit.api.auth.v1 import sessions_pb2
+from smart_audit.auth.devices import device_of
 from smart_audit.auth.domain import Session, SessionId
 from smart_audit.auth.messages.common import from_time
 from smart_audit.core.revocations import Revocation
@@ -27,18 +26,6 @@ def from_session(session: Session, current: SessionId) -> sessions_pb2.Session:
         impersonator_id=str(session.impersonator_id or ""),
         impersonation_reason=session.impersonation_reason,
     )
-
-
-def device_of(user_agent: str) -> str:
-    """A short name of a device, such as "Firefox on Linux".
-
-    It is the user agent's own first word where nobody knows the program.
-    """
-    parsed = parse(user_agent)
-    first_word = user_agent.partition("/")[0].strip()
-    program = parsed.user_agent.family if parsed.user_agent else first_word
-    system = parsed.os.family if parsed.os else ""
-    return f"{program} on {system}" if program and system else program or "Unknown device"
 
 
 def from_revocations(revocations: Iterable[Revocation]) -> sessions_pb2.WatchRevocationsResponse:

@@ -60,6 +60,11 @@ class Organisations:
         )
         return (await self._session.execute(statement.limit(1))).one_or_none() is not None
 
+    async def offering_codes(self, user_id: UserId) -> Membership | None:
+        """What a user is in the first organisation that lets members log in by mail."""
+        offering = _memberships(user_id).where(organisations.c.login_codes)
+        return await self._one(offering.order_by(memberships.c.created_at).limit(1))
+
     async def _one(self, statement: Select[Any]) -> Membership | None:
         row = (await self._session.execute(statement)).one_or_none()
         return None if row is None else to_membership(row)

@@ -3,10 +3,13 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.auth.repository.challenges import Challenges
+from smart_audit.auth.repository.erasures import Erasures
 from smart_audit.auth.repository.factors import Factors
+from smart_audit.auth.repository.mails import Mails
 from smart_audit.auth.repository.organisations import Organisations
 from smart_audit.auth.repository.outbox import Outbox
 from smart_audit.auth.repository.passkeys import Passkeys
+from smart_audit.auth.repository.persons import Persons
 from smart_audit.auth.repository.revocations import Revocations
 from smart_audit.auth.repository.sessions import Sessions
 from smart_audit.auth.repository.signing_keys import SigningKeys
@@ -19,9 +22,12 @@ class Repositories:
     def __init__(self, session: AsyncSession) -> None:
         self.challenges = Challenges(session)
         self.factors = Factors(session)
+        self.passkeys = Passkeys(session)
+        self.erasures = Erasures(session)
+        self.mails = Mails(session)
         self.organisations = Organisations(session)
         self.outbox = Outbox(session)
-        self.passkeys = Passkeys(session)
+        self.persons = Persons(session)
         self.revocations = Revocations(session)
         self.sessions = Sessions(session)
         self.signing_keys = SigningKeys(session)

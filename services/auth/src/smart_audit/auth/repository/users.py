@@ -1,12 +1,15 @@
 """Users in the database."""
 
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.auth.domain import CanonicalEmail, User, UserId, canonical
+from smart_audit.auth.errors import EmailTaken
 from smart_audit.auth.tables import users
 
 USER = (
@@ -65,3 +68,44 @@ class Users:
         await self._session.execute(
             update(users).where(users.c.id == user_id).values(password_hash=password_hash)
         )
+
+    async def set_password(self, user_id: UserId, password_hash: str, at: datetime) -> None:
+        """Save a new password; nobody is asked to choose another any more."""
+        await self._session.execute(
+            update(users)
+            .where(users.c.id == user_id)
+            .values(
+                password_hash=password_hash, password_changed_at=at, password_reset_required=False
+            )
+        )
+
+    async def set_email(self, user_id: UserId, email: str, at: datetime) -> None:
+        """Save an address that was confirmed. Raises: EmailTaken when somebody else has it."""
+        try:
+            await self._session.execute(
+                update(users)
+                .where(users.c.id == user_id)
+                .values(email=email, email_canonical=canonical(email), email_verified_at=at)
+            )
+        except IntegrityError as error:
+            raise EmailTaken("somebody else has this e-mail address now") from error
+
+    async def verify_email(self, user_id: UserId, at: datetime) -> None:
+        """Note that the address reaches the user; the first time counts."""
+        await self._session.execute(
+            update(users)
+            .where(users.c.id == user_id)
+            .values(email_verified_at=func.coalesce(users.c.email_verified_at, at))
+        )
+
+    async def set_names(self, user_id: UserId, first_name: str, last_name: str) -> None:
+        """Save the names."""
+        await self._session.execute(
+            update(users)
+            .where(users.c.id == user_id)
+            .values(first_name=first_name, last_name=last_name)
+        )
+
+    async def delete(self, user_id: UserId) -> None:
+        """Delete a user with all that is the user's: memberships, sessions, factors, challenges."""
+        await self._session.execute(delete(users).where(users.c.id == user_id))

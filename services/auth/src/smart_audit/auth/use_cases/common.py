@@ -20,6 +20,7 @@ from smart_audit.auth.domain import (
     token_hash,
 )
 from smart_audit.auth.keys import AccessClaims, TokenIssuer
+from smart_audit.auth.mail.rendering import Renderer
 from smart_audit.auth.passkeys import RelyingParty
 from smart_audit.auth.password_ranges import PasswordRanges
 from smart_audit.auth.passwords import Hasher
@@ -61,6 +62,8 @@ class Deps:
     successor_key: bytes
     sealer: Sealer
     relying_party: RelyingParty
+    renderer: Renderer
+    require_verified_email: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from smart_audit.auth.use_cases.check_password import check_password
 from smart_audit.auth.use_cases.common import Deps, Work, decision, record
 from smart_audit.auth.use_cases.notices import notify
 from smart_audit.auth.use_cases.throttling import check_limits
+from smart_audit.auth.use_cases.verify_email import send_verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ async def _added(
     user: User, personal: Organisation, acting: Acting, repositories: Repositories, deps: Deps
 ) -> None:
     await repositories.organisations.add(personal, user.id, OWNER, user.created_at)
+    await send_verification(user, repositories, deps)
     event = decision(
         acting,
         Outcome.SUCCESS,

@@ -165,6 +165,35 @@ CREATE TABLE auth.mails (
 CREATE INDEX ix_auth_mails_next_attempt_at ON auth.mails (next_attempt_at);
 """
 
+ERASURE = """
+-- Whose log may hold something of a person: all organisations that the person was ever in.
+CREATE TABLE auth.affiliations (
+    user_id uuid NOT NULL REFERENCES auth.users ON DELETE CASCADE,
+    organisation_id uuid NOT NULL,
+    PRIMARY KEY (user_id, organisation_id)
+);
+INSERT INTO auth.affiliations (user_id, organisation_id)
+SELECT user_id, organisation_id FROM auth.memberships;
+
+CREATE FUNCTION auth.remember_affiliation() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO auth.affiliations (user_id, organisation_id)
+    VALUES (NEW.user_id, NEW.organisation_id) ON CONFLICT DO NOTHING;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER remember_affiliation AFTER INSERT ON auth.memberships
+    FOR EACH ROW EXECUTE FUNCTION auth.remember_affiliation();
+
+CREATE TABLE auth.erasures (
+    position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    organisation_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    after_position bigint NOT NULL,
+    attempts integer NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL
+);
+"""
+
 CASCADES = """
 ALTER TABLE auth.memberships
     DROP CONSTRAINT memberships_organisation_id_fkey,
@@ -211,6 +240,9 @@ GRANT UPDATE (name, scopes, disabled_at) ON auth.service_accounts TO smart_audit
 GRANT UPDATE (name, expires_at, last_used_at, revoked_at) ON auth.api_keys TO smart_audit_auth;
 GRANT UPDATE (value, count, open_at, expires_at) ON auth.cache TO smart_audit_auth;
 GRANT UPDATE (attempts, next_attempt_at) ON auth.mails TO smart_audit_auth;
+GRANT SELECT, INSERT ON auth.affiliations TO smart_audit_auth;
+GRANT SELECT, INSERT, DELETE, UPDATE (attempts, next_attempt_at) ON auth.erasures
+    TO smart_audit_auth;
 GRANT UPDATE (activates_at, retires_at) ON auth.signing_keys TO smart_audit_auth;
 """
 
@@ -234,7 +266,7 @@ VISIBLE = {
 
 
 def upgrade() -> None:
-    for statements in (PEOPLE, SESSIONS, FACTORS, MACHINES, PLUMBING, CASCADES, GRANTS):
+    for statements in (PEOPLE, SESSIONS, FACTORS, MACHINES, PLUMBING, ERASURE, CASCADES, GRANTS):
         op.execute(statements)
     for table, condition in VISIBLE.items():
         op.execute(f"ALTER TABLE auth.{table} ENABLE ROW LEVEL SECURITY")

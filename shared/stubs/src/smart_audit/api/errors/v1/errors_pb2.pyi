@@ -150,6 +150,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """It is the last second factor, and an organisation of the caller requires one."""
     ERROR_REASON_PASSKEY_LIMIT_REACHED: _ErrorReason.ValueType  # 69
     """The caller has as many passkeys as there may be; remove one first."""
+    ERROR_REASON_LINK_INVALID: _ErrorReason.ValueType  # 70
+    """The link has been used, has expired, or was never sent; ask for a new one."""
+    ERROR_REASON_CODE_INVALID: _ErrorReason.ValueType  # 71
+    """The code that was sent by mail is wrong, was used, or has expired."""
+    ERROR_REASON_TOO_MANY_MAILS: _ErrorReason.ValueType  # 72
+    """The account was sent as many mails of this kind as an hour allows."""
+    ERROR_REASON_EMAIL_UNVERIFIED: _ErrorReason.ValueType  # 73
+    """This needs a verified e-mail address."""
+    ERROR_REASON_CONFIRMATION_WRONG: _ErrorReason.ValueType  # 74
+    """What confirms an act that cannot be undone is not right."""
+    ERROR_REASON_LAST_OWNER: _ErrorReason.ValueType  # 50
+    """The organisation would be left without an owner; make another member one."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. It travels as `google.rpc.ErrorInfo.reason` without
@@ -285,4 +297,16 @@ ERROR_REASON_FACTOR_REQUIRED: ErrorReason.ValueType  # 68
 """It is the last second factor, and an organisation of the caller requires one."""
 ERROR_REASON_PASSKEY_LIMIT_REACHED: ErrorReason.ValueType  # 69
 """The caller has as many passkeys as there may be; remove one first."""
+ERROR_REASON_LINK_INVALID: ErrorReason.ValueType  # 70
+"""The link has been used, has expired, or was never sent; ask for a new one."""
+ERROR_REASON_CODE_INVALID: ErrorReason.ValueType  # 71
+"""The code that was sent by mail is wrong, was used, or has expired."""
+ERROR_REASON_TOO_MANY_MAILS: ErrorReason.ValueType  # 72
+"""The account was sent as many mails of this kind as an hour allows."""
+ERROR_REASON_EMAIL_UNVERIFIED: ErrorReason.ValueType  # 73
+"""This needs a verified e-mail address."""
+ERROR_REASON_CONFIRMATION_WRONG: ErrorReason.ValueType  # 74
+"""What confirms an act that cannot be undone is not right."""
+ERROR_REASON_LAST_OWNER: ErrorReason.ValueType  # 50
+"""The organisation would be left without an owner; make another member one."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

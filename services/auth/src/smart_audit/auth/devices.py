@@ -1,0 +1,15 @@
+"""What a user agent says of the device."""
+
+from ua_parser import parse
+
+
+def device_of(user_agent: str) -> str:
+    """A short name of a device, such as "Firefox on Linux".
+
+    It is the user agent's own first word where nobody knows the program.
+    """
+    parsed = parse(user_agent)
+    first_word = user_agent.partition("/")[0].strip()
+    program = parsed.user_agent.family if parsed.user_agent else first_word
+    system = parsed.os.family if parsed.os else ""
+    return f"{program} on {system}" if program and system else program or "Unknown device"

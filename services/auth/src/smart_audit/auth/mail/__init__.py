@@ -1,0 +1,1 @@
+"""Mail: letters, how they look, and the ways on which they leave."""

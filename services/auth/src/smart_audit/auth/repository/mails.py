@@ -1,0 +1,45 @@
+"""Mails on their way out."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smart_audit.auth.repository.queues import take
+from smart_audit.auth.tables import mails
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMail:
+    """A mail that waits. It is sealed, since it may hold a secret."""
+
+    position: int
+    sealed_message: bytes
+    attempts: int
+    """The one under way included."""
+
+
+class Mails:
+    """Mails that wait to be handed over."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, sealed_message: bytes, at: datetime) -> None:
+        """Queue a mail, in the transaction of the change that it tells of."""
+        await self._session.execute(
+            insert(mails).values(sealed_message=sealed_message, created_at=at, next_attempt_at=at)
+        )
+
+    async def take(
+        self, limit: int, now: datetime, delays: tuple[timedelta, timedelta]
+    ) -> list[QueuedMail]:
+        """Take what is due; each mail is due again later, until it is removed."""
+        columns = ("sealed_message", "attempts")
+        rows = await take(self._session, mails, columns, limit=limit, now=now, delays=delays)
+        return [QueuedMail(*row) for row in rows]
+
+    async def remove(self, position: int) -> None:
+        """Forget a mail."""
+        await self._session.execute(delete(mails).where(mails.c.position == position))

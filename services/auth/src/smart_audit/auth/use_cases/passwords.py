@@ -1,0 +1,111 @@
+"""Change a password, and choose a new one by a link when it is forgotten."""
+
+from smart_audit.auth.domain import Acting, Outcome, User, canonical
+from smart_audit.auth.errors import CredentialsInvalid, LinkInvalid
+from smart_audit.auth.mail.letters import ResetPassword
+from smart_audit.auth.repository import Repositories
+from smart_audit.auth.use_cases.accounts import home_of, record_own, the_user
+from smart_audit.auth.use_cases.common import Deps, Work, decision, record, refuse
+from smart_audit.auth.use_cases.links import LIFETIMES, RESET_PASSWORD, follow, new_link
+from smart_audit.auth.use_cases.mails import NOBODY, may_send, send
+from smart_audit.auth.use_cases.notices import notify
+from smart_audit.auth.use_cases.sessions import end_other_sessions, revoke_user
+
+
+async def request_password_reset(email: str, acting: Acting, work: Work, deps: Deps) -> None:
+    """Send a link to an address, if a user has it; the answer and the work are always the same.
+
+    More links than an hour allows are not sent: those that were still work.
+    """
+    async with work.everywhere() as repositories:
+        user = await repositories.users.find(canonical(email))
+        await send_reset(user, acting, repositories, deps)
+        user_id = user.id if user else NOBODY
+        event = decision(
+            acting,
+            Outcome.SUCCESS,
+            await home_of(user_id, repositories),
+            deps,
+            user=user,
+            email=email,
+        )
+        await record(event, repositories)
+
+
+async def send_reset(
+    user: User | None, acting: Acting, repositories: Repositories, deps: Deps
+) -> None:
+    """Send a user a link that lets the user choose a new password; nobody gets none."""
+    room = await may_send(user.id if user else NOBODY, RESET_PASSWORD, repositories, deps)
+    sent = user if user and room and user.deactivated_at is None else None
+    token = await new_link(RESET_PASSWORD, sent.id if sent else None, repositories, deps)
+    letter = ResetPassword(token, LIFETIMES[RESET_PASSWORD], acting.client)
+    await send(letter, sent.email if sent else "", repositories, deps)
+
+
+async def reset_password(
+    token: str, new_password: str, acting: Acting, work: Work, deps: Deps
+) -> None:
+    """Set a password by a link, and end all sessions.
+
+    It opens none, so that a second factor is asked for as ever (OWASP ASVS 5.0, 6.4.3). Whoever
+    has got the link reads the mail of the address, which verifies it.
+
+    Raises: LinkInvalid.
+    """
+    async with work.everywhere() as repositories:
+        await follow(token, RESET_PASSWORD, repositories, deps)
+    password_hash = await deps.hasher.hash(new_password)
+    async with work.everywhere() as repositories:
+        _, user_id = await follow(token, RESET_PASSWORD, repositories, deps)
+        user = await the_user(user_id, repositories)
+        if user.deactivated_at is not None:
+            raise LinkInvalid("the account is not active")
+        await repositories.users.verify_email(user.id, deps.now())
+        await _set(user, password_hash, repositories, deps)
+        await end_other_sessions(user.id, None, repositories, deps)
+        await revoke_user(user.id, repositories, deps)
+        await notify(user, "password.reset", acting, repositories, deps)
+        await record_own(user, acting, repositories, deps)
+
+
+async def change_password(
+    current_password: str,
+    new_password: str,
+    acting: Acting,
+    work: Work,
+    deps: Deps,
+    *,
+    end_others: bool,
+) -> int | CredentialsInvalid:
+    """Change the caller's password; gives how many other sessions were ended.
+
+    No database connection waits for the two hashes.
+    """
+    me = acting.me
+    async with work.within(acting.organisation_id, me.user_id) as repositories:
+        user = await the_user(me.user_id, repositories)
+    if await deps.hasher.verify(current_password, user.password_hash) is None:
+        refusal = CredentialsInvalid("the current password is wrong")
+        async with work.within(acting.organisation_id, me.user_id) as repositories:
+            return await refuse(
+                refusal, acting, acting.organisation_id, repositories, deps, user=user
+            )
+    password_hash = await deps.hasher.hash(new_password)
+    async with work.within(acting.organisation_id, me.user_id) as repositories:
+        await the_user(me.user_id, repositories)
+        await _set(user, password_hash, repositories, deps)
+        ended = (
+            await end_other_sessions(user.id, me.session_id, repositories, deps)
+            if end_others
+            else []
+        )
+        await notify(user, "password.changed", acting, repositories, deps)
+        await record_own(user, acting, repositories, deps)
+        return len(ended)
+
+
+async def _set(user: User, password_hash: str, repositories: Repositories, deps: Deps) -> None:
+    """Save a new password; links to choose another one are good no longer."""
+    await repositories.users.set_password(user.id, password_hash, deps.now())
+    await repositories.challenges.withdraw(user.id, RESET_PASSWORD)
