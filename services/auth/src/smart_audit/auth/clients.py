@@ -37,9 +37,7 @@ class _Known:
 class Clients:
     """Authenticates clients by their API keys."""
 
-    def __init__(
-        self, work: Work, revocations: Revocations, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, work: Work, revocations: Revocations, now: Callable[[], datetime]) -> None:
         self._work = work
         self._revocations = revocations
         self._now = now

@@ -121,9 +121,7 @@ def from_tokens(tokens: Tokens) -> HttpBody:
     )
 
 
-def from_introspected(
-    found: Caller | tuple[RefreshToken, Session] | None, issuer: str
-) -> HttpBody:
+def from_introspected(found: Caller | tuple[RefreshToken, Session] | None, issuer: str) -> HttpBody:
     """What a token is (RFC 7662, section 2.2)."""
     match found:
         case None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -200,6 +200,6 @@ class ApiKeys:
         )
 
 
-def _to_account(row: Row[Any] | Sequence[Any]) -> ServiceAccount:
+def _to_account(row: Sequence[Any]) -> ServiceAccount:
     id_, organisation_id, name, scopes, created_at, disabled_at = row
     return ServiceAccount(id_, organisation_id, name, tuple(scopes), created_at, disabled_at)

@@ -76,9 +76,7 @@ class ServiceAccountServicer(Servicer, machines_pb2_grpc.ServiceAccountServiceSe
         """Replace name and scopes."""
         account_id = to_account_id(request.service_account_id)
         changed = await self._done(
-            update_service_account(
-                account_id, to_wanted(request), acting(), self._work, self._deps
-            )
+            update_service_account(account_id, to_wanted(request), acting(), self._work, self._deps)
         )
         return machines_pb2.UpdateServiceAccountResponse(service_account=from_account(changed))
 

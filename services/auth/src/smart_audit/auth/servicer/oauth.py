@@ -49,9 +49,7 @@ class OAuthServicer(Servicer):
         self._verifier = verifier
         self._issuer = issuer
 
-    async def Token(
-        self, request: oauth_pb2.TokenRequest, context: Any
-    ) -> AsyncIterator[HttpBody]:
+    async def Token(self, request: oauth_pb2.TokenRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Exchange an API key or a refresh token."""
         async for answer in _answered(self._token, request.form, context):
             yield answer
@@ -113,9 +111,7 @@ class OAuthServicer(Servicer):
     async def _revoke(self, form: Form) -> HttpBody:
         of = await self._organisation(form)
         token = messages.required(form, "token")
-        await self._done(
-            revoke_token(token, of, acting(), self._verifier, self._work, self._deps)
-        )
+        await self._done(revoke_token(token, of, acting(), self._verifier, self._work, self._deps))
         return messages.from_revoked()
 
     async def _organisation(self, form: Form) -> OrganisationId | None:
