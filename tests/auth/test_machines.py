@@ -93,9 +93,7 @@ async def test_accounts_and_keys_are_listed_in_pages(world, machines):
 
 async def test_a_page_token_of_somebody_else_is_refused(machines, owner):
     request = machines_pb2.ListServiceAccountsRequest(page_token="not a token")
-    refused = await refusal(
-        machines.accounts.ListServiceAccounts(request, metadata=owner.metadata)
-    )
+    refused = await refusal(machines.accounts.ListServiceAccounts(request, metadata=owner.metadata))
     assert (refused.code, refused.reason) == (
         grpc.StatusCode.INVALID_ARGUMENT,
         "PAGE_TOKEN_INVALID",
@@ -105,9 +103,7 @@ async def test_a_page_token_of_somebody_else_is_refused(machines, owner):
 async def test_a_name_is_taken_once_in_an_organisation(machines, owner):
     first, second = [await machines.new_account(owner) for _ in range(2)]
     again = machines_pb2.CreateServiceAccountRequest(name=first.name, scopes=["events.read"])
-    rename = naming(
-        "UpdateServiceAccount", second.id, name=first.name, scopes=list(second.scopes)
-    )
+    rename = naming("UpdateServiceAccount", second.id, name=first.name, scopes=list(second.scopes))
     for call in (
         machines.accounts.CreateServiceAccount(again, metadata=owner.metadata),
         machines.accounts.UpdateServiceAccount(rename, metadata=owner.metadata),

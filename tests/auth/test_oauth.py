@@ -222,9 +222,7 @@ async def test_nobody_looks_at_tokens_without_saying_who_asks(gateway, machines,
         answer = await gateway.http.post("/oauth/introspect", data=form, headers=headers)
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
         assert 'error="invalid_token"' in answer.headers["www-authenticate"]
-    refused = await refusal(
-        machines.send("Introspect", {}, f"Bearer {owner.access_token}")
-    )
+    refused = await refusal(machines.send("Introspect", {}, f"Bearer {owner.access_token}"))
     assert refused.fields == {"token": "is required"}
 
 

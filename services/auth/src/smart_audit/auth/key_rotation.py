@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from smart_audit.auth.dispatcher import TOKEN_LIFETIME
 from smart_audit.auth.domain import INSTALLATION, AuditEvent, Client, Outcome
 from smart_audit.auth.keys import KeyRing
 from smart_audit.auth.repository import Repositories, SigningKeyRow, Work
+from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.use_cases.common import record
 from smart_audit.core.ids import new_id, utc_now
 
@@ -35,6 +37,15 @@ class Schedule:
     """How long a key is published before it signs."""
     longest_token: timedelta
     """How long an access token may live."""
+
+    @classmethod
+    def of(cls, settings: AuthSettings) -> "Schedule":
+        """As the settings say."""
+        return cls(
+            every=settings.signing_key_rotate_every,
+            lead=settings.signing_key_lead,
+            longest_token=max(settings.access_token_lifetime, TOKEN_LIFETIME),
+        )
 
 
 class KeyRotation:

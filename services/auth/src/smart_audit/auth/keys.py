@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import jwt
@@ -44,8 +44,6 @@ class KeyRing:
         self._work = work
         self._sealer = sealer
         self._rows: list[SigningKeyRow] = []
-        self._read_at = datetime.min.replace(tzinfo=UTC)
-        self._rereading: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
 
     async def published(self) -> list[PublicKey]:
@@ -67,7 +65,7 @@ class KeyRing:
         return row.id, Ed25519PrivateKey.from_private_bytes(raw)
 
     async def _current_rows(self) -> list[SigningKeyRow]:
-        """The known rows at once; old ones are read anew beside the call.
+        """The known rows at once: they are read anew beside the calls.
 
         Callers may hold a database connection. If they waited here for another one, enough of them
         together would wait for each other.
@@ -75,22 +73,13 @@ class KeyRing:
         if not self._rows:
             async with self._lock:
                 if not self._rows:
-                    await self._reread()
-        elif utc_now() - self._read_at > REREAD_AFTER and self._rereading is None:
-            self._rereading = asyncio.create_task(self._reread())
-            self._rereading.add_done_callback(self._reread_done)
+                    await self.reread()
         return self._rows
 
-    async def _reread(self) -> None:
-        now = utc_now()
+    async def reread(self) -> None:
+        """Learn of keys that came or went."""
         async with self._work.everywhere() as repositories:
-            self._rows = await self._read_or_make(repositories, now)
-        self._read_at = now
-
-    def _reread_done(self, task: asyncio.Task[None]) -> None:
-        self._rereading = None
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("keys.reread_failed", error=type(error).__name__)
+            self._rows = await self._read_or_make(repositories, utc_now())
 
     async def _read_or_make(self, repositories: Repositories, now: datetime) -> list[SigningKeyRow]:
         if rows := await repositories.signing_keys.published(now):
@@ -98,16 +87,17 @@ class KeyRing:
         await repositories.signing_keys.lock()
         if rows := await repositories.signing_keys.published(now):
             return rows
-        row = self._new_row(now)
+        row = self.new_row(now, now)
         await repositories.signing_keys.add(row)
         return [row]
 
-    def _new_row(self, now: datetime) -> SigningKeyRow:
+    def new_row(self, created_at: datetime, activates_at: datetime) -> SigningKeyRow:
+        """A new key, sealed; nobody knows of it yet."""
         private_key = Ed25519PrivateKey.generate()
         public = private_key.public_key().public_bytes_raw()
         key_id = base64.urlsafe_b64encode(hashlib.sha256(public).digest()[:12]).decode()
         sealed = self._sealer.seal(private_key.private_bytes_raw(), PURPOSE)
-        return SigningKeyRow(key_id, public, sealed, created_at=now, activates_at=now)
+        return SigningKeyRow(key_id, public, sealed, created_at, activates_at)
 
 
 @dataclass(frozen=True, slots=True)

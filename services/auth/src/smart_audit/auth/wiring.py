@@ -11,13 +11,18 @@ from smart_audit.api.auth.v1 import (
     auth_pb2_grpc,
     factors_pb2,
     factors_pb2_grpc,
+    machines_pb2,
+    machines_pb2_grpc,
+    oauth_pb2,
     sessions_pb2,
     sessions_pb2_grpc,
 )
 from smart_audit.auth import common_passwords
 from smart_audit.auth.cache import Cache
 from smart_audit.auth.cache.opening import open_cache
+from smart_audit.auth.clients import Clients
 from smart_audit.auth.dispatcher import Dispatcher
+from smart_audit.auth.key_rotation import KeyRotation, Schedule
 from smart_audit.auth.keys import KeyRing, TokenIssuer
 from smart_audit.auth.passkeys import RelyingParty
 from smart_audit.auth.password_ranges import PasswordRanges, open_ranges
@@ -27,6 +32,9 @@ from smart_audit.auth.revocation_feed import RevocationFeed
 from smart_audit.auth.servicer.auth import AuthServicer
 from smart_audit.auth.servicer.base import Refusals
 from smart_audit.auth.servicer.factors import FactorServicer
+from smart_audit.auth.servicer.machines import ServiceAccountServicer
+from smart_audit.auth.servicer.oauth import OAuthServicer
+from smart_audit.auth.servicer.oauth import add_to_server as add_oauth_to_server
 from smart_audit.auth.servicer.sessions import RevocationServicer, SessionServicer
 from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.throttle import Throttle
@@ -42,6 +50,8 @@ from smart_audit.core.tokens import KeyCache, TokenVerifier
 SERVICES = [
     auth_pb2.DESCRIPTOR.services_by_name["AuthService"],
     factors_pb2.DESCRIPTOR.services_by_name["FactorService"],
+    machines_pb2.DESCRIPTOR.services_by_name["ServiceAccountService"],
+    oauth_pb2.DESCRIPTOR.services_by_name["OAuthService"],
     sessions_pb2.DESCRIPTOR.services_by_name["SessionService"],
     sessions_pb2.DESCRIPTOR.services_by_name["RevocationService"],
 ]
@@ -79,14 +89,27 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
         deps = _deps(settings, hasher, issuer, cache, ranges)
         dispatcher = Dispatcher(work, issuer, channel)
         common = (work, deps, dispatcher.wake)
+        verifier = TokenVerifier(
+            KeyCache(keys.verification_keys), revocations, issuer=settings.issuer
+        )
+        clients = Clients(work, revocations, utc_now)
+        rotation = KeyRotation(keys, Schedule.of(settings), work)
         server = Server(
             SERVICES,
-            TokenVerifier(KeyCache(keys.verification_keys), revocations, issuer=settings.issuer),
+            verifier,
             recent=settings.recent_authentication,
             on_refusal=Refusals(*common).record,
         )
         server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(*common, keys))
         server.add(factors_pb2_grpc.add_FactorServiceServicer_to_server, FactorServicer(*common))
+        server.add(
+            machines_pb2_grpc.add_ServiceAccountServiceServicer_to_server,
+            ServiceAccountServicer(*common),
+        )
+        server.add(
+            add_oauth_to_server,
+            OAuthServicer(*common, clients, verifier, settings.issuer),
+        )
         server.add(sessions_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer(*common))
         server.add(
             sessions_pb2_grpc.add_RevocationServiceServicer_to_server, RevocationServicer(feed)
@@ -95,6 +118,7 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             server.listening(settings.host, settings.port) as port,
             background(feed.run),
             background(dispatcher.run),
+            background(rotation.keep_on),
         ):
             yield port
         hasher.close()
