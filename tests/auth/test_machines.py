@@ -13,7 +13,8 @@ from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.api.auth.v1 import machines_pb2
 from smart_audit.auth.machines import is_api_key
 from smart_audit.core.ids import new_id
-from tests.support.machines import bearer, exchange, machines_of
+from tests.support.machines import exchange, machines_of
+from tests.support.tokens import bearer
 from tests.support.world import refusal
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.api.auth.v1 import auth_pb2, machines_pb2
-from tests.support.machines import bearer, exchange, machines_of
+from tests.support.machines import exchange, machines_of
+from tests.support.tokens import bearer
 from tests.support.world import ISSUER, refusal
 
 

@@ -103,11 +103,6 @@ def exchange(key: Key, **more: str) -> dict[str, str]:
     }
 
 
-def bearer(token: str) -> tuple[tuple[str, str], ...]:
-    """What a call with an access token carries."""
-    return (("authorization", f"Bearer {token}"),)
-
-
 @asynccontextmanager
 async def machines_of(world: World) -> AsyncIterator[Machines]:
     """The services of machines in a world."""

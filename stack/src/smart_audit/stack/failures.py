@@ -7,6 +7,7 @@ Json = dict[str, Any]
 
 _ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 _DOMAIN = "smart-audit"
+UNAUTHORIZED = 401
 
 NOT_GRPC: Json = {
     "name": "content-type",
@@ -67,7 +68,7 @@ FAILURES = (
         "TOKEN_INVALID",
         "the access token is not valid",
         details="jwt_authn_access_denied",
-        shown_status=401,
+        shown_status=UNAUTHORIZED,
     ),
     # What the transcoder cannot read is the client's fault, not ours.
     Failure(
@@ -103,10 +104,9 @@ FAILURES = (
 
 def mappers() -> list[Json]:
     """Return the mappers of Envoy's local_reply_config."""
-    # Of a gRPC call Envoy's own words say what is wrong, but for those who mistake one thing for
-    # another.
-    mistaken = [_grpc_mapper(failure) for failure in FAILURES if failure.authorization]
-    return [*map(_mapper, FAILURES), *mistaken]
+    # A gRPC client gets Envoy's own words, but for what would mislead it.
+    misleading = [one for one in FAILURES if one.authorization or one.shown_status == UNAUTHORIZED]
+    return [*map(_mapper, FAILURES), *map(_grpc_mapper, misleading)]
 
 
 def body(code: int, reason: str, message: str) -> Json:
@@ -128,10 +128,11 @@ def _mapper(failure: Failure) -> Json:
 
 
 def _grpc_mapper(failure: Failure) -> Json:
-    """The message of a gRPC status."""
+    """The message and the code of a gRPC status."""
     return {
         "filter": {"and_filter": {"filters": [_IS_GRPC, *_conditions(failure)]}},
         "body_format_override": {"text_format_source": {"inline_string": failure.message}},
+        "status_code": failure.shown_status or failure.status,
     }
 
 
