@@ -232,7 +232,7 @@ async def test_a_slow_source_of_keys_does_not_slow_known_keys_down():
 
 async def test_tokens_are_issued_while_all_connections_wait_for_them(cluster, monkeypatch):
     # Refreshes hold a connection while their token is signed; reading the keys takes another.
-    monkeypatch.setattr("smart_audit.auth.keys.REREAD_AFTER", timedelta(0))
+    monkeypatch.setattr("smart_audit.auth.key_rotation.CHECK_EVERY", timedelta(milliseconds=1))
     small = {"database_pool_size": 2}
     async with running_world(cluster.new_database(), auth=small) as world:
         users = [await world.new_user() for _ in range(3)]

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import jwt
-import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from smart_audit.auth.domain import OrganisationId
@@ -17,10 +16,7 @@ from smart_audit.core.ids import new_id, utc_now
 from smart_audit.core.sealing import Sealer
 from smart_audit.core.tokens import ALGORITHM, AUDIENCE, TOKEN_TYPE
 
-log = structlog.get_logger()
-
 PURPOSE = "token signing key"
-REREAD_AFTER = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,6 @@ log = structlog.get_logger()
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 REQUEST_ID_BITS = 128
-BEARER = "bearer "
 UNREADABLE = "the request cannot be read: is a text not UTF-8, or is it nested too deep?"
 
 # Generic in the stubs alone, so quoted.
