@@ -40,6 +40,7 @@ class KeyRing:
         self._work = work
         self._sealer = sealer
         self._rows: list[SigningKeyRow] = []
+        self._opened: tuple[str, Ed25519PrivateKey] | None = None
         self._lock = asyncio.Lock()
 
     async def published(self) -> list[PublicKey]:
@@ -57,8 +58,10 @@ class KeyRing:
         now = utc_now()
         # By another machine's clock the first key may lie a moment ahead.
         row = next((row for row in rows if row.activates_at <= now), rows[-1])
-        raw = self._sealer.open(row.sealed_private_key, PURPOSE)
-        return row.id, Ed25519PrivateKey.from_private_bytes(raw)
+        if self._opened is None or self._opened[0] != row.id:
+            raw = self._sealer.open(row.sealed_private_key, PURPOSE)
+            self._opened = row.id, Ed25519PrivateKey.from_private_bytes(raw)
+        return self._opened
 
     async def _current_rows(self) -> list[SigningKeyRow]:
         """The known rows at once: they are read anew beside the calls.
