@@ -6,7 +6,7 @@ from uuid import uuid4
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.api.auth.v1 import auth_pb2
 from smart_audit.auth.domain import INSTALLATION
-from tests.support.events import checkpoint, settled
+from tests.support.events import checkpoint, leaves_of, settled
 from tests.support.world import PASSWORD, refusal, running_world
 
 INSTALLATION_ID = str(INSTALLATION)
@@ -62,24 +62,15 @@ async def test_a_reused_refresh_token_is_told(world):
     assert last.targets[0].id == user.session_id
 
 
-def entries_of(world, organisation_id):
-    with world.database.connect() as connection:
-        rows = connection.execute(
-            "SELECT leaf FROM audit.payloads WHERE organisation_id = %s ORDER BY log_index",
-            [organisation_id],
-        ).fetchall()
-    return [bytes(row[0]) for row in rows]
-
-
 async def test_what_concerns_nobody_goes_to_the_installations_log(world):
     address = f"{uuid4().hex}@example.com"
-    before = len(entries_of(world, INSTALLATION_ID))
+    before = len(leaves_of(world, INSTALLATION_ID))
     await refusal(world.auth.Login(auth_pb2.LoginRequest(email=address, password="wrong")))
     for _ in range(250):
-        if len(entries_of(world, INSTALLATION_ID)) > before:
+        if len(leaves_of(world, INSTALLATION_ID)) > before:
             break
         await asyncio.sleep(0.02)
-    leaf = entries_of(world, INSTALLATION_ID)[-1]
+    leaf = leaves_of(world, INSTALLATION_ID)[-1]
     assert b'"action":"auth.login"' in leaf
     assert b"CREDENTIALS_INVALID" in leaf
     assert address.encode() not in leaf

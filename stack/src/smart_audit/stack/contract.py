@@ -14,12 +14,21 @@ from google.rpc import error_details_pb2
 
 from smart_audit.api.access.v1 import access_pb2
 from smart_audit.api.audit.v1 import audit_pb2, governance_pb2, tiles_pb2
-from smart_audit.api.auth.v1 import account_pb2, auth_pb2, factors_pb2, sessions_pb2
+from smart_audit.api.auth.v1 import (
+    account_pb2,
+    auth_pb2,
+    factors_pb2,
+    machines_pb2,
+    oauth_pb2,
+    sessions_pb2,
+)
 from smart_audit.api.errors.v1 import errors_pb2
 
 # error_details carries no service, but without it Envoy cannot print the details of an error.
 _FILES: tuple[FileDescriptor, ...] = (
     auth_pb2.DESCRIPTOR,
+    machines_pb2.DESCRIPTOR,
+    oauth_pb2.DESCRIPTOR,
     factors_pb2.DESCRIPTOR,
     account_pb2.DESCRIPTOR,
     sessions_pb2.DESCRIPTOR,

@@ -7,6 +7,7 @@ Json = dict[str, Any]
 
 _ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 _DOMAIN = "smart-audit"
+UNAUTHORIZED = 401
 
 NOT_GRPC: Json = {
     "name": "content-type",
@@ -14,14 +15,16 @@ NOT_GRPC: Json = {
     "invert_match": True,
     "treat_missing_header_as_empty": True,
 }
+_IS_GRPC: Json = {"header_filter": {"header": NOT_GRPC | {"invert_match": False}}}
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An HTTP status, and what becomes of it.
 
-    `code` is a google.rpc.Code. `details` narrows it to Envoy's own reasons that begin so.
-    `shown_status` replaces the HTTP status where Envoy's is misleading.
+    `code` is a google.rpc.Code. `details` narrows it to Envoy's own reasons that begin so,
+    `authorization` to requests whose header of this name does. `shown_status` replaces the HTTP
+    status where Envoy's is misleading.
     """
 
     status: int
@@ -29,11 +32,20 @@ class Failure:
     reason: str
     message: str
     details: str = ""
+    authorization: str = ""
     shown_status: int | None = None
 
 
 # In this order: the first that matches counts.
 FAILURES = (
+    Failure(
+        401,
+        16,
+        "API_KEY_AS_TOKEN",
+        "an API key is no access token; exchange it for one: POST /oauth/token with "
+        "grant_type=client_credentials, its prefix as client_id, the key as client_secret",
+        authorization="Bearer sa_",
+    ),
     Failure(
         401,
         16,
@@ -56,7 +68,7 @@ FAILURES = (
         "TOKEN_INVALID",
         "the access token is not valid",
         details="jwt_authn_access_denied",
-        shown_status=401,
+        shown_status=UNAUTHORIZED,
     ),
     # What the transcoder cannot read is the client's fault, not ours.
     Failure(
@@ -92,7 +104,9 @@ FAILURES = (
 
 def mappers() -> list[Json]:
     """Return the mappers of Envoy's local_reply_config."""
-    return [_mapper(failure) for failure in FAILURES]
+    # A gRPC client gets Envoy's own words, but for what would mislead it.
+    misleading = [one for one in FAILURES if one.authorization or one.shown_status == UNAUTHORIZED]
+    return [*map(_mapper, FAILURES), *map(_grpc_mapper, misleading)]
 
 
 def body(code: int, reason: str, message: str) -> Json:
@@ -102,11 +116,8 @@ def body(code: int, reason: str, message: str) -> Json:
 
 
 def _mapper(failure: Failure) -> Json:
-    conditions = [_has_status(failure.status), _asked_in_json()]
-    if failure.details:
-        conditions.append(_has_details(failure.details))
     mapper: Json = {
-        "filter": {"and_filter": {"filters": conditions}},
+        "filter": {"and_filter": {"filters": [_asked_in_json(), *_conditions(failure)]}},
         "body_format_override": {
             "json_format": body(failure.code, failure.reason, failure.message)
         },
@@ -114,6 +125,26 @@ def _mapper(failure: Failure) -> Json:
     if failure.shown_status is not None:
         mapper["status_code"] = failure.shown_status
     return mapper
+
+
+def _grpc_mapper(failure: Failure) -> Json:
+    """The message and the code of a gRPC status."""
+    return {
+        "filter": {"and_filter": {"filters": [_IS_GRPC, *_conditions(failure)]}},
+        "body_format_override": {"text_format_source": {"inline_string": failure.message}},
+        "status_code": failure.shown_status or failure.status,
+    }
+
+
+def _conditions(failure: Failure) -> list[Json]:
+    conditions = [_has_status(failure.status)]
+    if failure.details:
+        conditions.append(_has_details(failure.details))
+    if failure.authorization:
+        begins = {"prefix": failure.authorization, "ignore_case": True}
+        header = {"name": "authorization", "string_match": begins}
+        conditions.append({"header_filter": {"header": header}})
+    return conditions
 
 
 def _has_status(status: int) -> Json:

@@ -62,6 +62,8 @@ class GatewaySettings:
     descriptor_file: Path
     host: str = "127.0.0.1"
     cors_origins: tuple[str, ...] = ("http://localhost:3000",)
+    keys_cached_for: str = "60s"
+    """How soon a new key of tokens is known; auth publishes one long before it signs."""
 
 
 def descriptor_set() -> bytes:
@@ -80,6 +82,7 @@ def render(settings: GatewaySettings) -> str:
         "descriptor_file": str(settings.descriptor_file),
         "issuer": settings.issuer,
         "jwks_uri": f"http://{jwks}/.well-known/jwks.json",
+        "keys_cached_for": settings.keys_cached_for,
         "cors_origins": [{"exact": origin} for origin in settings.cors_origins],
         "services": contract.services(),
         "jwt_rules": _jwt_rules(),

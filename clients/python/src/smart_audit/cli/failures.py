@@ -39,6 +39,8 @@ _BY_STATUS: Final = {
     grpc.StatusCode.DATA_LOSS: ExitCode.VERIFICATION_FAILED,
 }
 
+# Another token would not help against these.
+_OWN_REMEDY: Final = ("CREDENTIALS_INVALID", "CLIENT_INVALID")
 _LOG_IN_AGAIN: Final = "; get a new token: smart-audit token --email …"
 
 
@@ -63,6 +65,6 @@ def _sentence(error: CallError) -> str:
             index, event_id = (error.metadata.get(name) for name in ("log_index", "event_id"))
             place = f"log index {index}, event {event_id}: " if index and event_id else ""
             return f"verification failed: {place}{error}"
-        case grpc.StatusCode.UNAUTHENTICATED if error.reason != "CREDENTIALS_INVALID":
+        case grpc.StatusCode.UNAUTHENTICATED if error.reason not in _OWN_REMEDY:
             return f"{error}{_LOG_IN_AGAIN}"
     return str(error)

@@ -55,6 +55,13 @@ class BlockingConnection:
         self._runner.run(self._connection.close())
         self._runner.close()
 
+    def authenticate(self) -> None:
+        """As `Connection.authenticate`.
+
+        Raises: CallError.
+        """
+        self._runner.run(self._connection.authenticate())
+
     def call(
         self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request
     ) -> Response:

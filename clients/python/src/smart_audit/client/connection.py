@@ -1,5 +1,7 @@
 """A connection to the gateway: a channel, a session's tokens, and patience.
 
+The tokens renew themselves: by the session's refresh token, or by an API key.
+
 Every call of this API may be repeated: reads change nothing, and a recorded event is known by its
 id. So a call is repeated, with growing pauses, while the service is away.
 """
@@ -17,7 +19,8 @@ import grpc
 import grpc.aio
 
 from smart_audit.api.audit.v1 import audit_pb2_grpc, tiles_pb2_grpc
-from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
+from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc, oauth_pb2_grpc
+from smart_audit.client.api_key import exchange
 from smart_audit.client.errors import CallError
 
 Request = TypeVar("Request")
@@ -42,13 +45,17 @@ _OPTIONS: Final = (
 
 @dataclass
 class Session:
-    """The tokens of one login. Without a refresh token it ends with its access token.
+    """The tokens of one login, or those that an API key is exchanged for.
 
-    An empty access token means a caller without a session.
+    Without a refresh token and without an API key it ends with its access token. All empty means a
+    caller without a session.
     """
 
     access_token: str = field(default="", repr=False)
     refresh_token: str = field(default="", repr=False)
+    api_key: str = field(default="", repr=False)
+    renew_at: float = 0.0
+    """When to exchange the API key again, on the clock of `time.monotonic`."""
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -56,6 +63,11 @@ class Session:
         if not self.access_token:
             return ()
         return (("authorization", f"Bearer {self.access_token}"),)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether to exchange the API key before the next call."""
+        return bool(self.api_key) and time.monotonic() >= self.renew_at
 
 
 def ignore_trouble(_error: CallError) -> None:
@@ -81,8 +93,9 @@ class Connection:
         self._session = session
         self._retry_for_s = retry_for_s
         self._on_trouble = on_trouble
-        self._refreshing = asyncio.Lock()
+        self._renewing = asyncio.Lock()
         self.auth = auth_pb2_grpc.AuthServiceStub(self._channel)
+        self.oauth = oauth_pb2_grpc.OAuthServiceStub(self._channel)
         self.events = audit_pb2_grpc.EventServiceStub(self._channel)
         self.log = audit_pb2_grpc.LogServiceStub(self._channel)
         self.tiles = tiles_pb2_grpc.TileServiceStub(self._channel)
@@ -130,16 +143,27 @@ class Connection:
         self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request
     ) -> Response:
         """Call once; when the access token is refused, once more with a fresh one."""
+        await self._renew_ahead()
         used = self._session.access_token
         try:
             return await self._call_once(method, request)
         except CallError as error:
             if error.code is not grpc.StatusCode.UNAUTHENTICATED or error.may_pass:
                 raise
-            if not self._session.refresh_token:
+            if not self._session.refresh_token and not self._session.api_key:
                 raise
-        await self._refresh(used)
+        await self._renew(used)
         return await self._call_once(method, request)
+
+    async def _renew_ahead(self) -> None:
+        if not self._session.is_due:
+            return
+        try:
+            await self.authenticate()
+        except CallError as error:
+            # The token that is there may be good for a while, until the service is back.
+            if not self._session.access_token or not error.may_pass:
+                raise
 
     async def _call_once(
         self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request
@@ -149,19 +173,31 @@ class Connection:
         except grpc.aio.AioRpcError as error:
             raise CallError.of(error) from error
 
-    async def _refresh(self, used: str) -> None:
-        """Exchange the tokens, unless another call has done so since `used` was sent."""
-        async with self._refreshing:
+    async def authenticate(self) -> None:
+        """Get a fresh access token, by the API key or the refresh token. Raises: CallError."""
+        await self._renew(self._session.access_token)
+
+    async def _renew(self, used: str) -> None:
+        """Exchange what the session has, unless another call has done so since `used` was sent."""
+        async with self._renewing:
             if self._session.access_token != used:
                 return
-            request = auth_pb2.RefreshTokenRequest(refresh_token=self._session.refresh_token)
             try:
                 # No access token goes along: the gateway would refuse the expired one.
-                answer = await self.auth.RefreshToken(request, timeout=CALL_LIMIT_S)
+                await (self._exchange() if self._session.api_key else self._refresh())
             except grpc.aio.AioRpcError as error:
                 raise CallError.of(error) from error
-            self._session.access_token = answer.access_token
-            self._session.refresh_token = answer.refresh_token
+
+    async def _exchange(self) -> None:
+        fresh = await exchange(self.oauth, self._session.api_key, CALL_LIMIT_S)
+        self._session.access_token = fresh.token
+        self._session.renew_at = fresh.renew_at
+
+    async def _refresh(self) -> None:
+        request = auth_pb2.RefreshTokenRequest(refresh_token=self._session.refresh_token)
+        answer = await self.auth.RefreshToken(request, timeout=CALL_LIMIT_S)
+        self._session.access_token = answer.access_token
+        self._session.refresh_token = answer.refresh_token
 
 
 def pauses() -> Iterator[float]:

@@ -1,7 +1,8 @@
-"""`python -m smart_audit.auth serve|migrate`."""
+"""`python -m smart_audit.auth serve|migrate|rotate-signing-key`."""
 
 from pathlib import Path
 
+from smart_audit.auth.key_command import rotate_signing_key
 from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.wiring import running
 from smart_audit.core.main import run
@@ -9,7 +10,13 @@ from smart_audit.core.main import run
 
 def main() -> None:
     """Run what the command line asks for."""
-    run("auth", AuthSettings, running, Path(__file__).parent / "migrations")
+    run(
+        "auth",
+        AuthSettings,
+        running,
+        Path(__file__).parent / "migrations",
+        rotate_signing_key=rotate_signing_key,
+    )
 
 
 if __name__ == "__main__":

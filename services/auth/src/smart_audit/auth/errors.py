@@ -8,6 +8,7 @@ from smart_audit.core.errors import (
     FailedPrecondition,
     InvalidArgument,
     NotFound,
+    PermissionDenied,
     ResourceExhausted,
     Unauthenticated,
 )
@@ -189,3 +190,63 @@ class ConfirmationWrong(FailedPrecondition):
     """What confirms an act that cannot be undone is not right."""
 
     reason = "CONFIRMATION_WRONG"
+
+
+class PageTokenInvalid(InvalidArgument):
+    """The page token is malformed."""
+
+    reason = "PAGE_TOKEN_INVALID"
+
+
+class ServiceAccountNotFound(NotFound):
+    """The organisation has no such service account."""
+
+    reason = "SERVICE_ACCOUNT_NOT_FOUND"
+
+
+class ServiceAccountNameTaken(AlreadyExists):
+    """The organisation has a service account with this name."""
+
+    reason = "SERVICE_ACCOUNT_NAME_TAKEN"
+
+
+class ApiKeyNotFound(NotFound):
+    """The service account has no such API key."""
+
+    reason = "API_KEY_NOT_FOUND"
+
+
+class ApiKeyEnded(FailedPrecondition):
+    """The API key has been revoked or has expired."""
+
+    reason = "API_KEY_ENDED"
+
+
+class ScopeForbidden(PermissionDenied):
+    """A machine cannot be given what the caller lacks."""
+
+    reason = "SCOPE_FORBIDDEN"
+
+
+class ClientInvalid(Unauthenticated):
+    """The client is unknown, or its API key does not work."""
+
+    reason = "CLIENT_INVALID"
+
+
+class GrantInvalid(FailedPrecondition):
+    """The refresh token cannot be exchanged."""
+
+    reason = "GRANT_INVALID"
+
+
+class GrantTypeUnsupported(InvalidArgument):
+    """The grant type is not offered."""
+
+    reason = "GRANT_TYPE_UNSUPPORTED"
+
+
+class ScopeInvalid(FailedPrecondition):
+    """The service account lacks a scope that was asked for."""
+
+    reason = "SCOPE_INVALID"

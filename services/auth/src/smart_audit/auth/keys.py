@@ -4,11 +4,10 @@ import asyncio
 import base64
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import jwt
-import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from smart_audit.auth.domain import OrganisationId
@@ -17,10 +16,7 @@ from smart_audit.core.ids import new_id, utc_now
 from smart_audit.core.sealing import Sealer
 from smart_audit.core.tokens import ALGORITHM, AUDIENCE, TOKEN_TYPE
 
-log = structlog.get_logger()
-
 PURPOSE = "token signing key"
-REREAD_AFTER = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +40,7 @@ class KeyRing:
         self._work = work
         self._sealer = sealer
         self._rows: list[SigningKeyRow] = []
-        self._read_at = datetime.min.replace(tzinfo=UTC)
-        self._rereading: asyncio.Task[None] | None = None
+        self._opened: tuple[str, Ed25519PrivateKey] | None = None
         self._lock = asyncio.Lock()
 
     async def published(self) -> list[PublicKey]:
@@ -63,11 +58,13 @@ class KeyRing:
         now = utc_now()
         # By another machine's clock the first key may lie a moment ahead.
         row = next((row for row in rows if row.activates_at <= now), rows[-1])
-        raw = self._sealer.open(row.sealed_private_key, PURPOSE)
-        return row.id, Ed25519PrivateKey.from_private_bytes(raw)
+        if self._opened is None or self._opened[0] != row.id:
+            raw = self._sealer.open(row.sealed_private_key, PURPOSE)
+            self._opened = row.id, Ed25519PrivateKey.from_private_bytes(raw)
+        return self._opened
 
     async def _current_rows(self) -> list[SigningKeyRow]:
-        """The known rows at once; old ones are read anew beside the call.
+        """The known rows at once: they are read anew beside the calls.
 
         Callers may hold a database connection. If they waited here for another one, enough of them
         together would wait for each other.
@@ -75,22 +72,13 @@ class KeyRing:
         if not self._rows:
             async with self._lock:
                 if not self._rows:
-                    await self._reread()
-        elif utc_now() - self._read_at > REREAD_AFTER and self._rereading is None:
-            self._rereading = asyncio.create_task(self._reread())
-            self._rereading.add_done_callback(self._reread_done)
+                    await self.reread()
         return self._rows
 
-    async def _reread(self) -> None:
-        now = utc_now()
+    async def reread(self) -> None:
+        """Learn of keys that came or went."""
         async with self._work.everywhere() as repositories:
-            self._rows = await self._read_or_make(repositories, now)
-        self._read_at = now
-
-    def _reread_done(self, task: asyncio.Task[None]) -> None:
-        self._rereading = None
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("keys.reread_failed", error=type(error).__name__)
+            self._rows = await self._read_or_make(repositories, utc_now())
 
     async def _read_or_make(self, repositories: Repositories, now: datetime) -> list[SigningKeyRow]:
         if rows := await repositories.signing_keys.published(now):
@@ -98,16 +86,17 @@ class KeyRing:
         await repositories.signing_keys.lock()
         if rows := await repositories.signing_keys.published(now):
             return rows
-        row = self._new_row(now)
+        row = self.new_row(now, now)
         await repositories.signing_keys.add(row)
         return [row]
 
-    def _new_row(self, now: datetime) -> SigningKeyRow:
+    def new_row(self, created_at: datetime, activates_at: datetime) -> SigningKeyRow:
+        """A new key, sealed; nobody knows of it yet."""
         private_key = Ed25519PrivateKey.generate()
         public = private_key.public_key().public_bytes_raw()
         key_id = base64.urlsafe_b64encode(hashlib.sha256(public).digest()[:12]).decode()
         sealed = self._sealer.seal(private_key.private_bytes_raw(), PURPOSE)
-        return SigningKeyRow(key_id, public, sealed, created_at=now, activates_at=now)
+        return SigningKeyRow(key_id, public, sealed, created_at, activates_at)
 
 
 @dataclass(frozen=True, slots=True)

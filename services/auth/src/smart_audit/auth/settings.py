@@ -50,6 +50,13 @@ class AuthSettings(ServiceSettings):
     refresh_grace: Duration = Field(
         timedelta(seconds=10), description="how long a spent refresh token gives its successor"
     )
+    signing_key_rotate_every: Duration = Field(
+        timedelta(days=90), description="a new key signs after so long; 0 rotates by command only"
+    )
+    signing_key_lead: Duration = Field(
+        timedelta(minutes=5),
+        description="how long a new key is published before it signs; longer than anybody caches",
+    )
     argon2_memory_kib: int = Field(19 * 1024, ge=19 * 1024, description="KiB per hash")
     argon2_passes: int = Field(2, ge=2, description="passes over the memory")
     hash_threads: int = Field(2, gt=0, description="passwords hashed at once")

@@ -13,14 +13,19 @@ from smart_audit.api.auth.v1 import (
     auth_pb2_grpc,
     factors_pb2,
     factors_pb2_grpc,
+    machines_pb2,
+    machines_pb2_grpc,
+    oauth_pb2,
     sessions_pb2,
     sessions_pb2_grpc,
 )
 from smart_audit.auth import common_passwords
 from smart_audit.auth.cache import Cache
 from smart_audit.auth.cache.opening import open_cache
+from smart_audit.auth.clients import Clients
 from smart_audit.auth.dispatcher import Dispatcher
 from smart_audit.auth.eraser import Eraser
+from smart_audit.auth.key_rotation import KeyRotation, Schedule
 from smart_audit.auth.keys import KeyRing, TokenIssuer
 from smart_audit.auth.mail.dispatcher import MailDispatcher
 from smart_audit.auth.mail.folder import FolderMailer
@@ -36,6 +41,9 @@ from smart_audit.auth.servicer.account import AccountServicer
 from smart_audit.auth.servicer.auth import AuthServicer
 from smart_audit.auth.servicer.base import Refusals
 from smart_audit.auth.servicer.factors import FactorServicer
+from smart_audit.auth.servicer.machines import ServiceAccountServicer
+from smart_audit.auth.servicer.oauth import OAuthServicer
+from smart_audit.auth.servicer.oauth import add_to_server as add_oauth_to_server
 from smart_audit.auth.servicer.sessions import RevocationServicer, SessionServicer
 from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.throttle import Throttle
@@ -52,6 +60,8 @@ SERVICES = [
     auth_pb2.DESCRIPTOR.services_by_name["AuthService"],
     factors_pb2.DESCRIPTOR.services_by_name["FactorService"],
     account_pb2.DESCRIPTOR.services_by_name["AccountService"],
+    machines_pb2.DESCRIPTOR.services_by_name["ServiceAccountService"],
+    oauth_pb2.DESCRIPTOR.services_by_name["OAuthService"],
     sessions_pb2.DESCRIPTOR.services_by_name["SessionService"],
     sessions_pb2.DESCRIPTOR.services_by_name["RevocationService"],
 ]
@@ -97,15 +107,28 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
                 one.wake()
 
         common = (work, deps, wake)
+        verifier = TokenVerifier(
+            KeyCache(keys.verification_keys), revocations, issuer=settings.issuer
+        )
+        clients = Clients(work, revocations, utc_now)
+        rotation = KeyRotation(keys, Schedule.of(settings), work)
         server = Server(
             SERVICES,
-            TokenVerifier(KeyCache(keys.verification_keys), revocations, issuer=settings.issuer),
+            verifier,
             recent=settings.recent_authentication,
             on_refusal=Refusals(*common).record,
         )
         server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(*common, keys))
         server.add(factors_pb2_grpc.add_FactorServiceServicer_to_server, FactorServicer(*common))
         server.add(account_pb2_grpc.add_AccountServiceServicer_to_server, AccountServicer(*common))
+        server.add(
+            machines_pb2_grpc.add_ServiceAccountServiceServicer_to_server,
+            ServiceAccountServicer(*common),
+        )
+        server.add(
+            add_oauth_to_server,
+            OAuthServicer(*common, clients, verifier, settings.issuer),
+        )
         server.add(sessions_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer(*common))
         server.add(
             sessions_pb2_grpc.add_RevocationServiceServicer_to_server, RevocationServicer(feed)
@@ -116,6 +139,7 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             background(dispatcher.run),
             background(mails.run),
             background(eraser.run),
+            background(rotation.keep_on),
         ):
             yield port
         hasher.close()

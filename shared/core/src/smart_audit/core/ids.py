@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 SECRET_BYTES = 32
+SECRET_LENGTH = 43
 
 
 def utc_now() -> datetime:
@@ -33,7 +34,7 @@ def milliseconds_of(id_: UUID) -> int:
 
 
 def new_secret() -> str:
-    """256 random bits as base64url, 43 characters."""
+    """256 random bits as base64url, `SECRET_LENGTH` characters."""
     return secrets.token_urlsafe(SECRET_BYTES)
 
 

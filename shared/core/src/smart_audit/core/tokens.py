@@ -36,6 +36,8 @@ REQUIRED_CLAIMS = ["iss", "aud", "sub", "org", "scope", "jti", "iat", "exp"]
 LEEWAY_S = 5
 LEEWAY = timedelta(seconds=LEEWAY_S)
 REMEMBERED_TOKENS = 10_000
+BEARER = "bearer "
+API_KEY_PREFIX = "sa_"
 
 
 class TokenMissing(Unauthenticated):
@@ -48,6 +50,12 @@ class TokenInvalid(Unauthenticated):
     """The token is malformed, or signed by an unknown key."""
 
     reason = "TOKEN_INVALID"
+
+
+class ApiKeyAsToken(Unauthenticated):
+    """An API key was sent where an access token belongs."""
+
+    reason = "API_KEY_AS_TOKEN"
 
 
 class TokenExpired(Unauthenticated):
@@ -76,6 +84,8 @@ class Caller:
     """By which methods (RFC 8176)."""
     impersonator: str | None = None
     """The administrator who acts as the subject (RFC 8693, section 4.1)."""
+    expires_at: int = 0
+    """When the token expires; seconds since 1970."""
 
     @property
     def is_person(self) -> bool:
@@ -189,6 +199,11 @@ class TokenVerifier:
         return verified
 
     async def _check(self, token: str) -> _Verified:
+        if token.startswith(API_KEY_PREFIX):
+            raise ApiKeyAsToken(
+                "an API key is no access token; exchange it for one: POST /oauth/token with "
+                "grant_type=client_credentials, its prefix as client_id, the key as client_secret"
+            )
         try:
             header = jwt.get_unverified_header(token)
             key_id = str(header.get("kid"))
@@ -212,6 +227,13 @@ class TokenVerifier:
             raise TokenInvalid("the access token is not valid") from error
 
 
+def bearer_of(authorization: str) -> str | None:
+    """The token in a header `authorization`; None when there is none of this kind."""
+    if authorization[: len(BEARER)].lower() != BEARER:
+        return None
+    return authorization[len(BEARER) :].strip()
+
+
 def _caller(claims: Mapping[str, Any]) -> Caller:
     """Raises: ValueError, TypeError, KeyError for claims of another kind."""
     session_id = claims.get("sid")
@@ -227,6 +249,7 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
         authenticated_at=None if authenticated_at is None else int(authenticated_at),
         amr=tuple(map(str, claims.get("amr", ()))),
         impersonator=claims["act"]["sub"] if "act" in claims else None,
+        expires_at=int(claims["exp"]),
     )
 
 

@@ -17,6 +17,7 @@ from smart_audit.cli.options import (
     DEFAULT_ADDRESS,
     AddressOption,
     TokenFileOption,
+    authenticated,
     organisation_of,
     read_address,
     read_session_if_any,
@@ -98,14 +99,15 @@ def log(
     With the organisation's own token, also that each event is shown as its entry says. The exit
     code is 6 when anything does not hold; stderr then names the place.
     """
-    session = read_session_if_any(token_file)
+    gateway = read_address(address)
+    session = authenticated(read_session_if_any(token_file), gateway)
     organisation_id = _read_log(log) if log else _own_log(session)
     keys = key or []
     if keys:
         require_keys(keys)
     own = bool(session.access_token) and organisation_of(session) == organisation_id
     task = _Task(
-        address=read_address(address),
+        address=gateway,
         session=session,
         organisation_id=organisation_id,
         keys=keys,

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smart_audit.auth.repository.challenges import Challenges
 from smart_audit.auth.repository.erasures import Erasures
 from smart_audit.auth.repository.factors import Factors
+from smart_audit.auth.repository.machines import ApiKeys, ServiceAccounts
 from smart_audit.auth.repository.mails import Mails
 from smart_audit.auth.repository.organisations import Organisations
 from smart_audit.auth.repository.outbox import Outbox
@@ -20,6 +21,7 @@ class Repositories:
     """All repositories of one transaction."""
 
     def __init__(self, session: AsyncSession) -> None:
+        self.api_keys = ApiKeys(session)
         self.challenges = Challenges(session)
         self.factors = Factors(session)
         self.passkeys = Passkeys(session)
@@ -29,6 +31,7 @@ class Repositories:
         self.outbox = Outbox(session)
         self.persons = Persons(session)
         self.revocations = Revocations(session)
+        self.service_accounts = ServiceAccounts(session)
         self.sessions = Sessions(session)
         self.signing_keys = SigningKeys(session)
         self.users = Users(session)

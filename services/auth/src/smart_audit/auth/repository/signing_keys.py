@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.auth.tables import signing_keys
@@ -47,6 +47,24 @@ class SigningKeys:
             .order_by(signing_keys.c.activates_at.desc())
         )
         return [SigningKeyRow(*row) for row in await self._session.execute(statement)]
+
+    async def retire_all(self, at: datetime) -> None:
+        """Let all keys that are to stay retire at a time."""
+        await self._session.execute(
+            update(signing_keys).where(signing_keys.c.retires_at.is_(None)).values(retires_at=at)
+        )
+
+    async def retired(self, at: datetime) -> bool:
+        """Whether there are keys that have retired."""
+        statement = select(signing_keys.c.id).where(signing_keys.c.retires_at <= at).limit(1)
+        return (await self._session.execute(statement)).one_or_none() is not None
+
+    async def destroy(self, at: datetime) -> list[str]:
+        """Delete the keys that have retired, private keys and all; gives their ids."""
+        statement = (
+            delete(signing_keys).where(signing_keys.c.retires_at <= at).returning(signing_keys.c.id)
+        )
+        return list((await self._session.execute(statement)).scalars())
 
     async def add(self, key: SigningKeyRow) -> None:
         """Publish a key."""

@@ -10,6 +10,7 @@ from smart_audit.auth.messages.auth import from_login
 from smart_audit.auth.messages.common import from_duration, from_user
 from smart_audit.auth.servicer.base import Servicer, acting
 from smart_audit.auth.use_cases.account import delete_my_account, export_my_data, update_profile
+from smart_audit.auth.use_cases.login import LoggedIn, SecondFactorNeeded
 from smart_audit.auth.use_cases.login_codes import (
     LIFETIME,
     LoginWithCode,
@@ -109,5 +110,7 @@ class AccountServicer(Servicer, account_pb2_grpc.AccountServiceServicer):
     async def LoginWithCode(self, request: account_pb2.LoginWithCodeRequest, context: Any) -> Any:
         """Open a session with a code."""
         command = LoginWithCode(request.challenge, request.code)
-        logged_in = await self._done(login_with_code(command, acting(), self._work, self._deps))
-        return from_login(logged_in)
+        answer: LoggedIn | SecondFactorNeeded = await self._done(
+            login_with_code(command, acting(), self._work, self._deps)
+        )
+        return from_login(answer)

@@ -67,6 +67,11 @@ def recorded() -> None:
         call.recorded = True
 
 
+def current_authorization() -> str:
+    """The header `authorization` of the running call, where a method reads it itself."""
+    return _call.get().metadata.get("authorization", "")
+
+
 def current_request_id() -> str:
     """The id that finds this call in all logs."""
     return _call.get().request_id

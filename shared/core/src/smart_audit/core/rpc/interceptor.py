@@ -32,13 +32,12 @@ from smart_audit.core.rpc.access import Rule
 from smart_audit.core.rpc.context import Call, begin
 from smart_audit.core.rpc.status import from_exception, grpc_code, on_the_wire
 from smart_audit.core.rpc.validation import validate
-from smart_audit.core.tokens import TokenMissing, TokenVerifier
+from smart_audit.core.tokens import TokenMissing, TokenVerifier, bearer_of
 
 log = structlog.get_logger()
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 REQUEST_ID_BITS = 128
-BEARER = "bearer "
 UNREADABLE = "the request cannot be read: is a text not UTF-8, or is it nested too deep?"
 
 # Generic in the stubs alone, so quoted.
@@ -158,9 +157,10 @@ class Interceptor:
         authorization = running.metadata.get("authorization", "")
         if rule.optional and not authorization:
             return
-        if authorization[: len(BEARER)].lower() != BEARER:
+        token = bearer_of(authorization)
+        if token is None:
             raise TokenMissing("this needs an access token: send `authorization: Bearer …`")
-        running.caller = await self._verifier.verify(authorization[len(BEARER) :].strip())
+        running.caller = await self._verifier.verify(token)
         rule.check(running.caller, self._recent)
 
     async def _refused(

@@ -221,7 +221,8 @@ GRANT SELECT, INSERT ON auth.invitations, auth.revocations, auth.challenges, aut
     TO smart_audit_auth;
 GRANT DELETE ON auth.users, auth.organisations, auth.memberships, auth.sessions,
     auth.refresh_tokens, auth.invitations, auth.revocations, auth.challenges, auth.totp_secrets,
-    auth.recovery_codes, auth.passkeys, auth.cache, auth.mails TO smart_audit_auth;
+    auth.recovery_codes, auth.passkeys, auth.cache, auth.mails, auth.signing_keys
+    TO smart_audit_auth;
 GRANT UPDATE (email, email_canonical, first_name, last_name, password_hash, email_verified_at,
     password_changed_at, password_reset_required, deactivated_at) ON auth.users TO smart_audit_auth;
 GRANT UPDATE (name, sign_in_policy, login_codes) ON auth.organisations TO smart_audit_auth;

@@ -162,6 +162,26 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """What confirms an act that cannot be undone is not right."""
     ERROR_REASON_LAST_OWNER: _ErrorReason.ValueType  # 50
     """The organisation would be left without an owner; make another member one."""
+    ERROR_REASON_SERVICE_ACCOUNT_NOT_FOUND: _ErrorReason.ValueType  # 80
+    """The caller's organisation has no such service account."""
+    ERROR_REASON_SERVICE_ACCOUNT_NAME_TAKEN: _ErrorReason.ValueType  # 81
+    """A service account with this name exists in the organisation."""
+    ERROR_REASON_API_KEY_NOT_FOUND: _ErrorReason.ValueType  # 82
+    """The service account has no such API key."""
+    ERROR_REASON_API_KEY_ENDED: _ErrorReason.ValueType  # 83
+    """The API key has been revoked or has expired."""
+    ERROR_REASON_SCOPE_FORBIDDEN: _ErrorReason.ValueType  # 84
+    """A machine cannot be given a scope that the caller lacks."""
+    ERROR_REASON_API_KEY_AS_TOKEN: _ErrorReason.ValueType  # 85
+    """An API key was sent as access token; exchange it at `POST /oauth/token`."""
+    ERROR_REASON_CLIENT_INVALID: _ErrorReason.ValueType  # 86
+    """The client is unknown, or its API key is wrong, expired or revoked."""
+    ERROR_REASON_GRANT_INVALID: _ErrorReason.ValueType  # 87
+    """The refresh token cannot be exchanged; `cause` has the reason."""
+    ERROR_REASON_GRANT_TYPE_UNSUPPORTED: _ErrorReason.ValueType  # 88
+    """The grant type is not offered."""
+    ERROR_REASON_SCOPE_INVALID: _ErrorReason.ValueType  # 89
+    """The service account lacks a scope that was asked for."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. It travels as `google.rpc.ErrorInfo.reason` without
@@ -309,4 +329,24 @@ ERROR_REASON_CONFIRMATION_WRONG: ErrorReason.ValueType  # 74
 """What confirms an act that cannot be undone is not right."""
 ERROR_REASON_LAST_OWNER: ErrorReason.ValueType  # 50
 """The organisation would be left without an owner; make another member one."""
+ERROR_REASON_SERVICE_ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 80
+"""The caller's organisation has no such service account."""
+ERROR_REASON_SERVICE_ACCOUNT_NAME_TAKEN: ErrorReason.ValueType  # 81
+"""A service account with this name exists in the organisation."""
+ERROR_REASON_API_KEY_NOT_FOUND: ErrorReason.ValueType  # 82
+"""The service account has no such API key."""
+ERROR_REASON_API_KEY_ENDED: ErrorReason.ValueType  # 83
+"""The API key has been revoked or has expired."""
+ERROR_REASON_SCOPE_FORBIDDEN: ErrorReason.ValueType  # 84
+"""A machine cannot be given a scope that the caller lacks."""
+ERROR_REASON_API_KEY_AS_TOKEN: ErrorReason.ValueType  # 85
+"""An API key was sent as access token; exchange it at `POST /oauth/token`."""
+ERROR_REASON_CLIENT_INVALID: ErrorReason.ValueType  # 86
+"""The client is unknown, or its API key is wrong, expired or revoked."""
+ERROR_REASON_GRANT_INVALID: ErrorReason.ValueType  # 87
+"""The refresh token cannot be exchanged; `cause` has the reason."""
+ERROR_REASON_GRANT_TYPE_UNSUPPORTED: ErrorReason.ValueType  # 88
+"""The grant type is not offered."""
+ERROR_REASON_SCOPE_INVALID: ErrorReason.ValueType  # 89
+"""The service account lacks a scope that was asked for."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
