@@ -14,7 +14,7 @@ from google.rpc import error_details_pb2
 
 from smart_audit.api.access.v1 import access_pb2
 from smart_audit.api.audit.v1 import audit_pb2, governance_pb2, tiles_pb2
-from smart_audit.api.auth.v1 import auth_pb2, factors_pb2, sessions_pb2
+from smart_audit.api.auth.v1 import admin_pb2, auth_pb2, factors_pb2, sessions_pb2
 from smart_audit.api.errors.v1 import errors_pb2
 
 # error_details carries no service, but without it Envoy cannot print the details of an error.
@@ -22,6 +22,7 @@ _FILES: tuple[FileDescriptor, ...] = (
     auth_pb2.DESCRIPTOR,
     factors_pb2.DESCRIPTOR,
     sessions_pb2.DESCRIPTOR,
+    admin_pb2.DESCRIPTOR,
     audit_pb2.DESCRIPTOR,
     governance_pb2.DESCRIPTOR,
     tiles_pb2.DESCRIPTOR,

@@ -1,7 +1,8 @@
-"""`python -m smart_audit.auth serve|migrate`."""
+"""`python -m smart_audit.auth serve|migrate|grant-admin|revoke-admin`."""
 
 from pathlib import Path
 
+from smart_audit.auth.administrators import grant_admin, revoke_admin
 from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.wiring import running
 from smart_audit.core.main import run
@@ -9,7 +10,14 @@ from smart_audit.core.main import run
 
 def main() -> None:
     """Run what the command line asks for."""
-    run("auth", AuthSettings, running, Path(__file__).parent / "migrations")
+    run(
+        "auth",
+        AuthSettings,
+        running,
+        Path(__file__).parent / "migrations",
+        grant_admin=grant_admin,
+        revoke_admin=revoke_admin,
+    )
 
 
 if __name__ == "__main__":

@@ -153,3 +153,33 @@ class PasskeyLimitReached(FailedPrecondition):
     """The caller has as many passkeys as there may be."""
 
     reason = "PASSKEY_LIMIT_REACHED"
+
+
+class PageTokenInvalid(InvalidArgument):
+    """The page token is not one of ours, or belongs to other filters."""
+
+    reason = "PAGE_TOKEN_INVALID"
+
+
+class LastAdministrator(FailedPrecondition):
+    """Nobody could administer the installation without this user."""
+
+    reason = "LAST_ADMINISTRATOR"
+
+
+class UserDeactivated(FailedPrecondition):
+    """The user is kept out."""
+
+    reason = "USER_DEACTIVATED"
+
+
+class NotImpersonating(FailedPrecondition):
+    """The access token is the user's own."""
+
+    reason = "NOT_IMPERSONATING"
+
+
+class EmailUnverified(FailedPrecondition):
+    """Nobody knows whether the address is the user's."""
+
+    reason = "EMAIL_UNVERIFIED"

@@ -7,6 +7,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from smart_audit.api.auth.v1 import (
+    admin_pb2,
+    admin_pb2_grpc,
     auth_pb2,
     auth_pb2_grpc,
     factors_pb2,
@@ -24,12 +26,14 @@ from smart_audit.auth.password_ranges import PasswordRanges, open_ranges
 from smart_audit.auth.passwords import Hasher
 from smart_audit.auth.repository import CONNECTION_OPTIONS, Work
 from smart_audit.auth.revocation_feed import RevocationFeed
+from smart_audit.auth.servicer.admin import UserAdminServicer
 from smart_audit.auth.servicer.auth import AuthServicer
 from smart_audit.auth.servicer.base import Refusals
 from smart_audit.auth.servicer.factors import FactorServicer
 from smart_audit.auth.servicer.sessions import RevocationServicer, SessionServicer
 from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.throttle import Throttle
+from smart_audit.auth.trail import Trail
 from smart_audit.auth.use_cases.common import Deps, Lifetimes
 from smart_audit.core.database import open_engine
 from smart_audit.core.ids import new_id, new_secret, utc_now
@@ -44,6 +48,7 @@ SERVICES = [
     factors_pb2.DESCRIPTOR.services_by_name["FactorService"],
     sessions_pb2.DESCRIPTOR.services_by_name["SessionService"],
     sessions_pb2.DESCRIPTOR.services_by_name["RevocationService"],
+    admin_pb2.DESCRIPTOR.services_by_name["UserAdminService"],
 ]
 
 
@@ -91,6 +96,10 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
         server.add(
             sessions_pb2_grpc.add_RevocationServiceServicer_to_server, RevocationServicer(feed)
         )
+        server.add(
+            admin_pb2_grpc.add_UserAdminServiceServicer_to_server,
+            UserAdminServicer(*common, Trail(issuer, channel)),
+        )
         async with (
             server.listening(settings.host, settings.port) as port,
             background(feed.run),
@@ -116,12 +125,7 @@ def _deps(
         common_passwords=common_passwords.load(settings.password_deny_list),
         password_ranges=ranges,
         issuer=issuer,
-        lifetimes=Lifetimes(
-            access_token=settings.access_token_lifetime,
-            refresh_token=settings.refresh_token_lifetime,
-            session=settings.session_lifetime,
-            refresh_grace=settings.refresh_grace,
-        ),
+        lifetimes=lifetimes_of(settings),
         successor_key=_derived(settings, b"refresh token successor"),
         sealer=Sealer(settings.sealing_key()),
         relying_party=RelyingParty(
@@ -129,6 +133,16 @@ def _deps(
             name=settings.webauthn_rp_name,
             origins=settings.webauthn_origins,
         ),
+    )
+
+
+def lifetimes_of(settings: AuthSettings) -> Lifetimes:
+    """How long things live, as the settings say."""
+    return Lifetimes(
+        access_token=settings.access_token_lifetime,
+        refresh_token=settings.refresh_token_lifetime,
+        session=settings.session_lifetime,
+        refresh_grace=settings.refresh_grace,
     )
 
 

@@ -76,11 +76,22 @@ class Caller:
     """By which methods (RFC 8176)."""
     impersonator: str | None = None
     """The administrator who acts as the subject (RFC 8693, section 4.1)."""
+    impersonation_reason: str = ""
 
     @property
     def is_person(self) -> bool:
         """Whether a person calls, in a session."""
         return self.session_id is not None and not self.is_machine
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """What each event that the call causes says of the administrator who really acts."""
+        if self.impersonator is None:
+            return {}
+        return {
+            "impersonator_id": self.impersonator,
+            "impersonation_reason": self.impersonation_reason,
+        }
 
 
 class KeyCache:
@@ -226,8 +237,14 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
         is_machine="client_id" in claims,
         authenticated_at=None if authenticated_at is None else int(authenticated_at),
         amr=tuple(map(str, claims.get("amr", ()))),
-        impersonator=claims["act"]["sub"] if "act" in claims else None,
+        **_impersonation(claims.get("act")),
     )
+
+
+def _impersonation(act: Mapping[str, Any] | None) -> dict[str, str]:
+    if act is None:
+        return {}
+    return {"impersonator": str(act["sub"]), "impersonation_reason": str(act["reason"])}
 
 
 def _keys_of(caller: Caller) -> tuple[bytes, ...]:

@@ -2,6 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smart_audit.auth.repository.administration import Administration
 from smart_audit.auth.repository.challenges import Challenges
 from smart_audit.auth.repository.factors import Factors
 from smart_audit.auth.repository.organisations import Organisations
@@ -17,6 +18,7 @@ class Repositories:
     """All repositories of one transaction."""
 
     def __init__(self, session: AsyncSession) -> None:
+        self.administration = Administration(session)
         self.challenges = Challenges(session)
         self.factors = Factors(session)
         self.organisations = Organisations(session)

@@ -150,6 +150,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """It is the last second factor, and an organisation of the caller requires one."""
     ERROR_REASON_PASSKEY_LIMIT_REACHED: _ErrorReason.ValueType  # 69
     """The caller has as many passkeys as there may be; remove one first."""
+    ERROR_REASON_LAST_ADMINISTRATOR: _ErrorReason.ValueType  # 100
+    """Nobody could administer the installation without this user; make somebody
+    else an administrator first.
+    """
+    ERROR_REASON_USER_DEACTIVATED: _ErrorReason.ValueType  # 101
+    """The user is deactivated; reactivate first."""
+    ERROR_REASON_NOT_IMPERSONATING: _ErrorReason.ValueType  # 102
+    """The access token belongs to no impersonation."""
+    ERROR_REASON_EMAIL_UNVERIFIED: _ErrorReason.ValueType  # 103
+    """The address is not known to be the user's; its owner has to verify it first."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. It travels as `google.rpc.ErrorInfo.reason` without
@@ -285,4 +295,14 @@ ERROR_REASON_FACTOR_REQUIRED: ErrorReason.ValueType  # 68
 """It is the last second factor, and an organisation of the caller requires one."""
 ERROR_REASON_PASSKEY_LIMIT_REACHED: ErrorReason.ValueType  # 69
 """The caller has as many passkeys as there may be; remove one first."""
+ERROR_REASON_LAST_ADMINISTRATOR: ErrorReason.ValueType  # 100
+"""Nobody could administer the installation without this user; make somebody
+else an administrator first.
+"""
+ERROR_REASON_USER_DEACTIVATED: ErrorReason.ValueType  # 101
+"""The user is deactivated; reactivate first."""
+ERROR_REASON_NOT_IMPERSONATING: ErrorReason.ValueType  # 102
+"""The access token belongs to no impersonation."""
+ERROR_REASON_EMAIL_UNVERIFIED: ErrorReason.ValueType  # 103
+"""The address is not known to be the user's; its owner has to verify it first."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
