@@ -66,12 +66,17 @@ async def test_an_entry_is_what_was_set_last(cache):
 async def test_an_expired_entry_is_not_returned_and_may_be_added_anew(cache):
     name = key()
     assert await cache.add(name, b"one", MOMENT)
-    assert not await cache.add(name, b"two", MINUTE)
-    assert await cache.get(name) == b"one"
     await asyncio.sleep(2 * MOMENT.total_seconds())
     assert await cache.get(name) is None
     assert await cache.add(name, b"three", MINUTE)
     assert await cache.get(name) == b"three"
+
+
+async def test_what_is_there_is_not_added_anew(cache):
+    name = key()
+    assert await cache.add(name, b"one", MINUTE)
+    assert not await cache.add(name, b"two", MINUTE)
+    assert await cache.get(name) == b"one"
 
 
 async def test_of_many_who_add_at_once_one_wins(cache):

@@ -98,7 +98,7 @@ async def test_a_rotation_lets_no_call_fail(cluster):
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)
         task.cancel()
-        assert len(calls.statuses) > 100
+        assert len(calls.statuses) > 20
         assert set(calls.statuses) == {200}
         await old_keys_are_destroyed(world, new, calls.first)
 

@@ -16,7 +16,7 @@ from smart_audit.core.revocations import (
 )
 
 NOW_MS = int(time.time() * 1000)
-LATER = int(time.time()) + 60
+LATER = int(time.time()) + 3600
 A, B = b"a" * 16, b"b" * 16
 
 

@@ -11,10 +11,14 @@ from tests.stack.test_up import PERSON, database_password
 
 
 def verify(folder, **extra):
-    """Run the command to its end."""
-    command = [sys.executable, "-m", "smart_audit.cli", "verify", "database"]
+    """Run the verification to its end."""
+    return command(folder, "verify", "database", **extra)
+
+
+def command(folder, *words, **extra):
+    """Run a command to its end."""
     return subprocess.run(
-        command,
+        [sys.executable, "-m", "smart_audit.cli", *words],
         cwd=folder,
         env=environment(XDG_STATE_HOME=str(folder / "memory"), **extra),
         capture_output=True,
@@ -42,6 +46,11 @@ def test_it_works_whether_the_system_runs_or_not(folder, stack):
         ended = verify(folder)
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout.endswith("everything in the database agrees\n")
+        ended = command(folder, "admin", "grant", "nobody@example.com")
+        assert (ended.returncode, ended.stderr) == (
+            1,
+            "nobody has signed up with nobody@example.com\n",
+        )
         superuser.execute("UPDATE audit.payloads SET actor_id = 'somebody else'")
         assert verify(folder).returncode == 6
     assert running.stop() == 0

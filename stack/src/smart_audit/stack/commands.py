@@ -1,4 +1,4 @@
-"""The commands `up`, `down`, `migrate` and `verify database`."""
+"""The commands `up`, `down`, `migrate`, `admin` and `verify database`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ DataDirOption = Annotated[
     Path, typer.Option("--data-dir", help="Where the stack keeps its data.", show_default=True)
 ]
 
+EmailArgument = Annotated[str, typer.Argument(help="The user's e-mail address.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add this package's commands to the `smart-audit` command."""
     app.command("up")(up)
     app.command("down")(down)
     app.command("migrate")(migrate)
+    administrators = typer.Typer(help="Who administers the users of this installation.")
+    administrators.command("grant")(grant)
+    administrators.command("revoke")(revoke)
+    app.add_typer(administrators, name="admin")
 
 
 def register_verification(app: typer.Typer) -> None:
@@ -69,6 +75,28 @@ def migrate(data_dir: DataDirOption = Path(".smart-audit")) -> None:
         foreground.migrate(data_dir)
     except Problem as problem:
         _fail(str(problem))
+
+
+def grant(email: EmailArgument, data_dir: DataDirOption = Path(".smart-audit")) -> None:
+    """Make a user an administrator of the installation: the way to the first one."""
+    _administration("grant-admin", email, data_dir)
+
+
+def revoke(email: EmailArgument, data_dir: DataDirOption = Path(".smart-audit")) -> None:
+    """Make a user an administrator of the installation no more."""
+    _administration("revoke-admin", email, data_dir)
+
+
+def _administration(verb: str, email: str, data_dir: Path) -> None:
+    _refuse_old_python()
+    from smart_audit.stack import foreground  # noqa: PLC0415
+    from smart_audit.stack.problem import Problem  # noqa: PLC0415
+
+    try:
+        code = foreground.administration(data_dir, verb, email)
+    except Problem as problem:
+        _fail(str(problem))
+    raise typer.Exit(code)
 
 
 def verify_database(data_dir: DataDirOption = Path(".smart-audit")) -> None:

@@ -16,6 +16,7 @@ from smart_audit.api.access.v1 import access_pb2
 from smart_audit.api.audit.v1 import audit_pb2, governance_pb2, tiles_pb2
 from smart_audit.api.auth.v1 import (
     account_pb2,
+    admin_pb2,
     auth_pb2,
     factors_pb2,
     machines_pb2,
@@ -32,6 +33,7 @@ _FILES: tuple[FileDescriptor, ...] = (
     factors_pb2.DESCRIPTOR,
     account_pb2.DESCRIPTOR,
     sessions_pb2.DESCRIPTOR,
+    admin_pb2.DESCRIPTOR,
     audit_pb2.DESCRIPTOR,
     governance_pb2.DESCRIPTOR,
     tiles_pb2.DESCRIPTOR,

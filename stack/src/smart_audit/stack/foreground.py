@@ -7,6 +7,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from dotenv import dotenv_values
 from rich.console import Console
 from rich.table import Table
 
-from smart_audit.stack import system
+from smart_audit.stack import services, system
 from smart_audit.stack.datadir import DataDir, claimed, holder
 from smart_audit.stack.mails import Mail, watch
 from smart_audit.stack.problem import Problem
@@ -70,19 +71,13 @@ def migrate(data_dir: Path) -> None:
 
 
 def verify_database(data_dir: Path) -> int:
-    """Verify the database, whether the system runs or not; give the exit code of the verification.
+    """Verify the database; give the exit code of the verification. Raises: Problem."""
+    return _command(data_dir, services.verification)
 
-    Raises: Problem.
-    """
-    options = _options(Asked())
-    data = DataDir(data_dir.expanduser().absolute())
-    say = _narrator(Console(stderr=True), data)
-    if options.database_url is not None or holder(data) is not None:
-        return _to_the_end(system.verify_beside(options, data), say)
-    if not data.postgres.exists():
-        raise Problem(f"{data.root} has no database yet; smart-audit up makes one.")
-    with claimed(data_dir):
-        return _to_the_end(system.verify(options, data, say), say)
+
+def administration(data_dir: Path, verb: str, email: str) -> int:
+    """Make or unmake an administrator; give the exit code of auth's command. Raises: Problem."""
+    return _command(data_dir, partial(services.administration, verb=verb, email=email))
 
 
 def down(data_dir: Path) -> str:
@@ -107,6 +102,22 @@ def down(data_dir: Path) -> str:
             )
         time.sleep(_DOWN_LOOK_AGAIN_S)
     return f"stopped Smart Audit on {data.root}"
+
+
+def _command(data_dir: Path, program: system.Command) -> int:
+    """Run a service's command, whether the system runs or not; give its exit code.
+
+    Raises: Problem.
+    """
+    options = _options(Asked())
+    data = DataDir(data_dir.expanduser().absolute())
+    say = _narrator(Console(stderr=True), data)
+    if options.database_url is not None or holder(data) is not None:
+        return _to_the_end(system.command_beside(options, data, program), say)
+    if not data.postgres.exists():
+        raise Problem(f"{data.root} has no database yet; smart-audit up makes one.")
+    with claimed(data_dir):
+        return _to_the_end(system.command(options, data, say, program), say)
 
 
 def _to_the_end(work: Coroutine[Any, Any, int], say: Say) -> int:

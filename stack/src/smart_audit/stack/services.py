@@ -70,6 +70,12 @@ def verification(plan: Plan) -> Program:
     return _program(plan, "audit", "verify-database", "audit-verify", environment)
 
 
+def administration(plan: Plan, verb: str, email: str) -> Program:
+    """The program that makes or unmakes an administrator; `verb` as auth names it."""
+    environment = _environment(plan, "auth", plan.auth[0])
+    return _program(plan, "auth", verb, "auth-administration", environment, email)
+
+
 def server(plan: Plan, service: str, worker: Worker) -> Program:
     """One serving worker. The first of a service alone has the port of its metrics."""
     environment = _environment(plan, service, worker)
@@ -107,11 +113,16 @@ def workers(service: str, port: int, extra_ports: list[int]) -> list[Worker]:
 
 
 def _program(
-    plan: Plan, service: str, verb: str, name: str, environment: Mapping[str, str]
+    plan: Plan,
+    service: str,
+    verb: str,
+    name: str,
+    environment: Mapping[str, str],
+    *arguments: str,
 ) -> Program:
     return Program(
         name=name,
-        command=[sys.executable, "-m", f"smart_audit.{service}", verb],
+        command=[sys.executable, "-m", f"smart_audit.{service}", verb, *arguments],
         environment=environment,
         log=plan.data.log(name),
     )

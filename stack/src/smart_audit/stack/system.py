@@ -18,6 +18,7 @@ from smart_audit.stack.supervisor import Child, Say, Supervisor, crashed
 from smart_audit.stack.vault import Secrets, load_or_create
 
 OnReady = Callable[[dict[str, Any]], None]
+Command = Callable[[services.Plan], Program]
 
 _STATE_VERSION = 1
 
@@ -75,17 +76,17 @@ async def migrate(options: Options, data: DataDir, say: Say) -> None:
         pass
 
 
-async def verify(options: Options, data: DataDir, say: Say) -> int:
-    """Verify what the database holds of the logs, and leave nothing running.
+async def command(options: Options, data: DataDir, say: Say, program: Command) -> int:
+    """Run a service's command on the database, and leave nothing running.
 
-    Gives the exit code of the verification. Raises: Problem.
+    Gives the exit code of the command. Raises: Problem.
     """
     async with _opened(options, data, say) as (_, plan):
-        return await run_here(services.verification(plan))
+        return await run_here(program(plan))
 
 
-async def verify_beside(options: Options, data: DataDir) -> int:
-    """As `verify`, on a database that runs already: an outside one, or that of a running system."""
+async def command_beside(options: Options, data: DataDir, program: Command) -> int:
+    """As `command`, on a database that runs already: an outside one, or a running system's."""
     secrets = load_or_create(data.secrets, data_exists=True)
     if options.database_url is not None:
         owner_url = database.normalised(options.database_url)
@@ -94,7 +95,7 @@ async def verify_beside(options: Options, data: DataDir) -> int:
         sockets = Path(data.read_state()["socket_dir"] or "")
         cluster = postgres.Cluster(data, sockets, postgres_account())
         owner_url = cluster.url(secrets.superuser_password)
-    return await run_here(services.verification(_plan(options, data, secrets, owner_url)))
+    return await run_here(program(_plan(options, data, secrets, owner_url)))
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
-"""`python -m smart_audit.auth serve|migrate|rotate-signing-key`."""
+"""`python -m smart_audit.auth serve|migrate|rotate-signing-key|grant-admin|revoke-admin`."""
 
 from pathlib import Path
 
+from smart_audit.auth.administrators import grant_admin, revoke_admin
 from smart_audit.auth.key_command import rotate_signing_key
 from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.wiring import running
@@ -16,6 +17,8 @@ def main() -> None:
         running,
         Path(__file__).parent / "migrations",
         rotate_signing_key=rotate_signing_key,
+        grant_admin=grant_admin,
+        revoke_admin=revoke_admin,
     )
 
 

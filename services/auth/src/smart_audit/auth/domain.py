@@ -86,6 +86,13 @@ MULTIPLE_FACTORS = "mfa"
 """Names of methods of authentication are those of RFC 8176."""
 
 
+def marks_of(impersonator_id: UUID | str | None, reason: str) -> dict[str, Any]:
+    """What an event says of the administrator who really acts; empty without one."""
+    if impersonator_id is None:
+        return {}
+    return {"impersonator_id": str(impersonator_id), "impersonation_reason": reason}
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """A login, from its start to its end."""
@@ -104,6 +111,11 @@ class Session:
     ended_at: datetime | None = None
     impersonator_id: UserId | None = None
     impersonation_reason: str = ""
+
+    @property
+    def marks(self) -> dict[str, Any]:
+        """What events say of the administrator who acts in this session; empty without one."""
+        return marks_of(self.impersonator_id, self.impersonation_reason)
 
     def is_live(self, at: datetime) -> bool:
         """Whether tokens of this session may be used."""
@@ -212,6 +224,12 @@ class Acting:
     amr: tuple[str, ...] = ()
     impersonator_id: str | None = None
     """The administrator who acts as the person."""
+    impersonation_reason: str = ""
+
+    @property
+    def marks(self) -> dict[str, Any]:
+        """What the event says of the administrator who acts as the person; empty without one."""
+        return marks_of(self.impersonator_id, self.impersonation_reason)
 
     @property
     def me(self) -> Person:

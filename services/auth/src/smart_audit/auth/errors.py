@@ -193,7 +193,7 @@ class ConfirmationWrong(FailedPrecondition):
 
 
 class PageTokenInvalid(InvalidArgument):
-    """The page token is malformed."""
+    """The page token is not one of ours, or belongs to other filters."""
 
     reason = "PAGE_TOKEN_INVALID"
 
@@ -250,3 +250,21 @@ class ScopeInvalid(FailedPrecondition):
     """The service account lacks a scope that was asked for."""
 
     reason = "SCOPE_INVALID"
+
+
+class LastAdministrator(FailedPrecondition):
+    """Nobody could administer the installation without this user."""
+
+    reason = "LAST_ADMINISTRATOR"
+
+
+class UserDeactivated(FailedPrecondition):
+    """The user is kept out."""
+
+    reason = "USER_DEACTIVATED"
+
+
+class NotImpersonating(FailedPrecondition):
+    """The access token is the user's own."""
+
+    reason = "NOT_IMPERSONATING"

@@ -116,6 +116,7 @@ class AccessClaims:
     """The service account, in a machine's token (RFC 9068, section 2.2)."""
     impersonator_id: UUID | None = None
     """The administrator who acts as the subject (RFC 8693, section 4.1)."""
+    impersonation_reason: str = ""
 
 
 class TokenIssuer:
@@ -147,7 +148,10 @@ class TokenIssuer:
         if claims.client_id:
             payload["client_id"] = claims.client_id
         if claims.impersonator_id is not None:
-            payload["act"] = {"sub": str(claims.impersonator_id)}
+            payload["act"] = {
+                "sub": str(claims.impersonator_id),
+                "reason": claims.impersonation_reason,
+            }
         return jwt.encode(
             payload, key, algorithm=ALGORITHM, headers={"kid": key_id, "typ": TOKEN_TYPE}
         )

@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from smart_audit.api.auth.v1 import (
     account_pb2,
     account_pb2_grpc,
+    admin_pb2,
+    admin_pb2_grpc,
     auth_pb2,
     auth_pb2_grpc,
     factors_pb2,
@@ -38,6 +40,7 @@ from smart_audit.auth.passwords import Hasher
 from smart_audit.auth.repository import CONNECTION_OPTIONS, Work
 from smart_audit.auth.revocation_feed import RevocationFeed
 from smart_audit.auth.servicer.account import AccountServicer
+from smart_audit.auth.servicer.admin import UserAdminServicer
 from smart_audit.auth.servicer.auth import AuthServicer
 from smart_audit.auth.servicer.base import Refusals
 from smart_audit.auth.servicer.factors import FactorServicer
@@ -47,6 +50,7 @@ from smart_audit.auth.servicer.oauth import add_to_server as add_oauth_to_server
 from smart_audit.auth.servicer.sessions import RevocationServicer, SessionServicer
 from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.throttle import Throttle
+from smart_audit.auth.trail import Trail
 from smart_audit.auth.use_cases.common import Deps, Lifetimes
 from smart_audit.core.database import open_engine
 from smart_audit.core.ids import new_id, new_secret, utc_now
@@ -64,6 +68,7 @@ SERVICES = [
     oauth_pb2.DESCRIPTOR.services_by_name["OAuthService"],
     sessions_pb2.DESCRIPTOR.services_by_name["SessionService"],
     sessions_pb2.DESCRIPTOR.services_by_name["RevocationService"],
+    admin_pb2.DESCRIPTOR.services_by_name["UserAdminService"],
 ]
 
 
@@ -133,6 +138,10 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
         server.add(
             sessions_pb2_grpc.add_RevocationServiceServicer_to_server, RevocationServicer(feed)
         )
+        server.add(
+            admin_pb2_grpc.add_UserAdminServiceServicer_to_server,
+            UserAdminServicer(*common, Trail(issuer, channel)),
+        )
         async with (
             server.listening(settings.host, settings.port) as port,
             background(feed.run),
@@ -176,12 +185,7 @@ def _deps(
         common_passwords=common_passwords.load(settings.password_deny_list),
         password_ranges=ranges,
         issuer=issuer,
-        lifetimes=Lifetimes(
-            access_token=settings.access_token_lifetime,
-            refresh_token=settings.refresh_token_lifetime,
-            session=settings.session_lifetime,
-            refresh_grace=settings.refresh_grace,
-        ),
+        lifetimes=lifetimes_of(settings),
         successor_key=_derived(settings, b"refresh token successor"),
         relying_party=RelyingParty(
             id=settings.webauthn_rp_id,
@@ -191,6 +195,16 @@ def _deps(
         renderer=Renderer(settings.mail_from, settings.pages_url()),
         sealer=sealer,
         require_verified_email=settings.require_verified_email,
+    )
+
+
+def lifetimes_of(settings: AuthSettings) -> Lifetimes:
+    """How long things live, as the settings say."""
+    return Lifetimes(
+        access_token=settings.access_token_lifetime,
+        refresh_token=settings.refresh_token_lifetime,
+        session=settings.session_lifetime,
+        refresh_grace=settings.refresh_grace,
     )
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import gc
+import inspect
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
 from smart_audit.core import logs, metrics
+from smart_audit.core.errors import DomainError
 from smart_audit.core.rpc.server import until_signalled
 from smart_audit.core.sealing import SealBroken
 from smart_audit.core.settings import ServiceSettings
@@ -30,17 +32,20 @@ def run(
     settings_type: type[S],
     running: Callable[[S], AbstractAsyncContextManager[int]],
     scripts: Path,
-    **commands: Callable[[S], Coroutine[Any, Any, None]],
+    **commands: Callable[..., Coroutine[Any, Any, None]],
 ) -> None:
     """Run what the command line asks for. Raises: SystemExit with one sentence when it cannot.
 
     commands: what a service offers besides `serve` and `migrate`, by name; `_` stands for `-`.
+    Each takes the settings, and the command line's further words as the parameters it has.
     """
     others = {name.replace("_", "-"): command for name, command in commands.items()}
-    verbs = ["serve", "migrate", *others]
-    verb = sys.argv[1] if len(sys.argv) == 2 else ""  # noqa: PLR2004
-    if verb not in verbs:
-        sys.stderr.write(f"usage: python -m smart_audit.{service} {'|'.join(verbs)}\n")
+    words: dict[str, list[str]] = {"serve": [], "migrate": []} | {
+        name: list(inspect.signature(command).parameters)[1:] for name, command in others.items()
+    }
+    verb, *arguments = sys.argv[1:] or [""]
+    if verb not in words or len(arguments) != len(words[verb]):
+        sys.stderr.write(f"usage: python -m smart_audit.{service} {_usage(words)}\n")
         sys.exit(USAGE)
     settings = _read(settings_type)
     logs.configure(service, settings.log_format, settings.log_level)
@@ -48,14 +53,21 @@ def run(
         if verb == "migrate":
             _migrate(service, settings, scripts)
         elif verb in others:
-            _run(others[verb](settings))
+            _run(others[verb](settings, *arguments))
         else:
             with metrics.served(settings.host, settings.metrics_port):
                 _run(_serve(running(settings)))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except (SealBroken, RuntimeError, DBAPIError, psycopg.Error) as error:
+    except (DomainError, SealBroken, RuntimeError, DBAPIError, psycopg.Error) as error:
         sys.exit(_sentence(error, service, verb))
+
+
+def _usage(words: Mapping[str, Sequence[str]]) -> str:
+    return "|".join(
+        " ".join([verb, *(f"<{parameter}>" for parameter in parameters)])
+        for verb, parameters in words.items()
+    )
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

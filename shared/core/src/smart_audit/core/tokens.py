@@ -86,11 +86,22 @@ class Caller:
     """The administrator who acts as the subject (RFC 8693, section 4.1)."""
     expires_at: int = 0
     """When the token expires; seconds since 1970."""
+    impersonation_reason: str = ""
 
     @property
     def is_person(self) -> bool:
         """Whether a person calls, in a session."""
         return self.session_id is not None and not self.is_machine
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """What each event that the call causes says of the administrator who really acts."""
+        if self.impersonator is None:
+            return {}
+        return {
+            "impersonator_id": self.impersonator,
+            "impersonation_reason": self.impersonation_reason,
+        }
 
 
 class KeyCache:
@@ -248,9 +259,15 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
         is_machine="client_id" in claims,
         authenticated_at=None if authenticated_at is None else int(authenticated_at),
         amr=tuple(map(str, claims.get("amr", ()))),
-        impersonator=claims["act"]["sub"] if "act" in claims else None,
         expires_at=int(claims["exp"]),
+        **_impersonation(claims.get("act")),
     )
+
+
+def _impersonation(act: Mapping[str, Any] | None) -> dict[str, str]:
+    if act is None:
+        return {}
+    return {"impersonator": str(act["sub"]), "impersonation_reason": str(act["reason"])}
 
 
 def _keys_of(caller: Caller) -> tuple[bytes, ...]:

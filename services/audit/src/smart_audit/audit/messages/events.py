@@ -46,7 +46,7 @@ def to_new_event(message: audit_pb2.Event, caller: Caller) -> domain.NewEvent:
         source=message.source,
         source_address=message.source_address,
         user_agent=message.user_agent,
-        metadata=_metadata(message),
+        metadata={**_metadata(message), **caller.marks},
     )
     return domain.NewEvent(event, time_given, caller.subject)
 

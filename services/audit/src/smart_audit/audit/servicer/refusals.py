@@ -42,6 +42,6 @@ class Refusals:
             source=SOURCE,
             source_address=address,
             user_agent=user_agent,
-            metadata={**error.metadata, "request_id": call.request_id},
+            metadata={**error.metadata, **call.facts},
         )
         return NewEvent(event, time_given=True, recorded_by=by.id)

@@ -49,7 +49,7 @@ def own_event(
 ) -> NewEvent:
     """An event of the log itself. Its targets are public; the reason is a disclosure."""
     call = current_call()
-    facts_of_call = {"reason": reason, "request_id": call.request_id if call else ""}
+    facts_of_call = {"reason": reason} | (call.facts if call else {})
     event = Event(
         id=EventId(deps.new_id()),
         organisation_id=organisation_id,

@@ -1,40 +1,57 @@
-"""Page sizes and page tokens of lists that are ordered by id (AIP-158)."""
+"""Page sizes and page tokens (AIP-158): where a page ends, bound to the filters it was made by."""
 
 import base64
-from typing import Protocol
-from uuid import UUID
+import hashlib
+
+from google.protobuf.message import Message
 
 from smart_audit.auth.errors import PageTokenInvalid
 
 DEFAULT_PAGE_SIZE = 50
-MAX_PAGE_SIZE = 500
-UNREADABLE = "is not a page token; start again without one"
+FINGERPRINT_CHARS = 16
+PAGE_FIELDS = ("page_size", "page_token")
 
 
-class Paged(Protocol):
-    """A request for a page."""
-
-    page_size: int
-    page_token: str
-
-
-def to_page_size(request: Paged) -> int:
+def to_page_size(asked: int, most: int) -> int:
     """How many things to list: too many are made fewer."""
-    return min(request.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+    return min(asked or DEFAULT_PAGE_SIZE, most)
 
 
-def to_place(request: Paged) -> UUID | None:
-    """The id behind which the page begins. Raises: PageTokenInvalid."""
-    if not request.page_token:
-        return None
+def to_page_token(place: str, request: Message) -> str:
+    """The token of the page that begins behind `place`; empty when there is none.
+
+    It names a place and gives no right.
+    """
+    if not place:
+        return ""
+    return base64.urlsafe_b64encode((_fingerprint(request) + place).encode()).decode()
+
+
+def to_place(token: str, request: Message) -> str:
+    """Where the page begins; empty for the first one. Raises: PageTokenInvalid."""
+    if not token:
+        return ""
     try:
-        return UUID(bytes=base64.b64decode(request.page_token, altchars=b"-_", validate=True))
+        text = base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except ValueError as error:
-        raise PageTokenInvalid(
-            f"page_token {UNREADABLE}", fields={"page_token": UNREADABLE}
-        ) from error
+        raise bad_page_token("is not a page token; start again without one") from error
+    fingerprint, place = text[:FINGERPRINT_CHARS], text[FINGERPRINT_CHARS:]
+    if fingerprint != _fingerprint(request):
+        raise bad_page_token("belongs to other filters; start again without one")
+    return place
 
 
-def to_page_token(last: UUID | None) -> str:
-    """The token of the page behind an id; empty for None. It names a place and gives no right."""
-    return "" if last is None else base64.urlsafe_b64encode(last.bytes).decode()
+def bad_page_token(what: str) -> PageTokenInvalid:
+    """The refusal of a page token."""
+    return PageTokenInvalid(f"page_token {what}", fields={"page_token": what})
+
+
+def _fingerprint(request: Message) -> str:
+    """What must stay the same from page to page: everything but the page."""
+    filters = type(request)()
+    filters.CopyFrom(request)
+    for field in PAGE_FIELDS:
+        filters.ClearField(field)
+    kind = request.DESCRIPTOR.full_name.encode()
+    digest = hashlib.sha256(kind + filters.SerializeToString(deterministic=True))
+    return digest.hexdigest()[:FINGERPRINT_CHARS]

@@ -9,8 +9,8 @@ from smart_audit.auth.messages.common import from_time
 from smart_audit.core.revocations import Revocation
 
 
-def from_session(session: Session, current: SessionId) -> sessions_pb2.Session:
-    """A session, as its owner sees it."""
+def from_session(session: Session, current: SessionId | None) -> sessions_pb2.Session:
+    """A session, as its owner sees it, or an administrator."""
     return sessions_pb2.Session(
         id=str(session.id),
         organisation_id=str(session.organisation_id),

@@ -2,6 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smart_audit.auth.repository.administration import Administration
 from smart_audit.auth.repository.challenges import Challenges
 from smart_audit.auth.repository.erasures import Erasures
 from smart_audit.auth.repository.factors import Factors
@@ -22,6 +23,7 @@ class Repositories:
 
     def __init__(self, session: AsyncSession) -> None:
         self.api_keys = ApiKeys(session)
+        self.administration = Administration(session)
         self.challenges = Challenges(session)
         self.factors = Factors(session)
         self.passkeys = Passkeys(session)

@@ -75,6 +75,7 @@ def acting() -> Acting:
         scopes=caller.scopes,
         amr=caller.amr,
         impersonator_id=caller.impersonator,
+        impersonation_reason=caller.impersonation_reason,
     )
 
 

@@ -13,10 +13,11 @@ from smart_audit.auth.messages.machines import (
     to_account_id,
     to_expiry,
     to_key_id,
+    to_last,
     to_rotation,
+    to_size,
     to_wanted,
 )
-from smart_audit.auth.messages.pages import to_page_size, to_place
 from smart_audit.auth.servicer.base import Servicer, acting
 from smart_audit.auth.use_cases.api_keys import (
     create_api_key,
@@ -58,10 +59,10 @@ class ServiceAccountServicer(Servicer, machines_pb2_grpc.ServiceAccountServiceSe
         self, request: machines_pb2.ListServiceAccountsRequest, context: Any
     ) -> Any:
         """Return a page of service accounts."""
-        place = to_place(request)
+        place = to_last(request)
         found = await list_service_accounts(
             None if place is None else ServiceAccountId(place),
-            to_page_size(request) + 1,
+            to_size(request) + 1,
             acting(),
             self._work,
         )
@@ -116,11 +117,11 @@ class ServiceAccountServicer(Servicer, machines_pb2_grpc.ServiceAccountServiceSe
 
     async def ListApiKeys(self, request: machines_pb2.ListApiKeysRequest, context: Any) -> Any:
         """Return a page of keys."""
-        place = to_place(request)
+        place = to_last(request)
         found = await list_api_keys(
             to_account_id(request.service_account_id),
             None if place is None else ApiKeyId(place),
-            to_page_size(request) + 1,
+            to_size(request) + 1,
             acting(),
             self._work,
         )

@@ -33,7 +33,17 @@ from smart_audit.core.sealing import Sealer
 
 R = TypeVar("R", bound=DomainError)
 
-__all__ = ["Deps", "Lifetimes", "Tokens", "Work", "decision", "issue_tokens", "record", "refuse"]
+__all__ = [
+    "Basics",
+    "Deps",
+    "Lifetimes",
+    "Tokens",
+    "Work",
+    "decision",
+    "issue_tokens",
+    "record",
+    "refuse",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +56,25 @@ class Lifetimes:
     refresh_grace: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Deps:
-    """What the use cases need besides the database."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basics:
+    """What every decision needs besides the database."""
 
     now: Callable[[], datetime]
     new_id: Callable[[], UUID]
+    lifetimes: Lifetimes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps(Basics):
+    """What the use cases need besides the database."""
+
     new_secret: Callable[[], str]
     hasher: Hasher
     throttle: Throttle
     common_passwords: CommonPasswords
     password_ranges: PasswordRanges | None
     issuer: TokenIssuer
-    lifetimes: Lifetimes
     successor_key: bytes
     sealer: Sealer
     relying_party: RelyingParty
@@ -98,6 +114,7 @@ async def issue_tokens(
         authenticated_at=session.authenticated_at,
         amr=session.amr,
         impersonator_id=session.impersonator_id,
+        impersonation_reason=session.impersonation_reason,
     )
     access_token = await deps.issuer.issue(claims, lifetime)
     return Tokens(
@@ -113,7 +130,7 @@ def decision(
     acting: Acting,
     outcome: Outcome,
     organisation_id: OrganisationId,
-    deps: Deps,
+    deps: Basics,
     *,
     user: User | None = None,
     user_id: UserId | None = None,
@@ -128,7 +145,7 @@ def decision(
     unknown.
     """
     actor_id, actor_type = _actor(acting, user.id if user else user_id)
-    facts = {"request_id": acting.client.request_id, "impersonator_id": acting.impersonator_id}
+    facts = {"request_id": acting.client.request_id, **acting.marks}
     return AuditEvent(
         id=deps.new_id(),
         organisation_id=organisation_id,

@@ -101,7 +101,7 @@ async def _rotate(
         deps,
         user_id=session.user_id,
         targets=(("session", str(session.id)),),
-        impersonator_id=session.impersonator_id and str(session.impersonator_id),
+        **session.marks,
     )
     await record(event, repositories)
     return await issue_tokens(session, membership, secret, following, deps)

@@ -13,7 +13,7 @@ from smart_audit.auth.domain import (
 )
 from smart_audit.auth.errors import SessionNotFound
 from smart_audit.auth.repository import Repositories
-from smart_audit.auth.use_cases.common import Deps, Work, decision, record
+from smart_audit.auth.use_cases.common import Basics, Deps, Work, decision, record
 from smart_audit.core.revocations import member_key, session_key, user_key
 from smart_audit.core.tokens import LEEWAY
 
@@ -48,7 +48,7 @@ async def revoke_other_sessions(acting: Acting, work: Work, deps: Deps) -> int:
 
 
 async def end_other_sessions(
-    user_id: UserId, kept: SessionId | None, repositories: Repositories, deps: Deps
+    user_id: UserId, kept: SessionId | None, repositories: Repositories, deps: Basics
 ) -> list[Session]:
     """End all sessions of a user but one, or all of them."""
     live = await repositories.sessions.live(user_id, deps.now())
@@ -57,20 +57,22 @@ async def end_other_sessions(
     return others
 
 
-async def end_sessions(sessions: Sequence[Session], repositories: Repositories, deps: Deps) -> None:
+async def end_sessions(
+    sessions: Sequence[Session], repositories: Repositories, deps: Basics
+) -> None:
     """End sessions; once this is committed, their tokens are refused everywhere."""
     now = deps.now()
     await repositories.sessions.end([session.id for session in sessions], now)
     await revoke([session_key(session.id) for session in sessions], repositories, deps)
 
 
-async def revoke_user(subject: UserId | str, repositories: Repositories, deps: Deps) -> None:
+async def revoke_user(subject: UserId | str, repositories: Repositories, deps: Basics) -> None:
     """Refuse all tokens that a user, or a service account, was given up to now."""
     await revoke([user_key(subject)], repositories, deps)
 
 
 async def revoke_member(
-    user_id: UserId, organisation_id: OrganisationId, repositories: Repositories, deps: Deps
+    user_id: UserId, organisation_id: OrganisationId, repositories: Repositories, deps: Basics
 ) -> None:
     """Refuse a member's tokens for one organisation: what they say of the role is not so any more.
 
@@ -79,7 +81,7 @@ async def revoke_member(
     await revoke([member_key(user_id, organisation_id)], repositories, deps)
 
 
-async def revoke(keys: Sequence[bytes], repositories: Repositories, deps: Deps) -> None:
+async def revoke(keys: Sequence[bytes], repositories: Repositories, deps: Basics) -> None:
     """Refuse the tokens with these keys that were issued up to now."""
     now = deps.now()
     expires_at = now + deps.lifetimes.access_token + LEEWAY

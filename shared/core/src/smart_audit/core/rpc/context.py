@@ -28,6 +28,11 @@ class Call:
     recorded: bool = False
     """Whether its audit event has been written."""
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What each event of the call says besides: its id, and who really acts if it is told."""
+        return {"request_id": self.request_id, **(self.caller.marks if self.caller else {})}
+
 
 _call: ContextVar[Call] = ContextVar("call")
 

@@ -182,6 +182,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The grant type is not offered."""
     ERROR_REASON_SCOPE_INVALID: _ErrorReason.ValueType  # 89
     """The service account lacks a scope that was asked for."""
+    ERROR_REASON_LAST_ADMINISTRATOR: _ErrorReason.ValueType  # 100
+    """Nobody could administer the installation without this user; make somebody
+    else an administrator first.
+    """
+    ERROR_REASON_USER_DEACTIVATED: _ErrorReason.ValueType  # 101
+    """The user is deactivated; reactivate first."""
+    ERROR_REASON_NOT_IMPERSONATING: _ErrorReason.ValueType  # 102
+    """The access token belongs to no impersonation."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. It travels as `google.rpc.ErrorInfo.reason` without
@@ -349,4 +357,12 @@ ERROR_REASON_GRANT_TYPE_UNSUPPORTED: ErrorReason.ValueType  # 88
 """The grant type is not offered."""
 ERROR_REASON_SCOPE_INVALID: ErrorReason.ValueType  # 89
 """The service account lacks a scope that was asked for."""
+ERROR_REASON_LAST_ADMINISTRATOR: ErrorReason.ValueType  # 100
+"""Nobody could administer the installation without this user; make somebody
+else an administrator first.
+"""
+ERROR_REASON_USER_DEACTIVATED: ErrorReason.ValueType  # 101
+"""The user is deactivated; reactivate first."""
+ERROR_REASON_NOT_IMPERSONATING: ErrorReason.ValueType  # 102
+"""The access token belongs to no impersonation."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1,0 +1,62 @@
+"""ASVS 6.2, password security."""
+
+from uuid import uuid4
+
+from smart_audit.api.auth.v1 import auth_pb2
+from tests.asvs.acting import execute, login_refused
+from tests.asvs.requirements import proves
+from tests.support.world import PASSWORD, refusal
+
+
+def signup(world, password, **changes):
+    """A call that signs somebody new up."""
+    fields = {"email": f"{uuid4().hex}@example.com", "first_name": "Ada", "last_name": "Lovelace"}
+    return world.auth.Signup(auth_pb2.SignupRequest(password=password, **{**fields, **changes}))
+
+
+async def complaint(world, password, **changes):
+    """What is said of a password that is refused."""
+    return (await refusal(signup(world, password, **changes))).fields["password"]
+
+
+@proves("6.2.1", "8 characters, or 15 where an organisation logs in by password alone")
+async def test_a_password_of_seven_characters_is_refused(world):
+    assert "at least 8 characters" in await complaint(world, "kU4-zx!")
+
+
+@proves("6.2.5", "any characters of Unicode; no rules of composition")
+async def test_a_password_may_be_of_one_kind_of_characters(world):
+    for password in ("qzvkwmxpjtbn", "密码是我的狗名字叫", "              x"):
+        email = f"{uuid4().hex}@example.com"
+        await signup(world, password, email=email)
+        assert await world.login(email, password)
+
+
+@proves("6.2.8", "checked to the last of 256 characters, as they came")
+async def test_a_password_is_checked_exactly_as_given(world):
+    password = " Kestrel wind over 72 bytes: " + "ä" * 40 + " end"
+    email = f"{uuid4().hex}@example.com"
+    await signup(world, password, email=email)
+    for other in (password[:-1], password.swapcase(), password.strip()):
+        assert await login_refused(world, email, other) == "CREDENTIALS_INVALID"
+    assert await world.login(email, password)
+
+
+@proves("6.2.9", "up to 256 characters")
+async def test_a_password_of_256_characters_is_permitted(world):
+    password = "longer than anybody types " * 9 + "x" * 22
+    email = f"{uuid4().hex}@example.com"
+    await signup(world, password, email=email)
+    assert len(password) == 256
+    assert await world.login(email, password)
+
+
+@proves("6.2.10", "no password expires by age; only a forced reset asks for a new one")
+async def test_an_old_password_stays_valid(world, person):
+    execute(
+        world,
+        "UPDATE auth.users SET password_changed_at = now() - interval '10 years',"
+        " created_at = now() - interval '10 years' WHERE id = %s",
+        person.id,
+    )
+    assert await world.login(person.email, PASSWORD)
