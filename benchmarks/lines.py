@@ -2,8 +2,9 @@
 
 from benchmarks.against_baseline import AGAINST_BASELINE_BATCH, AGAINST_BASELINE_SINGLE
 from benchmarks.ingest import INGEST
-from benchmarks.logins import LOGINS_LINE
+from benchmarks.logins import LOGIN_LINES
 from benchmarks.measure import Benchmark
+from benchmarks.tokens import INTROSPECTIONS, REFRESHES, TOKEN_CHECKS
 from benchmarks.writes import JSON_WRITES, SINGLE_WRITES
 
 LINES: list[Benchmark] = [
@@ -12,5 +13,8 @@ LINES: list[Benchmark] = [
     AGAINST_BASELINE_BATCH,
     AGAINST_BASELINE_SINGLE,
     JSON_WRITES,
-    LOGINS_LINE,
+    *LOGIN_LINES,
+    TOKEN_CHECKS,
+    REFRESHES,
+    INTROSPECTIONS,
 ]

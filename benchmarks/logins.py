@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import cycle, islice
 
 from argon2 import PasswordHasher, Type
@@ -16,12 +17,12 @@ from smart_audit.api.auth.v1 import auth_pb2
 from smart_audit.auth.settings import AuthSettings
 
 LOGIN = "/smart_audit.api.auth.v1.AuthService/Login"
-CALLERS = 16
+IN_FLIGHT = (2, 8, 32)
 LOGINS = 150
 
 
 @asynccontextmanager
-async def logins(system: System, scale: float) -> AsyncIterator[Pair]:
+async def logins(callers: int, system: System, scale: float) -> AsyncIterator[Pair]:
     """AuthService.Login of as many users as there are callers; argon2 alone, in as many threads.
 
     The handing over of the logins' events to audit goes on beside them, and is waited for before
@@ -29,7 +30,7 @@ async def logins(system: System, scale: float) -> AsyncIterator[Pair]:
     """
     # Only the hash's settings matter here; the service reads the same ones.
     settings = AuthSettings(database_url=SecretStr("postgresql://"))
-    users = [await system.new_user() for _ in range(CALLERS)]
+    users = [await system.new_user() for _ in range(callers)]
     call = raw_call(system.auth, LOGIN)
     count = max(1, round(LOGINS * scale))
     requests = [
@@ -48,7 +49,7 @@ async def logins(system: System, scale: float) -> AsyncIterator[Pair]:
         async def ours() -> Done:
             await system.settled()
             watch = Stopwatch()
-            answers = await send_all(call, requests, CALLERS)
+            answers = await send_all(call, requests, callers)
             done = watch.done(len(answers))
             await system.settled()
             return done
@@ -61,14 +62,17 @@ async def logins(system: System, scale: float) -> AsyncIterator[Pair]:
                 return b""
 
             watch = Stopwatch()
-            return watch.done(len(await send_all(verify, requests, CALLERS)))
+            return watch.done(len(await send_all(verify, requests, callers)))
 
         yield Pair(ours, limit)
 
 
-LOGINS_LINE = Benchmark(
-    "logins, gRPC",
-    "logins/s",
-    "argon2id verify alone",
-    logins,
-)
+LOGIN_LINES = [
+    Benchmark(
+        f"logins, {callers} in flight",
+        "logins/s",
+        "argon2id verify alone",
+        partial(logins, callers),
+    )
+    for callers in IN_FLIGHT
+]

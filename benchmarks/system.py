@@ -42,6 +42,7 @@ class User:
     email: str
     organisation_id: str
     access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,9 @@ class System:
     """Where the parts of the running system are."""
 
     auth: grpc.aio.Channel
+    """To one process of auth."""
+    auth_workers: grpc.aio.Channel
+    """To all of them in turn; there is one for each core."""
     audit: grpc.aio.Channel
     """To one process of audit."""
     audit_workers: grpc.aio.Channel
@@ -67,7 +71,7 @@ class System:
             )
         )
         answer = await stub.Login(auth_pb2.LoginRequest(email=email, password=PASSWORD))
-        return User(email, answer.organisation_id, answer.access_token)
+        return User(email, answer.organisation_id, answer.access_token, answer.refresh_token)
 
     def connect(self) -> psycopg.Connection[Any]:
         """A connection of the database's owner, autocommit."""
@@ -112,11 +116,13 @@ async def running_system() -> AsyncIterator[System]:
                 owner_url = database_url or _embedded_url(data, state)
                 async with (
                     _channel(state["auth_addresses"][0]) as auth,
+                    _channel(f"ipv4:{','.join(state['auth_addresses'])}") as auth_workers,
                     _channel(state["audit_addresses"][0]) as audit,
                     _channel(f"ipv4:{','.join(state['audit_addresses'])}") as audit_workers,
                 ):
                     port = urlsplit(state["gateway_url"]).port or 0
-                    yield System(auth, audit, audit_workers, port, owner_url, Path(folder))
+                    channels = (auth, auth_workers, audit, audit_workers)
+                    yield System(*channels, port, owner_url, Path(folder))
 
 
 def _channel(target: str) -> grpc.aio.Channel:
