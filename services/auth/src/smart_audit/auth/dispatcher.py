@@ -23,6 +23,7 @@ log = structlog.get_logger()
 BATCH = 200
 DEADLINE_S = 10
 POLL_S = 2.0
+GATHER_S = 0.05
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 SUBJECT = "service:auth"
@@ -61,6 +62,8 @@ class Dispatcher:
                 continue
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), POLL_S)
+                # A batch costs audit little more than a single event: let some come together.
+                await asyncio.sleep(GATHER_S)
 
     async def _send_batch(self) -> bool:
         """Send the first events that wait. Returns whether there were any.

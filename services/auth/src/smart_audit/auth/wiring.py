@@ -37,7 +37,7 @@ from smart_audit.auth.mail.smtp import SmtpMailer, SmtpServer
 from smart_audit.auth.passkeys import RelyingParty
 from smart_audit.auth.password_ranges import PasswordRanges, open_ranges
 from smart_audit.auth.passwords import Hasher
-from smart_audit.auth.repository import CONNECTION_OPTIONS, Work
+from smart_audit.auth.repository import CONNECTION_OPTIONS, Queue, Work
 from smart_audit.auth.revocation_feed import RevocationFeed
 from smart_audit.auth.servicer.account import AccountServicer
 from smart_audit.auth.servicer.admin import UserAdminServicer
@@ -107,11 +107,10 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
         mails = MailDispatcher(work, sealer, _mailer(settings), utc_now)
         eraser = Eraser(work, issuer, channel, utc_now)
 
-        def wake() -> None:
-            for one in (dispatcher, mails, eraser):
-                one.wake()
-
-        common = (work, deps, wake)
+        work.wakes(Queue.EVENTS, dispatcher.wake)
+        work.wakes(Queue.MAILS, mails.wake)
+        work.wakes(Queue.ERASURES, eraser.wake)
+        common = (work, deps)
         verifier = TokenVerifier(
             KeyCache(keys.verification_keys), revocations, issuer=settings.issuer
         )

@@ -1,23 +1,16 @@
-"""The database of a service: an engine, and one transaction per call."""
+"""The database of a service: an engine on psycopg."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import psycopg
-from sqlalchemy import event, func, make_url, select
+from sqlalchemy import event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import (
-    AsyncEngine,
-    AsyncSession,
-    async_sessionmaker,
-    create_async_engine,
-)
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
-
-R = TypeVar("R")
 
 STATEMENT_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
@@ -88,29 +81,3 @@ def connect_args(application: str, options: str = "") -> dict[str, Any]:
         f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
         f" -c timezone=UTC {options}",
     }
-
-
-class UnitOfWork(Generic[R]):
-    """Opens transactions and hands out the repositories that work in them."""
-
-    def __init__(self, engine: AsyncEngine, repositories: Callable[[AsyncSession], R]) -> None:
-        self._sessions = async_sessionmaker(engine, expire_on_commit=False)
-        self._repositories = repositories
-
-    @asynccontextmanager
-    async def begin(self, **settings: str) -> AsyncIterator[R]:
-        """One transaction: committed at the end, rolled back when an exception passes.
-
-        settings: Postgres settings for this transaction, with `__` for the dot in a name.
-        """
-        async with self._sessions.begin() as session:
-            if settings:
-                await session.execute(
-                    select(
-                        *(
-                            func.set_config(name.replace("__", "."), value, True)  # noqa: FBT003
-                            for name, value in settings.items()
-                        )
-                    )
-                )
-            yield self._repositories(session)

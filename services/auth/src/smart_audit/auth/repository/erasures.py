@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.auth.domain import OrganisationId, UserId
-from smart_audit.auth.repository.queues import take
+from smart_audit.auth.repository.queues import Queue, queued, take
 from smart_audit.auth.tables import affiliations, erasures, outbox
 
 # Erased before its last events have come into the log, a person would be in there again.
@@ -42,6 +42,7 @@ class Erasures:
         self, user_id: UserId, organisation_ids: Iterable[OrganisationId], due: datetime
     ) -> None:
         """Erase a person in the logs of organisations, after all events that wait now."""
+        queued(self._session, Queue.ERASURES)
         told = select(func.coalesce(func.max(outbox.c.position), 0)).scalar_subquery()
         for organisation_id in organisation_ids:
             await self._session.execute(

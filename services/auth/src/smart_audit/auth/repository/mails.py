@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smart_audit.auth.repository.queues import take
+from smart_audit.auth.repository.queues import Queue, queued, take
 from smart_audit.auth.tables import mails
 
 
@@ -28,6 +28,7 @@ class Mails:
 
     async def add(self, sealed_message: bytes, at: datetime) -> None:
         """Queue a mail, in the transaction of the change that it tells of."""
+        queued(self._session, Queue.MAILS)
         await self._session.execute(
             insert(mails).values(sealed_message=sealed_message, created_at=at, next_attempt_at=at)
         )

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smart_audit.auth.repository.queues import Queue, queued
 from smart_audit.auth.tables import outbox
 
 # The name of an advisory lock, held to the end of a transaction.
@@ -20,6 +21,7 @@ class Outbox:
 
     async def add(self, event: Mapping[str, Any]) -> None:
         """Add an event, in the transaction of the decision that it tells of."""
+        queued(self._session, Queue.EVENTS)
         await self._session.execute(insert(outbox).values(event=event))
 
     async def lock(self) -> None:

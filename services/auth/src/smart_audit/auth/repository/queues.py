@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from sqlalchemy import Table, text
@@ -22,6 +23,22 @@ TAKE = """
     FROM due WHERE queue.position = due.position
     RETURNING queue.position, {columns}
 """
+
+
+QUEUED = "queued"
+
+
+class Queue(Enum):
+    """What works beside the calls, and has to be woken when there is something to do."""
+
+    EVENTS = "events"
+    MAILS = "mails"
+    ERASURES = "erasures"
+
+
+def queued(session: AsyncSession, queue: Queue) -> None:
+    """Note that this transaction puts something into a queue."""
+    session.info.setdefault(QUEUED, set()).add(queue)
 
 
 async def take(

@@ -1,12 +1,15 @@
-"""Transactions of auth, and what each may see."""
+"""Transactions of auth: what each may see, and who is woken once it is committed."""
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
+from smart_audit.auth.repository.queues import QUEUED, Queue
 from smart_audit.auth.repository.repositories import Repositories
-from smart_audit.core.database import UnitOfWork
 
 # How the connections of the pool begin: whoever wants less says so, in one round trip; logins and
 # refreshes, which know nobody yet, need none. Any other connection of the role sees nothing.
@@ -14,10 +17,15 @@ CONNECTION_OPTIONS = "-c auth.everywhere=on"
 
 
 class Work:
-    """Opens transactions. Row-level security holds each to what it names."""
+    """Opens transactions, one a call. Row-level security holds each to what it names."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._units = UnitOfWork(engine, Repositories)
+        self._sessions = async_sessionmaker(engine, expire_on_commit=False)
+        self._wakers: dict[Queue, Callable[[], None]] = {}
+
+    def wakes(self, queue: Queue, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever something was put into a queue, and committed."""
+        self._wakers[queue] = wake
 
     def everywhere(self) -> AbstractAsyncContextManager[Repositories]:
         """A transaction that sees all organisations.
@@ -25,14 +33,25 @@ class Work:
         For what happens before anybody is known (logins, refreshes), for administrators of the
         installation, and for work in the background.
         """
-        return self._units.begin()
+        return self._begin()
 
     def within(
         self, organisation_id: UUID | None, user_id: UUID | None
     ) -> AbstractAsyncContextManager[Repositories]:
         """A transaction that sees what belongs to one organisation, and to one user anywhere."""
-        return self._units.begin(
-            auth__everywhere="off",
-            auth__organisation_id=str(organisation_id or ""),
-            auth__user_id=str(user_id or ""),
+        return self._begin(
+            func.set_config("auth.everywhere", "off", True),  # noqa: FBT003
+            func.set_config("auth.organisation_id", str(organisation_id or ""), True),  # noqa: FBT003
+            func.set_config("auth.user_id", str(user_id or ""), True),  # noqa: FBT003
         )
+
+    @asynccontextmanager
+    async def _begin(self, *settings: ColumnElement[Any]) -> AsyncIterator[Repositories]:
+        """Committed at the end, rolled back when an exception passes."""
+        async with self._sessions.begin() as session:
+            if settings:
+                await session.execute(select(*settings))
+            yield Repositories(session)
+            queued: set[Queue] = session.info.get(QUEUED, set())
+        for queue in queued & self._wakers.keys():
+            self._wakers[queue]()

@@ -1,6 +1,5 @@
 """UserAdminService: from the wire to a use case and back."""
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -26,8 +25,8 @@ from smart_audit.auth.use_cases.impersonate import end_impersonation, impersonat
 class UserAdminServicer(Servicer, admin_pb2_grpc.UserAdminServiceServicer):
     """All users, for administrators of the installation."""
 
-    def __init__(self, work: Work, deps: Deps, wake: Callable[[], None], trail: Trail) -> None:
-        super().__init__(work, deps, wake)
+    def __init__(self, work: Work, deps: Deps, trail: Trail) -> None:
+        super().__init__(work, deps)
         self._trail = trail
 
     async def ListUsers(self, request: admin_pb2.ListUsersRequest, context: Any) -> Any:

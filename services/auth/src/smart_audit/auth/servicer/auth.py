@@ -1,6 +1,5 @@
 """AuthService: from the wire to a use case and back."""
 
-from collections.abc import Callable
 from typing import Any
 
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
@@ -23,8 +22,8 @@ from smart_audit.core.rpc.context import current_caller
 class AuthServicer(Servicer, auth_pb2_grpc.AuthServiceServicer):
     """Signing up, logging in, and who am I."""
 
-    def __init__(self, work: Work, deps: Deps, wake: Callable[[], None], keys: KeyRing) -> None:
-        super().__init__(work, deps, wake)
+    def __init__(self, work: Work, deps: Deps, keys: KeyRing) -> None:
+        super().__init__(work, deps)
         self._keys = keys
 
     async def Signup(self, request: auth_pb2.SignupRequest, context: Any) -> Any:

@@ -1,6 +1,6 @@
-"""What the servicers share: who acts, and when the dispatchers are woken."""
+"""What the servicers share: who acts, and how a refusal that was returned is raised."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TypeVar
 from uuid import UUID
 
@@ -29,17 +29,13 @@ T = TypeVar("T")
 class Servicer:
     """Translates; the use cases decide."""
 
-    def __init__(self, work: Work, deps: Deps, wake: Callable[[], None]) -> None:
+    def __init__(self, work: Work, deps: Deps) -> None:
         self._work = work
         self._deps = deps
-        self._wake = wake
 
     async def _done(self, use_case: Awaitable[T | DomainError]) -> T:
-        """Wake the dispatchers once the decision has been committed, and raise a refusal."""
-        try:
-            result = await use_case
-        finally:
-            self._wake()
+        """Raise a refusal whose decision has been committed."""
+        result = await use_case
         if isinstance(result, DomainError):
             raise result
         return result
@@ -48,15 +44,13 @@ class Servicer:
 class Refusals:
     """Records refused calls of auth that left no trace of their own."""
 
-    def __init__(self, work: Work, deps: Deps, wake: Callable[[], None]) -> None:
+    def __init__(self, work: Work, deps: Deps) -> None:
         self._work = work
         self._deps = deps
-        self._wake = wake
 
     async def record(self, _call: Call, error: DomainError) -> None:
         """Write the event of a refusal into the outbox."""
         await record_refusal(acting(), error.reason, error.metadata, self._work, self._deps)
-        self._wake()
 
 
 def acting() -> Acting:

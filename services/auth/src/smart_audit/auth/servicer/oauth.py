@@ -39,12 +39,11 @@ class OAuthServicer(Servicer):
         self,
         work: Work,
         deps: Deps,
-        wake: Callable[[], None],
         clients: Clients,
         verifier: TokenVerifier,
         issuer: str,
     ) -> None:
-        super().__init__(work, deps, wake)
+        super().__init__(work, deps)
         self._clients = clients
         self._verifier = verifier
         self._issuer = issuer
