@@ -78,15 +78,6 @@ def test_recovery_codes_stand_in_for_a_factor_but_are_none():
 
 
 @pytest.mark.parametrize(
-    ("failures", "minutes"), [(0, 0), (4, 0), (5, 0.5), (6, 1), (8, 4), (12, 64), (10**6, 64)]
-)
-def test_a_wrong_code_doubles_the_wait_which_is_never_long(failures, minutes):
-    secret = TotpSecret(ADA.id, b"", NOW, NOW, failures=failures, failed_at=NOW)
-    assert secret.wait(NOW) == timedelta(minutes=minutes)
-    assert secret.wait(NOW + timedelta(hours=2)) == timedelta()
-
-
-@pytest.mark.parametrize(
     ("rp_id", "origins", "fit"),
     [
         ("example.com", "https://example.com,https://app.example.com:8443", True),
