@@ -22,6 +22,7 @@ from tests.support.factors import (
     with_app,
     with_passkey,
 )
+from tests.support.mails import mail_to
 from tests.support.world import refusal
 
 
@@ -101,6 +102,7 @@ async def test_a_counter_that_does_not_grow_is_refused_and_told(world):
     authenticator.sign_count = 0
     refused = await refusal(passkey_login(world, await signed(world, authenticator)))
     assert refused.reason == "PASSKEY_CLONED"
+    await mail_to(world, user.email, "A passkey of yours may have been copied")
     await settled(world, user, 6)
     answer = await world.events.ListEvents(audit_pb2.ListEventsRequest(), metadata=user.metadata)
     event = max(answer.events, key=lambda event: event.log_index)

@@ -7,7 +7,7 @@ import pytest
 from pyotp import TOTP
 
 from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.api.auth.v1 import auth_pb2, factors_pb2
+from smart_audit.api.auth.v1 import account_pb2, auth_pb2, factors_pb2
 from tests.support.cache import elapse
 from tests.support.events import settled
 from tests.support.factors import (
@@ -20,6 +20,7 @@ from tests.support.factors import (
     some_time_later,
     with_app,
 )
+from tests.support.mails import account_of, mail_to
 from tests.support.world import PASSWORD, read_refusal, refusal
 
 
@@ -285,6 +286,40 @@ async def test_a_factor_that_cannot_be_one_is_named(world, factor, field):
     refused = await refusal(complete(world, "challenge", **factor))
     assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
     assert list(refused.fields) == [field]
+
+
+async def test_the_owner_is_told_of_changes_and_of_what_looks_like_an_attack(world):
+    user = await world.new_user()
+    app = await with_app(world, user)
+    await mail_to(world, user.email, "An authenticator app was added")
+    asked = await challenge_of(world, user)
+    await complete(world, asked.challenge, recovery_code=app.recovery_codes[0])
+    await mail_to(world, user.email, "A recovery code was used to sign in")
+    asked = await challenge_of(world, user)
+    for _ in range(5):
+        await refusal(complete(world, asked.challenge, totp_code=app.wrong()))
+    mail = await mail_to(world, user.email, "Somebody fails at your second factor")
+    assert "knows your password" in mail.text
+    request = factors_pb2.RegenerateRecoveryCodesRequest()
+    await world.factors.RegenerateRecoveryCodes(request, metadata=user.metadata)
+    await mail_to(world, user.email, "You have new recovery codes")
+    await world.factors.RemoveTotp(factors_pb2.RemoveTotpRequest(), metadata=user.metadata)
+    await mail_to(world, user.email, "Your authenticator app was removed")
+
+
+async def test_a_new_password_replaces_no_factor_and_ends_logins_that_wait_for_one(world):
+    user = await world.new_user()
+    app = await with_app(world, user)
+    waiting = await challenge_of(world, user)
+    account = account_of(world)
+    await account.RequestPasswordReset(account_pb2.RequestPasswordResetRequest(email=user.email))
+    token = (await mail_to(world, user.email, "new password")).token
+    new = "a longer and better password"
+    await account.ResetPassword(account_pb2.ResetPasswordRequest(token=token, new_password=new))
+    refused = await refusal(complete(world, waiting.challenge, totp_code=app.code()))
+    assert refused.reason == "CHALLENGE_INVALID"
+    asked = await world.auth.Login(auth_pb2.LoginRequest(email=user.email, password=new))
+    assert (asked.mfa_required, asked.access_token) == (True, "")
 
 
 async def test_the_log_tells_the_factors_of_each_login(world):

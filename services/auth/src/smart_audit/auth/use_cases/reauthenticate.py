@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from smart_audit.auth.domain import PASSWORD, Acting, Membership, Outcome, Session, User, canonical
-from smart_audit.auth.errors import CredentialsInvalid, SecondFactorMissing, UserNotFound
+from smart_audit.auth.domain import PASSWORD, Acting, Membership, Outcome, Session, User
+from smart_audit.auth.errors import CredentialsInvalid, SecondFactorMissing
 from smart_audit.auth.factors import PasskeyAnswer, Proof, methods
 from smart_audit.auth.repository import Repositories
-from smart_audit.auth.throttle import domain_of
+from smart_audit.auth.use_cases.accounts import is_own_password, the_user
 from smart_audit.auth.use_cases.common import (
     Deps,
     Tokens,
@@ -20,7 +20,6 @@ from smart_audit.auth.use_cases.common import (
 from smart_audit.auth.use_cases.passkey_login import spend_challenge
 from smart_audit.auth.use_cases.second_factor import count_guess, forget_guesses, prove
 from smart_audit.auth.use_cases.sessions import revoke
-from smart_audit.auth.use_cases.throttling import check_limits
 from smart_audit.core.errors import DomainError, InvalidArgument
 from smart_audit.core.revocations import SessionEnded, token_key
 
@@ -50,10 +49,9 @@ async def reauthenticate(
         )
     user_id = acting.me.user_id
     async with work.within(None, user_id) as repositories:
-        user = await repositories.users.get(user_id)
-    if user is None:
-        raise UserNotFound("the user of this token is gone")
-    right = not command.password or await _is_right(command.password, user, acting, work, deps)
+        user = await the_user(user_id, repositories)
+    password = command.password
+    right = not password or await is_own_password(password, user, acting, work, deps)
     await count_guess(command.proof, user_id, acting, work, deps)
     async with work.within(None, user_id) as repositories:
         amr = (
@@ -71,20 +69,6 @@ async def reauthenticate(
         tokens = await _renew(renewed, membership, command.token_id, acting, repositories, deps)
     await forget_guesses(command.proof, user_id, acting, deps)
     return tokens
-
-
-async def _is_right(password: str, user: User, acting: Acting, work: Work, deps: Deps) -> bool:
-    """Whether it is the user's password; guesses are counted with those at logins.
-
-    Raises: TooManyAttempts, Unavailable.
-    """
-    account = canonical(user.email)
-    where = {"account": account, "organisation": domain_of(account)}
-    await check_limits("login", acting, work, deps, **where)
-    if await deps.hasher.verify(password, user.password_hash) is None:
-        return False
-    await deps.throttle.succeeded("login", address=acting.client.address, **where)
-    return True
 
 
 async def _session(
