@@ -97,7 +97,7 @@ async def test_a_challenge_gets_one_answer_also_after_a_wrong_one(world):
 
 async def test_a_counter_that_does_not_grow_is_refused_and_told(world):
     user, authenticator = await world.new_user(), Authenticator()
-    await with_passkey(world, user, authenticator)
+    passkey = (await with_passkey(world, user, authenticator)).passkey
     await passkey_login(world, await signed(world, authenticator))
     authenticator.sign_count = 0
     refused = await refusal(passkey_login(world, await signed(world, authenticator)))
@@ -108,6 +108,7 @@ async def test_a_counter_that_does_not_grow_is_refused_and_told(world):
     event = max(answer.events, key=lambda event: event.log_index)
     assert (event.action, event.outcome_reason) == ("auth.login", "PASSKEY_CLONED")
     assert event.actor.id == user.id
+    assert event.metadata["passkey_id"] == passkey.id
 
 
 async def test_challenges_that_nobody_has_answered_are_forgotten(world):

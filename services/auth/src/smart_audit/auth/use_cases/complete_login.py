@@ -18,7 +18,6 @@ from smart_audit.auth.factors import Proof, methods
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.common import Deps, Work, refuse
 from smart_audit.auth.use_cases.login import LOGIN, LoggedIn, begin_session
-from smart_audit.auth.use_cases.notices import notify
 from smart_audit.auth.use_cases.second_factor import count_guess, forget_guesses, prove
 from smart_audit.core.errors import DomainError
 
@@ -68,9 +67,6 @@ async def _complete(
     proven = await prove(command.proof, user, command.challenge, acting, repositories, deps)
     if isinstance(proven, DomainError):
         await repositories.challenges.attempted(challenge)
-        if challenge.attempts + 1 == ATTEMPTS:
-            # Whoever fails so often knows the password.
-            await notify(user, "second_factor.failing", acting, repositories, deps)
         organisation_id = membership.organisation.id
         return await refuse(proven, acting, organisation_id, repositories, deps, user=user)
     await repositories.challenges.use(challenge, now)

@@ -5,6 +5,7 @@ from smart_audit.auth.errors import (
     PasskeyCloned,
     PasskeyInvalid,
     SecondFactorInvalid,
+    TooManyAttempts,
 )
 from smart_audit.auth.factors import (
     ONE_TIME_CODE,
@@ -37,8 +38,22 @@ async def count_guess(
 
     Raises: TooManyAttempts, Unavailable.
     """
-    if isinstance(proof, TotpCode):
+    if not isinstance(proof, TotpCode):
+        return
+    try:
         await check_limits(CODE, acting, work, deps, account=str(user_id))
+    except TooManyAttempts as refusal:
+        if refusal.is_news:
+            await _warn(user_id, acting, work, deps)
+        raise
+
+
+async def _warn(user_id: UserId, acting: Acting, work: Work, deps: Deps) -> None:
+    """Whoever has come to guess codes knows the password."""
+    async with work.everywhere() as repositories:
+        user = await repositories.users.get(user_id)
+        if user is not None:
+            await notify(user, "second_factor.failing", acting, repositories, deps)
 
 
 async def forget_guesses(proof: Proof | None, user_id: UserId, acting: Acting, deps: Deps) -> None:
