@@ -1,6 +1,7 @@
 """Codes, pictures and passkeys by themselves: what their standards say of them."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -10,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from webauthn.helpers import bytes_to_base64url
 
 from smart_audit.auth.domain import User, UserId
@@ -17,6 +19,7 @@ from smart_audit.auth.errors import PasskeyInvalid
 from smart_audit.auth.factors import Factor, Factors, Passkey, PasskeyId, TotpSecret, methods
 from smart_audit.auth.passkeys import RelyingParty, challenge_of, credential_id_of
 from smart_audit.auth.recovery_codes import new_recovery_code, recovery_code_hash
+from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.totp import matching_step, new_totp_secret, otpauth_uri, qr_svg
 from smart_audit.core.ids import new_id, new_secret
 from tests.support.authenticator import ORIGIN, Authenticator
@@ -72,6 +75,29 @@ def test_recovery_codes_stand_in_for_a_factor_but_are_none():
     assert (alone.count, alone.offered) == (0, ())
     confirmed = replace(alone, totp=TotpSecret(ADA.id, b"", NOW, NOW))
     assert confirmed.offered == (Factor.TOTP, Factor.RECOVERY_CODE)
+
+
+@pytest.mark.parametrize(
+    ("rp_id", "origins", "fit"),
+    [
+        ("example.com", "https://example.com,https://app.example.com:8443", True),
+        ("localhost", "http://localhost:3000", True),
+        ("example.com", "http://example.com", False),
+        ("example.com", "https://badexample.com", False),
+        ("example.com", "https://example.com/", False),
+        ("example.com", "https://example.com/login", False),
+        ("example.com", "https://example.org", False),
+        ("example.com", "", False),
+    ],
+)
+def test_pages_that_no_browser_would_let_use_passkeys_stop_the_start(
+    monkeypatch, rp_id, origins, fit
+):
+    monkeypatch.setenv("AUTH_WEBAUTHN_RP_ID", rp_id)
+    monkeypatch.setenv("AUTH_WEBAUTHN_ORIGINS", origins)
+    expected = nullcontext() if fit else pytest.raises(ValidationError, match=r"https://host\[")
+    with expected:
+        AuthSettings(database_url="postgresql:///x")
 
 
 def test_methods_are_named_once_in_the_order_of_their_use():

@@ -22,6 +22,7 @@ from tests.support.factors import (
     with_app,
     with_passkey,
 )
+from tests.support.mails import mail_to
 from tests.support.world import refusal
 
 
@@ -96,16 +97,18 @@ async def test_a_challenge_gets_one_answer_also_after_a_wrong_one(world):
 
 async def test_a_counter_that_does_not_grow_is_refused_and_told(world):
     user, authenticator = await world.new_user(), Authenticator()
-    await with_passkey(world, user, authenticator)
+    passkey = (await with_passkey(world, user, authenticator)).passkey
     await passkey_login(world, await signed(world, authenticator))
     authenticator.sign_count = 0
     refused = await refusal(passkey_login(world, await signed(world, authenticator)))
     assert refused.reason == "PASSKEY_CLONED"
+    await mail_to(world, user.email, "A passkey of yours may have been copied")
     await settled(world, user, 6)
     answer = await world.events.ListEvents(audit_pb2.ListEventsRequest(), metadata=user.metadata)
     event = max(answer.events, key=lambda event: event.log_index)
     assert (event.action, event.outcome_reason) == ("auth.login", "PASSKEY_CLONED")
     assert event.actor.id == user.id
+    assert event.metadata["passkey_id"] == passkey.id
 
 
 async def test_challenges_that_nobody_has_answered_are_forgotten(world):

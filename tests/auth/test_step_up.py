@@ -88,6 +88,17 @@ async def test_who_has_a_second_factor_is_asked_for_it_again(world):
     assert claims(logged_in(user, answer))["amr"] == ["pwd", "otp", "mfa"]
 
 
+async def test_who_guesses_the_password_within_a_session_is_slowed_down_as_at_a_login(world):
+    user = await world.new_user()
+    for _ in range(10):
+        refused = await refusal(reauthenticate(world, user, password="wrong"))
+        assert refused.reason == "CREDENTIALS_INVALID"
+    refused = await refusal(reauthenticate(world, user, password=PASSWORD))
+    assert refused.reason == "TOO_MANY_ATTEMPTS"
+    login = auth_pb2.LoginRequest(email=user.email, password=PASSWORD)
+    assert (await refusal(world.auth.Login(login))).reason == "TOO_MANY_ATTEMPTS"
+
+
 async def test_a_second_factor_without_the_password_is_not_enough(world):
     user = await world.new_user()
     app = await with_app(world, user)

@@ -15,6 +15,7 @@ from smart_audit.cli import main, plugins
 from smart_audit.cli.verify import command as verify
 from tests.cli.cable import cable_to
 from tests.support.events import event, record_batch, settled
+from tests.support.factors import with_app
 from tests.support.world import PASSWORD
 
 
@@ -38,6 +39,16 @@ async def test_a_wrong_password_ends_with_4_and_one_sentence(cli, user):
 async def test_no_password_is_a_usage_error(cli, user):
     result = await cli.run("token", "--email", user.email)
     assert (result.code, result.err) == (2, "smart-audit: no password on stdin\n")
+
+
+async def test_a_second_factor_comes_by_stdin_after_the_password(cli, world, user):
+    app = await with_app(world, user)
+    asked = ("token", "--email", user.email)
+    for code in (app.code(), app.recovery_codes[0]):
+        result = await cli.run(*asked, stdin=f"{PASSWORD}\n{code}\n".encode())
+        assert (result.code, result.out.count("."), result.err) == (0, 2, "")
+    result = await cli.run(*asked, stdin=f"{PASSWORD}\n".encode())
+    assert (result.code, result.err) == (2, "smart-audit: no code on stdin\n")
 
 
 @pytest.mark.parametrize(

@@ -108,12 +108,6 @@ class SecondFactorMissing(Unauthenticated):
     reason = "SECOND_FACTOR_MISSING"
 
 
-class SecondFactorThrottled(ResourceExhausted):
-    """Too many wrong codes in a row."""
-
-    reason = "SECOND_FACTOR_THROTTLED"
-
-
 class ChallengeInvalid(Unauthenticated):
     """The challenge is unknown, has expired, or was answered."""
 

@@ -5,7 +5,7 @@ A factor is an app for one-time codes (TOTP) or a passkey; a recovery code repla
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import Any, NewType
 from uuid import UUID
@@ -21,12 +21,6 @@ ONE_TIME_CODE = "otp"
 HARDWARE_KEY = "hwk"
 SOFTWARE_KEY = "swk"
 USER_PRESENT = "user"
-
-# So many wrong codes in a row cost nothing. Then a code has to wait, and each wrong one doubles the
-# wait, up to an hour: two dozen guesses a day, at three codes of a million.
-FREE_FAILURES = 5
-FIRST_WAIT = timedelta(seconds=30)
-MOST_DOUBLINGS = 7
 
 
 class Factor(Enum):
@@ -45,22 +39,6 @@ class TotpSecret:
     sealed_secret: bytes = field(repr=False)
     created_at: datetime
     confirmed_at: datetime | None = None
-    last_step: int = 0
-    """The step of the last code that was accepted, counted in 30 s since 1970."""
-    failures: int = 0
-    """Wrong codes since the last right one."""
-    failed_at: datetime | None = None
-
-    def wait(self, at: datetime) -> timedelta:
-        """How long no code is looked at.
-
-        It is never long: who knows the password can make the owner of the account wait, but not
-        keep the owner out.
-        """
-        if self.failures < FREE_FAILURES or self.failed_at is None:
-            return timedelta()
-        doublings = min(self.failures - FREE_FAILURES, MOST_DOUBLINGS)
-        return max(self.failed_at + FIRST_WAIT * (1 << doublings) - at, timedelta())
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,8 +177,6 @@ totp_secrets = Table(
     Column("created_at", timestamp, nullable=False),
     Column("confirmed_at", timestamp),
     Column("last_step", BigInteger, nullable=False, server_default="0"),
-    Column("failures", Integer, nullable=False, server_default="0"),
-    Column("failed_at", timestamp),
 )
 
 recovery_codes = Table(

@@ -18,9 +18,6 @@ TOTP = (
     totp_secrets.c.sealed_secret,
     totp_secrets.c.created_at,
     totp_secrets.c.confirmed_at,
-    totp_secrets.c.last_step,
-    totp_secrets.c.failures,
-    totp_secrets.c.failed_at,
 )
 
 
@@ -54,20 +51,12 @@ class Factors:
             recovery_codes_left=rows[0][len(TOTP)] if rows else 0,
         )
 
-    async def totp(self, user_id: UserId) -> TotpSecret | None:
-        """A user's app, locked until the end of the transaction."""
-        statement = select(*TOTP).where(totp_secrets.c.user_id == user_id).with_for_update()
-        row = (await self._session.execute(statement)).one_or_none()
-        return None if row is None else TotpSecret(*row)
-
     async def put_totp(self, secret: TotpSecret) -> None:
         """Add an app that is to be confirmed, in the place of one that never was."""
         values = {
             "sealed_secret": secret.sealed_secret,
             "created_at": secret.created_at,
             "last_step": 0,
-            "failures": 0,
-            "failed_at": None,
         }
         statement = upsert(totp_secrets).values(user_id=secret.user_id, **values)
         await self._session.execute(
@@ -92,18 +81,10 @@ class Factors:
         statement = (
             update(totp_secrets)
             .where(totp_secrets.c.user_id == user_id, totp_secrets.c.last_step < step)
-            .values(last_step=step, failures=0)
+            .values(last_step=step)
             .returning(totp_secrets.c.user_id)
         )
         return (await self._session.execute(statement)).one_or_none() is not None
-
-    async def totp_failed(self, user_id: UserId, at: datetime) -> None:
-        """Count a wrong code."""
-        await self._session.execute(
-            update(totp_secrets)
-            .where(totp_secrets.c.user_id == user_id)
-            .values(failures=totp_secrets.c.failures + 1, failed_at=at)
-        )
 
     async def remove_totp(self, user_id: UserId) -> None:
         """Forget a user's app."""

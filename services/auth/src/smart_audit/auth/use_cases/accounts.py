@@ -1,9 +1,19 @@
 """What the use cases of a person's own account share."""
 
-from smart_audit.auth.domain import INSTALLATION, Acting, OrganisationId, Outcome, User, UserId
+from smart_audit.auth.domain import (
+    INSTALLATION,
+    Acting,
+    OrganisationId,
+    Outcome,
+    User,
+    UserId,
+    canonical,
+)
 from smart_audit.auth.errors import UserNotFound
 from smart_audit.auth.repository import Repositories
-from smart_audit.auth.use_cases.common import Deps, decision, record
+from smart_audit.auth.throttle import domain_of
+from smart_audit.auth.use_cases.common import Deps, Work, decision, record
+from smart_audit.auth.use_cases.throttling import check_limits
 
 
 async def the_user(user_id: UserId, repositories: Repositories) -> User:
@@ -12,6 +22,22 @@ async def the_user(user_id: UserId, repositories: Repositories) -> User:
     if user is None:
         raise UserNotFound("the user of this token is gone")
     return user
+
+
+async def is_own_password(
+    password: str, user: User, acting: Acting, work: Work, deps: Deps
+) -> bool:
+    """Whether it is the user's password; guesses are counted with those at logins.
+
+    Raises: TooManyAttempts, Unavailable.
+    """
+    account = canonical(user.email)
+    where = {"account": account, "organisation": domain_of(account)}
+    await check_limits("login", acting, work, deps, **where)
+    if await deps.hasher.verify(password, user.password_hash) is None:
+        return False
+    await deps.throttle.succeeded("login", address=acting.client.address, **where)
+    return True
 
 
 async def home_of(user_id: UserId, repositories: Repositories) -> OrganisationId:

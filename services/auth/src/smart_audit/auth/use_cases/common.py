@@ -197,7 +197,7 @@ async def refuse(
     who: as `decision` takes it.
     """
     event = decision(acting, Outcome.DENIED, organisation_id, deps, reason=refusal.reason, **who)
-    await record(event, repositories)
+    await record(replace(event, metadata=event.metadata | refusal.metadata), repositories)
     return refusal
 
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from smart_audit.auth.domain import Acting, Outcome, User
-from smart_audit.auth.errors import FactorNotFound, FactorRequired, UserNotFound
+from smart_audit.auth.errors import FactorNotFound, FactorRequired
 from smart_audit.auth.factors import Factors, methods
 from smart_audit.auth.recovery_codes import CODES, new_recovery_code, recovery_code_hash
 from smart_audit.auth.repository import Repositories
+from smart_audit.auth.use_cases.accounts import the_user
 from smart_audit.auth.use_cases.common import Deps, Work, decision, record
 from smart_audit.auth.use_cases.notices import notify
 from smart_audit.auth.use_cases.sessions import end_other_sessions
@@ -50,9 +51,7 @@ async def own_factors(acting: Acting, repositories: Repositories) -> tuple[User,
 
     Raises: UserNotFound.
     """
-    user = await repositories.users.get(acting.me.user_id, lock=True)
-    if user is None:
-        raise UserNotFound("the user of this token is gone")
+    user = await the_user(acting.me.user_id, repositories)
     return user, await repositories.factors.of(user.id)
 
 

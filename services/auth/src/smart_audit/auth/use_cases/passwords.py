@@ -4,9 +4,10 @@ from smart_audit.auth.domain import Acting, Outcome, User, canonical
 from smart_audit.auth.errors import CredentialsInvalid, LinkInvalid
 from smart_audit.auth.mail.letters import ResetPassword
 from smart_audit.auth.repository import Repositories
-from smart_audit.auth.use_cases.accounts import home_of, record_own, the_user
+from smart_audit.auth.use_cases.accounts import home_of, is_own_password, record_own, the_user
 from smart_audit.auth.use_cases.common import Deps, Work, decision, record, refuse
 from smart_audit.auth.use_cases.links import LIFETIMES, RESET_PASSWORD, follow, new_link
+from smart_audit.auth.use_cases.login import LOGIN
 from smart_audit.auth.use_cases.mails import NOBODY, may_send, send
 from smart_audit.auth.use_cases.notices import notify
 from smart_audit.auth.use_cases.sessions import end_other_sessions, revoke_user
@@ -81,11 +82,13 @@ async def change_password(
     """Change the caller's password; gives how many other sessions were ended.
 
     No database connection waits for the two hashes.
+
+    Raises: TooManyAttempts, Unavailable.
     """
     me = acting.me
     async with work.within(acting.organisation_id, me.user_id) as repositories:
         user = await the_user(me.user_id, repositories)
-    if await deps.hasher.verify(current_password, user.password_hash) is None:
+    if not await is_own_password(current_password, user, acting, work, deps):
         refusal = CredentialsInvalid("the current password is wrong")
         async with work.within(acting.organisation_id, me.user_id) as repositories:
             return await refuse(
@@ -106,6 +109,10 @@ async def change_password(
 
 
 async def _set(user: User, password_hash: str, repositories: Repositories, deps: Deps) -> None:
-    """Save a new password; links to choose another one are good no longer."""
+    """Save a new password.
+
+    Links to choose another one are good no longer, nor are logins that wait for a second factor.
+    """
     await repositories.users.set_password(user.id, password_hash, deps.now())
-    await repositories.challenges.withdraw(user.id, RESET_PASSWORD)
+    for purpose in (RESET_PASSWORD, LOGIN):
+        await repositories.challenges.withdraw(user.id, purpose)

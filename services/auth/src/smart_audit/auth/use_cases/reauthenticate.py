@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 
 from smart_audit.auth.domain import PASSWORD, Acting, Membership, Outcome, Session, User
-from smart_audit.auth.errors import CredentialsInvalid, SecondFactorMissing, UserNotFound
+from smart_audit.auth.errors import CredentialsInvalid, SecondFactorMissing
 from smart_audit.auth.factors import PasskeyAnswer, Proof, methods
 from smart_audit.auth.repository import Repositories
+from smart_audit.auth.use_cases.accounts import is_own_password, the_user
 from smart_audit.auth.use_cases.common import (
     Deps,
     Tokens,
@@ -17,7 +18,7 @@ from smart_audit.auth.use_cases.common import (
     refuse,
 )
 from smart_audit.auth.use_cases.passkey_login import spend_challenge
-from smart_audit.auth.use_cases.second_factor import prove
+from smart_audit.auth.use_cases.second_factor import count_guess, forget_guesses, prove
 from smart_audit.auth.use_cases.sessions import revoke
 from smart_audit.core.errors import DomainError, InvalidArgument
 from smart_audit.core.revocations import SessionEnded, token_key
@@ -40,23 +41,23 @@ async def reauthenticate(
 
     Source: OWASP ASVS 5.0, 7.2.4 and 7.5.1.
 
-    Raises: InvalidArgument, SessionEnded, UserNotFound.
+    Raises: InvalidArgument, SessionEnded, UserNotFound, TooManyAttempts, Unavailable.
     """
     if not command.password and not isinstance(command.proof, PasskeyAnswer):
         raise InvalidArgument(
             "password is required, unless a passkey is sent", fields={"password": "is required"}
         )
-    me = acting.me
-    async with work.within(None, me.user_id) as repositories:
-        user = await repositories.users.get(me.user_id)
-    if user is None:
-        raise UserNotFound("the user of this token is gone")
-    wrong = command.password and not await deps.hasher.verify(command.password, user.password_hash)
-    async with work.within(None, me.user_id) as repositories:
+    user_id = acting.me.user_id
+    async with work.within(None, user_id) as repositories:
+        user = await the_user(user_id, repositories)
+    password = command.password
+    right = not password or await is_own_password(password, user, acting, work, deps)
+    await count_guess(command.proof, user_id, acting, work, deps)
+    async with work.within(None, user_id) as repositories:
         amr = (
-            CredentialsInvalid("the password is wrong")
-            if wrong
-            else await _methods(command, user, acting, repositories, deps)
+            await _methods(command, user, acting, repositories, deps)
+            if right
+            else CredentialsInvalid("the password is wrong")
         )
         if isinstance(amr, DomainError):
             organisation_id = acting.organisation_id
@@ -65,7 +66,9 @@ async def reauthenticate(
         # each other.
         session, membership = await _session(acting, repositories, deps)
         renewed = session.authenticated(deps.now(), amr)
-        return await _renew(renewed, membership, command.token_id, acting, repositories, deps)
+        tokens = await _renew(renewed, membership, command.token_id, acting, repositories, deps)
+    await forget_guesses(command.proof, user_id, acting, deps)
+    return tokens
 
 
 async def _session(

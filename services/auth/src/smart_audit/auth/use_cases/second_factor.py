@@ -5,10 +5,9 @@ from smart_audit.auth.errors import (
     PasskeyCloned,
     PasskeyInvalid,
     SecondFactorInvalid,
-    SecondFactorThrottled,
+    TooManyAttempts,
 )
 from smart_audit.auth.factors import (
-    FREE_FAILURES,
     ONE_TIME_CODE,
     Factor,
     Passkey,
@@ -23,11 +22,45 @@ from smart_audit.auth.passkeys import credential_id_of, no_such_passkey
 from smart_audit.auth.recovery_codes import recovery_code_hash
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.totp import matching_step
-from smart_audit.auth.use_cases.common import Deps
+from smart_audit.auth.use_cases.common import Deps, Work
 from smart_audit.auth.use_cases.notices import notify
+from smart_audit.auth.use_cases.throttling import check_limits
 from smart_audit.core.errors import DomainError
 
+CODE = "code"
 BY_CODE = (ONE_TIME_CODE, MULTIPLE_FACTORS)
+
+
+async def count_guess(
+    proof: Proof | None, user_id: UserId, acting: Acting, work: Work, deps: Deps
+) -> None:
+    """Count a code of an app before it is looked at. Nobody guesses what else there is.
+
+    Raises: TooManyAttempts, Unavailable.
+    """
+    if not isinstance(proof, TotpCode):
+        return
+    try:
+        await check_limits(CODE, acting, work, deps, account=str(user_id))
+    except TooManyAttempts as refusal:
+        if refusal.is_news:
+            await _warn(user_id, acting, work, deps)
+        raise
+
+
+async def _warn(user_id: UserId, acting: Acting, work: Work, deps: Deps) -> None:
+    """Whoever has come to guess codes knows the password."""
+    async with work.everywhere() as repositories:
+        user = await repositories.users.get(user_id)
+        if user is not None:
+            await notify(user, "second_factor.failing", acting, repositories, deps)
+
+
+async def forget_guesses(proof: Proof | None, user_id: UserId, acting: Acting, deps: Deps) -> None:
+    """Forget the wrong codes before a right one. Raises: Unavailable."""
+    if isinstance(proof, TotpCode):
+        address = acting.client.address
+        await deps.throttle.succeeded(CODE, account=str(user_id), address=address)
 
 
 async def prove(
@@ -44,7 +77,7 @@ async def prove(
     """
     match proof:
         case TotpCode(code):
-            return await _totp(code, user, acting, repositories, deps)
+            return await _totp(code, user, repositories, deps)
         case RecoveryCode(code):
             return await _recovery_code(code, user, acting, repositories, deps)
         case PasskeyAnswer():
@@ -103,24 +136,12 @@ def totp_purpose(user_id: UserId) -> str:
 
 
 async def _totp(
-    code: str, user: User, acting: Acting, repositories: Repositories, deps: Deps
+    code: str, user: User, repositories: Repositories, deps: Deps
 ) -> Proven | DomainError:
-    secret = await repositories.factors.totp(user.id)
-    if secret is None or secret.confirmed_at is None:
+    secret = (await repositories.factors.of(user.id)).confirmed_totp
+    if secret is None or not await accept_code(code, secret, repositories, deps):
         return _wrong()
-    if wait := secret.wait(deps.now()):
-        seconds = str(int(wait.total_seconds()) + 1)
-        return SecondFactorThrottled(
-            f"too many wrong codes; wait {seconds} seconds, or use another factor",
-            retry_after_s=seconds,
-        )
-    if await accept_code(code, secret, repositories, deps):
-        return Proven(Factor.TOTP, BY_CODE)
-    await repositories.factors.totp_failed(user.id, deps.now())
-    if secret.failures + 1 == FREE_FAILURES:
-        # Whoever types these codes knows the password.
-        await notify(user, "second_factor.failing", acting, repositories, deps)
-    return _wrong()
+    return Proven(Factor.TOTP, BY_CODE)
 
 
 async def _recovery_code(

@@ -91,9 +91,7 @@ CREATE TABLE auth.totp_secrets (
     sealed_secret bytea NOT NULL,
     created_at timestamptz NOT NULL,
     confirmed_at timestamptz,
-    last_step bigint NOT NULL DEFAULT 0,
-    failures integer NOT NULL DEFAULT 0,
-    failed_at timestamptz
+    last_step bigint NOT NULL DEFAULT 0
 );
 
 CREATE TABLE auth.recovery_codes (
@@ -233,8 +231,8 @@ GRANT UPDATE (organisation_id, authenticated_at, amr, last_used_at, address, use
     ON auth.sessions TO smart_audit_auth;
 GRANT UPDATE (revoked_at, expires_at) ON auth.revocations TO smart_audit_auth;
 GRANT UPDATE (attempts, used_at, data) ON auth.challenges TO smart_audit_auth;
-GRANT UPDATE (sealed_secret, created_at, confirmed_at, last_step, failures, failed_at)
-    ON auth.totp_secrets TO smart_audit_auth;
+GRANT UPDATE (sealed_secret, created_at, confirmed_at, last_step) ON auth.totp_secrets
+    TO smart_audit_auth;
 GRANT UPDATE (used_at) ON auth.recovery_codes TO smart_audit_auth;
 GRANT UPDATE (name, sign_count, backed_up, last_used_at) ON auth.passkeys TO smart_audit_auth;
 GRANT UPDATE (name, scopes, disabled_at) ON auth.service_accounts TO smart_audit_auth;

@@ -122,8 +122,8 @@ class AuthServiceServicer:
         """Completes a login that asked for a second factor, and opens its session. The
         challenge is good for five minutes, five attempts and one session.
         Fails with SECOND_FACTOR_INVALID for a code that is wrong or was used before,
-        SECOND_FACTOR_THROTTLED after many wrong ones, PASSKEY_INVALID,
-        PASSKEY_CLONED, CHALLENGE_INVALID.
+        TOO_MANY_ATTEMPTS after many wrong ones, PASSKEY_INVALID, PASSKEY_CLONED,
+        CHALLENGE_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,8 +153,8 @@ class AuthServiceServicer:
         passkey that answers BeginPasskeyLogin. The session gets new tokens; its old
         refresh token and the access token of this call work no longer.
         Fails with CREDENTIALS_INVALID, SECOND_FACTOR_MISSING,
-        SECOND_FACTOR_INVALID, SECOND_FACTOR_THROTTLED, PASSKEY_INVALID,
-        PASSKEY_CLONED, CHALLENGE_INVALID.
+        SECOND_FACTOR_INVALID, TOO_MANY_ATTEMPTS, PASSKEY_INVALID, PASSKEY_CLONED,
+        CHALLENGE_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

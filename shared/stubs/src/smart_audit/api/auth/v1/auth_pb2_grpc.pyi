@@ -55,8 +55,8 @@ class AuthServiceStub:
     """Completes a login that asked for a second factor, and opens its session. The
     challenge is good for five minutes, five attempts and one session.
     Fails with SECOND_FACTOR_INVALID for a code that is wrong or was used before,
-    SECOND_FACTOR_THROTTLED after many wrong ones, PASSKEY_INVALID,
-    PASSKEY_CLONED, CHALLENGE_INVALID.
+    TOO_MANY_ATTEMPTS after many wrong ones, PASSKEY_INVALID, PASSKEY_CLONED,
+    CHALLENGE_INVALID.
     """
     BeginPasskeyLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.BeginPasskeyLoginRequest, _auth_pb2.BeginPasskeyLoginResponse]
     """Begins a login by a passkey alone, or a step-up by one: answers what the
@@ -74,8 +74,8 @@ class AuthServiceStub:
     passkey that answers BeginPasskeyLogin. The session gets new tokens; its old
     refresh token and the access token of this call work no longer.
     Fails with CREDENTIALS_INVALID, SECOND_FACTOR_MISSING,
-    SECOND_FACTOR_INVALID, SECOND_FACTOR_THROTTLED, PASSKEY_INVALID,
-    PASSKEY_CLONED, CHALLENGE_INVALID.
+    SECOND_FACTOR_INVALID, TOO_MANY_ATTEMPTS, PASSKEY_INVALID, PASSKEY_CLONED,
+    CHALLENGE_INVALID.
     """
     RefreshToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RefreshTokenRequest, _auth_pb2.RefreshTokenResponse]
     """Exchanges a refresh token for a new access token and a new refresh token.
@@ -124,8 +124,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Completes a login that asked for a second factor, and opens its session. The
     challenge is good for five minutes, five attempts and one session.
     Fails with SECOND_FACTOR_INVALID for a code that is wrong or was used before,
-    SECOND_FACTOR_THROTTLED after many wrong ones, PASSKEY_INVALID,
-    PASSKEY_CLONED, CHALLENGE_INVALID.
+    TOO_MANY_ATTEMPTS after many wrong ones, PASSKEY_INVALID, PASSKEY_CLONED,
+    CHALLENGE_INVALID.
     """
     BeginPasskeyLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.BeginPasskeyLoginRequest, _auth_pb2.BeginPasskeyLoginResponse]  # type: ignore[assignment]
     """Begins a login by a passkey alone, or a step-up by one: answers what the
@@ -143,8 +143,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     passkey that answers BeginPasskeyLogin. The session gets new tokens; its old
     refresh token and the access token of this call work no longer.
     Fails with CREDENTIALS_INVALID, SECOND_FACTOR_MISSING,
-    SECOND_FACTOR_INVALID, SECOND_FACTOR_THROTTLED, PASSKEY_INVALID,
-    PASSKEY_CLONED, CHALLENGE_INVALID.
+    SECOND_FACTOR_INVALID, TOO_MANY_ATTEMPTS, PASSKEY_INVALID, PASSKEY_CLONED,
+    CHALLENGE_INVALID.
     """
     RefreshToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.RefreshTokenRequest, _auth_pb2.RefreshTokenResponse]  # type: ignore[assignment]
     """Exchanges a refresh token for a new access token and a new refresh token.
@@ -208,8 +208,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Completes a login that asked for a second factor, and opens its session. The
         challenge is good for five minutes, five attempts and one session.
         Fails with SECOND_FACTOR_INVALID for a code that is wrong or was used before,
-        SECOND_FACTOR_THROTTLED after many wrong ones, PASSKEY_INVALID,
-        PASSKEY_CLONED, CHALLENGE_INVALID.
+        TOO_MANY_ATTEMPTS after many wrong ones, PASSKEY_INVALID, PASSKEY_CLONED,
+        CHALLENGE_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -245,8 +245,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         passkey that answers BeginPasskeyLogin. The session gets new tokens; its old
         refresh token and the access token of this call work no longer.
         Fails with CREDENTIALS_INVALID, SECOND_FACTOR_MISSING,
-        SECOND_FACTOR_INVALID, SECOND_FACTOR_THROTTLED, PASSKEY_INVALID,
-        PASSKEY_CLONED, CHALLENGE_INVALID.
+        SECOND_FACTOR_INVALID, TOO_MANY_ATTEMPTS, PASSKEY_INVALID, PASSKEY_CLONED,
+        CHALLENGE_INVALID.
         """
 
     @_abc_1.abstractmethod

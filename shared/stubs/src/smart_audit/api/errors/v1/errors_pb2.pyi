@@ -134,8 +134,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The code of the second factor is wrong, or was used before."""
     ERROR_REASON_SECOND_FACTOR_MISSING: _ErrorReason.ValueType  # 61
     """A second factor must be sent too; `factors` says which there are."""
-    ERROR_REASON_SECOND_FACTOR_THROTTLED: _ErrorReason.ValueType  # 62
-    """Too many wrong codes in a row; `retry_after_s` says how long to wait."""
     ERROR_REASON_CHALLENGE_INVALID: _ErrorReason.ValueType  # 63
     """The challenge is unknown, has expired, or was answered; begin again."""
     ERROR_REASON_PASSKEY_INVALID: _ErrorReason.ValueType  # 64
@@ -309,8 +307,6 @@ ERROR_REASON_SECOND_FACTOR_INVALID: ErrorReason.ValueType  # 60
 """The code of the second factor is wrong, or was used before."""
 ERROR_REASON_SECOND_FACTOR_MISSING: ErrorReason.ValueType  # 61
 """A second factor must be sent too; `factors` says which there are."""
-ERROR_REASON_SECOND_FACTOR_THROTTLED: ErrorReason.ValueType  # 62
-"""Too many wrong codes in a row; `retry_after_s` says how long to wait."""
 ERROR_REASON_CHALLENGE_INVALID: ErrorReason.ValueType  # 63
 """The challenge is unknown, has expired, or was answered; begin again."""
 ERROR_REASON_PASSKEY_INVALID: ErrorReason.ValueType  # 64
