@@ -44,6 +44,7 @@ growth: $(VENV)/.dev ## measure a log of 5 million events against a new one; tak
 
 proto: $(VENV)/.dev ## generate the stubs from the protos
 	@$(PROTO)
+	@$(BIN)/python protos/document_roles.py
 
 fmt: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
@@ -55,6 +56,7 @@ lint: $(VENV)/.dev ## check format, lint, types, import contracts and protos
 	@mkdir -p $(dir $(IMAGE))
 	$(BIN)/lint-imports --no-cache >.build/imports.txt || { cat .build/imports.txt; exit 1; }
 	$(PROTO) --check
+	$(BIN)/python protos/document_roles.py --check
 	@$(PROTO) --image $(IMAGE)
 	$(BIN)/buf lint $(IMAGE)
 	@if git rev-parse --verify --quiet $(AGAINST):protos >/dev/null; then \

@@ -16,7 +16,13 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from smart_audit.api.audit.v1 import audit_pb2_grpc, governance_pb2_grpc
-from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc, factors_pb2_grpc, sessions_pb2_grpc
+from smart_audit.api.auth.v1 import (
+    auth_pb2,
+    auth_pb2_grpc,
+    factors_pb2_grpc,
+    organisations_pb2_grpc,
+    sessions_pb2_grpc,
+)
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.wiring import running as audit_running
 from smart_audit.auth.settings import AuthSettings
@@ -42,18 +48,19 @@ class World:
     events: Any
     log: Any
     governance: Any
+    organisations: Any
 
     @property
     def mail_dir(self) -> Path:
         """Where the mails of this world are."""
         return mail_dir(self.auth_port)
 
-    async def new_user(self) -> "User":
+    async def new_user(self, email: str = "", first_name: str = "Ada") -> "User":
         """Sign a new user up and log in."""
-        email = f"{uuid4().hex}@example.com"
+        email = email or f"{uuid4().hex}@example.com"
         await self.auth.Signup(
             auth_pb2.SignupRequest(
-                email=email, password=PASSWORD, first_name="Ada", last_name="Lovelace"
+                email=email, password=PASSWORD, first_name=first_name, last_name="Lovelace"
             )
         )
         return await self.login(email)
@@ -141,6 +148,7 @@ def world_over(
         audit_pb2_grpc.EventServiceStub(audit_channel),
         audit_pb2_grpc.LogServiceStub(audit_channel),
         governance_pb2_grpc.GovernanceServiceStub(audit_channel),
+        organisations_pb2_grpc.OrganisationServiceStub(auth_channel),
     )
 
 

@@ -21,6 +21,7 @@ from smart_audit.api.auth.v1 import (
     factors_pb2,
     machines_pb2,
     oauth_pb2,
+    organisations_pb2,
     sessions_pb2,
 )
 from smart_audit.api.errors.v1 import errors_pb2
@@ -32,6 +33,7 @@ _FILES: tuple[FileDescriptor, ...] = (
     oauth_pb2.DESCRIPTOR,
     factors_pb2.DESCRIPTOR,
     account_pb2.DESCRIPTOR,
+    organisations_pb2.DESCRIPTOR,
     sessions_pb2.DESCRIPTOR,
     admin_pb2.DESCRIPTOR,
     audit_pb2.DESCRIPTOR,

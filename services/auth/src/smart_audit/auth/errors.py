@@ -174,6 +174,30 @@ class EmailUnverified(FailedPrecondition):
     reason = "EMAIL_UNVERIFIED"
 
 
+class OrganisationNotFound(NotFound):
+    """The caller is in no such organisation."""
+
+    reason = "ORGANISATION_NOT_FOUND"
+
+
+class MemberNotFound(NotFound):
+    """The organisation has no such member."""
+
+    reason = "MEMBER_NOT_FOUND"
+
+
+class MemberExists(AlreadyExists):
+    """The user is a member already."""
+
+    reason = "MEMBER_EXISTS"
+
+
+class OwnerRequired(PermissionDenied):
+    """Only an owner may do this to an owner, or make one."""
+
+    reason = "OWNER_REQUIRED"
+
+
 class LastOwner(FailedPrecondition):
     """The organisation would be left without an owner."""
 
@@ -262,3 +286,33 @@ class NotImpersonating(FailedPrecondition):
     """The access token is the user's own."""
 
     reason = "NOT_IMPERSONATING"
+
+
+class InvitationNotFound(NotFound):
+    """There is no such open invitation."""
+
+    reason = "INVITATION_NOT_FOUND"
+
+
+class InvitationExists(AlreadyExists):
+    """The address has an open invitation."""
+
+    reason = "INVITATION_EXISTS"
+
+
+class InvitationExpired(FailedPrecondition):
+    """It is too late to answer the invitation."""
+
+    reason = "INVITATION_EXPIRED"
+
+
+class InvitationForAnother(PermissionDenied):
+    """The invitation is for another address."""
+
+    reason = "INVITATION_FOR_ANOTHER"
+
+
+class SecondFactorUnused(FailedPrecondition):
+    """Who has logged in without a second factor cannot require one of everybody."""
+
+    reason = "SECOND_FACTOR_UNUSED"

@@ -57,6 +57,9 @@ class AuthSettings(ServiceSettings):
         timedelta(minutes=5),
         description="how long a new key is published before it signs; longer than anybody caches",
     )
+    invitation_lifetime: Duration = Field(
+        timedelta(days=7), description="how long an invitation can be accepted"
+    )
     argon2_memory_kib: int = Field(19 * 1024, ge=19 * 1024, description="KiB per hash")
     argon2_passes: int = Field(2, ge=2, description="passes over the memory")
     hash_threads: int = Field(2, gt=0, description="passwords hashed at once")

@@ -18,6 +18,8 @@ from smart_audit.api.auth.v1 import (
     machines_pb2,
     machines_pb2_grpc,
     oauth_pb2,
+    organisations_pb2,
+    organisations_pb2_grpc,
     sessions_pb2,
     sessions_pb2_grpc,
 )
@@ -47,6 +49,7 @@ from smart_audit.auth.servicer.factors import FactorServicer
 from smart_audit.auth.servicer.machines import ServiceAccountServicer
 from smart_audit.auth.servicer.oauth import OAuthServicer
 from smart_audit.auth.servicer.oauth import add_to_server as add_oauth_to_server
+from smart_audit.auth.servicer.organisations import OrganisationServicer
 from smart_audit.auth.servicer.sessions import RevocationServicer, SessionServicer
 from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.throttle import Throttle
@@ -66,6 +69,7 @@ SERVICES = [
     account_pb2.DESCRIPTOR.services_by_name["AccountService"],
     machines_pb2.DESCRIPTOR.services_by_name["ServiceAccountService"],
     oauth_pb2.DESCRIPTOR.services_by_name["OAuthService"],
+    organisations_pb2.DESCRIPTOR.services_by_name["OrganisationService"],
     sessions_pb2.DESCRIPTOR.services_by_name["SessionService"],
     sessions_pb2.DESCRIPTOR.services_by_name["RevocationService"],
     admin_pb2.DESCRIPTOR.services_by_name["UserAdminService"],
@@ -132,6 +136,10 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
         server.add(
             add_oauth_to_server,
             OAuthServicer(*common, clients, verifier, settings.issuer),
+        )
+        server.add(
+            organisations_pb2_grpc.add_OrganisationServiceServicer_to_server,
+            OrganisationServicer(*common),
         )
         server.add(sessions_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer(*common))
         server.add(
@@ -204,6 +212,7 @@ def lifetimes_of(settings: AuthSettings) -> Lifetimes:
         refresh_token=settings.refresh_token_lifetime,
         session=settings.session_lifetime,
         refresh_grace=settings.refresh_grace,
+        invitation=settings.invitation_lifetime,
     )
 
 

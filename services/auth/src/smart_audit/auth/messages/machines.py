@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -10,15 +10,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from smart_audit.api.auth.v1 import machines_pb2
 from smart_audit.auth.machines import ApiKey, ApiKeyId, ServiceAccount, ServiceAccountId
 from smart_audit.auth.messages.common import from_time
-from smart_audit.auth.messages.pages import to_page_size, to_page_token, to_place
+from smart_audit.auth.messages.pages import Paged, to_next, to_size
 from smart_audit.auth.use_cases.api_keys import NewApiKey, Rotation
 from smart_audit.auth.use_cases.service_accounts import Wanted
 
 DEFAULT_OVERLAP = timedelta(hours=24)
 
-MAX_PAGE_SIZE = 500
-
-Paged: TypeAlias = machines_pb2.ListServiceAccountsRequest | machines_pb2.ListApiKeysRequest
 Listed = TypeVar("Listed", ServiceAccount, ApiKey)
 
 
@@ -93,22 +90,11 @@ def from_rotated(made: NewApiKey, old: ApiKey) -> machines_pb2.RotateApiKeyRespo
     )
 
 
-def to_size(request: Paged) -> int:
-    """How many to list."""
-    return to_page_size(request.page_size, MAX_PAGE_SIZE)
-
-
-def to_last(request: Paged) -> UUID | None:
-    """The id behind which the page begins. Raises: PageTokenInvalid."""
-    place = to_place(request.page_token, request)
-    return UUID(place) if place else None
-
-
 def page_of(found: Sequence[Listed], request: Paged) -> tuple[Sequence[Listed], str]:
     """What was asked for of one thing more than that, and the token of the next page."""
     size = to_size(request)
     page = found[:size]
-    return page, to_page_token(str(page[-1].id) if len(found) > size else "", request)
+    return page, to_next(page[-1].id if len(found) > size else None, request)
 
 
 def _from_time_if_any(time: datetime | None) -> Timestamp | None:

@@ -2,14 +2,26 @@
 
 import base64
 import hashlib
+from typing import TypeAlias
+from uuid import UUID
 
 from google.protobuf.message import Message
 
+from smart_audit.api.auth.v1 import machines_pb2, organisations_pb2
 from smart_audit.auth.errors import PageTokenInvalid
 
 DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 500
 FINGERPRINT_CHARS = 16
 PAGE_FIELDS = ("page_size", "page_token")
+
+Paged: TypeAlias = (
+    machines_pb2.ListServiceAccountsRequest
+    | machines_pb2.ListApiKeysRequest
+    | organisations_pb2.ListOrganisationsRequest
+    | organisations_pb2.ListMembersRequest
+    | organisations_pb2.ListInvitationsRequest
+)
 
 
 def to_page_size(asked: int, most: int) -> int:
@@ -39,6 +51,22 @@ def to_place(token: str, request: Message) -> str:
     if fingerprint != _fingerprint(request):
         raise bad_page_token("belongs to other filters; start again without one")
     return place
+
+
+def to_size(request: Paged) -> int:
+    """How many things of a list that is ordered by id."""
+    return to_page_size(request.page_size, MAX_PAGE_SIZE)
+
+
+def to_last(request: Paged) -> UUID | None:
+    """The id behind which the page begins. Raises: PageTokenInvalid."""
+    place = to_place(request.page_token, request)
+    return UUID(place) if place else None
+
+
+def to_next(last: UUID | None, request: Paged) -> str:
+    """The token of the page behind an id; empty for None."""
+    return to_page_token(str(last or ""), request)
 
 
 def bad_page_token(what: str) -> PageTokenInvalid:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, insert, select
+from sqlalchemy import Select, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.auth.domain import Membership, Organisation, OrganisationId, SignInPolicy, UserId
-from smart_audit.auth.tables import memberships, organisations
+from smart_audit.auth.tables import memberships, organisations, users
 
 ORGANISATION = (
     organisations.c.id,
@@ -41,6 +41,46 @@ class Organisations:
             )
         )
 
+    async def get(
+        self, organisation_id: OrganisationId, *, lock: bool = False
+    ) -> Organisation | None:
+        """An organisation; locked until the end of the transaction if asked.
+
+        The lock holds up whoever would open a session there.
+        """
+        statement = select(*ORGANISATION).where(organisations.c.id == organisation_id)
+        if lock:
+            statement = statement.with_for_update()
+        row = (await self._session.execute(statement)).one_or_none()
+        return None if row is None else _to_organisation(row)
+
+    async def save(self, organisation: Organisation) -> None:
+        """Save the name and the policies."""
+        await self._session.execute(
+            update(organisations)
+            .where(organisations.c.id == organisation.id)
+            .values(
+                name=organisation.name,
+                sign_in_policy=organisation.sign_in_policy.value,
+                login_codes=organisation.login_codes,
+            )
+        )
+
+    async def memberships(
+        self, user_id: UserId, after: OrganisationId | None, limit: int
+    ) -> list[Membership]:
+        """What a user is in the organisations after one, the oldest organisation first."""
+        statement = _memberships(user_id).order_by(organisations.c.id).limit(limit)
+        if after is not None:
+            statement = statement.where(organisations.c.id > after)
+        return [to_membership(row) for row in await self._session.execute(statement)]
+
+    async def live_membership(
+        self, user_id: UserId, organisation_id: OrganisationId
+    ) -> Membership | None:
+        """What a user is in an organisation; nothing when the user was deactivated."""
+        return await self._one(live_membership(user_id, organisation_id))
+
     async def membership(
         self, user_id: UserId, organisation_id: OrganisationId
     ) -> Membership | None:
@@ -72,8 +112,22 @@ class Organisations:
 
 def to_membership(row: Sequence[Any]) -> Membership:
     """A membership as it was read: the columns of ORGANISATION, then the role."""
-    id_, name, policy, login_codes, role = row
-    return Membership(Organisation(id_, name, SignInPolicy(policy), login_codes), role)
+    *organisation, role = row
+    return Membership(_to_organisation(organisation), role)
+
+
+def _to_organisation(row: Sequence[Any]) -> Organisation:
+    id_, name, policy, login_codes = row
+    return Organisation(id_, name, SignInPolicy(policy), login_codes)
+
+
+def live_membership(user_id: UserId, organisation_id: OrganisationId) -> Select[Any]:
+    """What a user is in an organisation; no row when the user was deactivated."""
+    return (
+        _memberships(user_id)
+        .join(users, users.c.id == memberships.c.user_id)
+        .where(memberships.c.organisation_id == organisation_id, users.c.deactivated_at.is_(None))
+    )
 
 
 def _memberships(user_id: UserId) -> Select[Any]:

@@ -45,12 +45,12 @@ class Persons:
         return {kind: await self._rows(query) for kind, query in _held(user_id, email).items()}
 
     async def standings(self, user_id: UserId) -> list[Standing]:
-        """The person's organisations, their memberships locked until the transaction ends."""
+        """The person's organisations, locked until the transaction ends: so are their members."""
         mine = select(memberships.c.organisation_id).where(memberships.c.user_id == user_id)
         lock = (
-            select(memberships.c.user_id)
-            .where(memberships.c.organisation_id.in_(mine))
-            .order_by(memberships.c.organisation_id, memberships.c.user_id)
+            select(organisations.c.id)
+            .where(organisations.c.id.in_(mine))
+            .order_by(organisations.c.id)
             .with_for_update()
         )
         await self._session.execute(lock)

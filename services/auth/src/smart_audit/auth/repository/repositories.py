@@ -6,8 +6,10 @@ from smart_audit.auth.repository.administration import Administration
 from smart_audit.auth.repository.challenges import Challenges
 from smart_audit.auth.repository.erasures import Erasures
 from smart_audit.auth.repository.factors import Factors
+from smart_audit.auth.repository.invitations import Invitations
 from smart_audit.auth.repository.machines import ApiKeys, ServiceAccounts
 from smart_audit.auth.repository.mails import Mails
+from smart_audit.auth.repository.members import Members
 from smart_audit.auth.repository.organisations import Organisations
 from smart_audit.auth.repository.outbox import Outbox
 from smart_audit.auth.repository.passkeys import Passkeys
@@ -29,6 +31,8 @@ class Repositories:
         self.passkeys = Passkeys(session)
         self.erasures = Erasures(session)
         self.mails = Mails(session)
+        self.invitations = Invitations(session)
+        self.members = Members(session)
         self.organisations = Organisations(session)
         self.outbox = Outbox(session)
         self.persons = Persons(session)

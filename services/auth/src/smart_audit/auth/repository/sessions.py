@@ -15,8 +15,8 @@ from smart_audit.auth.domain import (
     SessionId,
     UserId,
 )
-from smart_audit.auth.repository.organisations import ORGANISATION, to_membership
-from smart_audit.auth.tables import memberships, organisations, refresh_tokens, sessions, users
+from smart_audit.auth.repository.organisations import live_membership, to_membership
+from smart_audit.auth.tables import refresh_tokens, sessions
 
 SESSION = (
     sessions.c.id,
@@ -91,6 +91,21 @@ class Sessions:
         statement = statement.order_by(sessions.c.last_used_at.desc(), sessions.c.id)
         return [_to_session(row) for row in await self._session.execute(statement)]
 
+    async def live_in(self, organisation_id: OrganisationId, at: datetime) -> list[Session]:
+        """The sessions of an organisation that have not ended, locked."""
+        statement = (
+            _live(at).where(sessions.c.organisation_id == organisation_id).order_by(sessions.c.id)
+        )
+        return [_to_session(row) for row in await self._session.execute(statement)]
+
+    async def move(self, session: Session) -> None:
+        """Save the organisation that a session is for."""
+        await self._session.execute(
+            update(sessions)
+            .where(sessions.c.id == session.id)
+            .values(organisation_id=session.organisation_id)
+        )
+
     async def end(self, session_ids: Sequence[SessionId], at: datetime) -> None:
         """Save the end of sessions. Their tokens have to be revoked besides."""
         await self._session.execute(
@@ -122,43 +137,33 @@ class Sessions:
         )
         await self.add_token(token)
 
-    async def find_token(
-        self, token_hash: bytes
-    ) -> tuple[RefreshToken, Session, Membership | None] | None:
-        """A refresh token by its hash, its session, and what the user is there now.
-
-        Token and session are locked until the end of the transaction. The membership of a user who
-        was deactivated is None.
-        """
+    async def find_token(self, token_hash: bytes) -> tuple[RefreshToken, Session] | None:
+        """A refresh token by its hash, and its session; locked until the end of the transaction."""
         statement = (
-            select(*TOKEN, *SESSION, *ORGANISATION, memberships.c.role)
+            select(*TOKEN, *SESSION)
             .join(sessions, sessions.c.id == refresh_tokens.c.session_id)
-            .join(organisations, organisations.c.id == sessions.c.organisation_id)
-            .join(users, users.c.id == sessions.c.user_id)
-            .outerjoin(
-                memberships,
-                (memberships.c.organisation_id == sessions.c.organisation_id)
-                & (memberships.c.user_id == sessions.c.user_id)
-                & users.c.deactivated_at.is_(None),
-            )
             .where(refresh_tokens.c.token_hash == token_hash)
-            .with_for_update(of=[sessions, refresh_tokens])
+            .with_for_update()
         )
         row = (await self._session.execute(statement)).one_or_none()
         if row is None:
             return None
-        token, rest = row[: len(TOKEN)], row[len(TOKEN) :]
-        member = rest[len(SESSION) :]
-        return (
-            RefreshToken(*token),
-            _to_session(rest[: len(SESSION)]),
-            to_membership(member) if member[-1] is not None else None,
-        )
+        return RefreshToken(*row[: len(TOKEN)]), _to_session(row[len(TOKEN) :])
 
     async def rotate(
-        self, token: RefreshToken, following: RefreshToken, address: str, at: datetime
-    ) -> None:
-        """Spend a refresh token, add its successor and note the use, in one statement."""
+        self,
+        token: RefreshToken,
+        following: RefreshToken,
+        session: Session,
+        address: str,
+        at: datetime,
+    ) -> Membership | None:
+        """Spend a refresh token, add its successor and note the use, in one statement.
+
+        It gives what the user is in the organisation now, and None for who was deactivated. That
+        is read here and not with the session: whoever changes it locks the session first, and what
+        was read before our lock may have changed while we waited.
+        """
         spent = (
             update(refresh_tokens)
             .where(refresh_tokens.c.token_hash == token.token_hash)
@@ -171,15 +176,18 @@ class Sessions:
             .values(last_used_at=at, address=address)
             .cte("used")
         )
-        await self._session.execute(
+        added = (
             insert(refresh_tokens)
             .values(
                 token_hash=following.token_hash,
                 session_id=following.session_id,
                 expires_at=following.expires_at,
             )
-            .add_cte(spent, used)
+            .cte("added")
         )
+        statement = live_membership(session.user_id, session.organisation_id)
+        row = (await self._session.execute(statement.add_cte(spent, used, added))).one_or_none()
+        return None if row is None else to_membership(row)
 
 
 def _live(at: datetime) -> Select[Any]:

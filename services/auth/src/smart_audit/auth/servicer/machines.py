@@ -13,11 +13,10 @@ from smart_audit.auth.messages.machines import (
     to_account_id,
     to_expiry,
     to_key_id,
-    to_last,
     to_rotation,
-    to_size,
     to_wanted,
 )
+from smart_audit.auth.messages.pages import to_last, to_size
 from smart_audit.auth.servicer.base import Servicer, acting
 from smart_audit.auth.use_cases.api_keys import (
     create_api_key,

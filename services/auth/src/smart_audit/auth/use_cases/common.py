@@ -54,6 +54,7 @@ class Lifetimes:
     refresh_token: timedelta
     session: timedelta
     refresh_grace: timedelta
+    invitation: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

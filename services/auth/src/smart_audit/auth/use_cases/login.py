@@ -37,6 +37,7 @@ from smart_audit.auth.use_cases.common import (
 )
 from smart_audit.auth.use_cases.throttling import check_limits
 from smart_audit.core.errors import DomainError
+from smart_audit.core.revocations import SessionEnded
 
 NOBODY = UserId(UUID(int=0))
 LOGIN = "login"
@@ -160,7 +161,8 @@ async def begin_session(
 ) -> LoggedIn:
     """Open a session for a user who has proved enough, by the methods `amr`.
 
-    facts: what the event tells besides.
+    facts: what the event tells besides. Raises: SessionEnded when the user has left the
+    organisation meanwhile.
     """
     now = deps.now()
     session = Session(
@@ -178,6 +180,11 @@ async def begin_session(
     secret = deps.new_secret()
     token = new_refresh_token(secret, session, now, deps)
     await repositories.sessions.add(session)
+    # Read anew: a hash ago the role may have been another. From here on the new session holds up
+    # whoever would change it.
+    now_so = await repositories.organisations.live_membership(user.id, session.organisation_id)
+    if now_so is None:
+        raise SessionEnded("you are not in this organisation any more; log in again")
     await repositories.sessions.add_token(token)
     event = decision(
         acting,
@@ -190,4 +197,4 @@ async def begin_session(
         **facts,
     )
     await record(event, repositories)
-    return LoggedIn(user, session, await issue_tokens(session, membership, secret, token, deps))
+    return LoggedIn(user, session, await issue_tokens(session, now_so, secret, token, deps))

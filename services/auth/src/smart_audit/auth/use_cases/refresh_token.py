@@ -1,13 +1,11 @@
 """Exchange a refresh token for its successor."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from smart_audit.auth.domain import (
     INSTALLATION,
     Acting,
     Exchange,
-    Membership,
     Outcome,
     RefreshToken,
     Session,
@@ -28,6 +26,7 @@ from smart_audit.auth.use_cases.common import (
     issue_tokens,
     new_refresh_token,
     record,
+    refuse,
 )
 from smart_audit.auth.use_cases.sessions import end_sessions
 from smart_audit.core.errors import Unauthenticated
@@ -49,24 +48,22 @@ async def refresh(
     The new tokens say what the user may do now. Source: RFC 9700, section 4.14.2.
     """
     async with work.everywhere() as repositories:
-        now = deps.now()
         found = await repositories.sessions.find_token(token_hash(command.refresh_token))
         if found is None:
             refusal = RefreshTokenInvalid("the refresh token is not valid; log in again")
-            return await _refuse(refusal, None, acting, repositories, deps)
-        token, session, membership = found
-        refused = await _check(token, session, now, repositories, deps)
+            return await refuse_exchange(refusal, None, acting, repositories, deps)
+        token, session = found
+        refused = await check(token, session, repositories, deps)
         if refused is not None:
-            return await _refuse(refused, session, acting, repositories, deps)
-        if membership is None:
-            gone = SessionEnded("you are not in this organisation any more; log in again")
-            return await _refuse(gone, session, acting, repositories, deps)
-        return await _rotate(command, token, session, membership, acting, repositories, deps)
+            return await refuse_exchange(refused, session, acting, repositories, deps)
+        return await rotate(command.refresh_token, token, session, acting, repositories, deps)
 
 
-async def _check(
-    token: RefreshToken, session: Session, now: datetime, repositories: Repositories, deps: Deps
+async def check(
+    token: RefreshToken, session: Session, repositories: Repositories, deps: Deps
 ) -> Unauthenticated | None:
+    """Why a refresh token cannot be exchanged, if so; a reuse ends its session."""
+    now = deps.now()
     if not session.is_live(now):
         return SessionEnded("the session has ended; log in again")
     match token.exchange(now, deps.lifetimes.refresh_grace):
@@ -80,20 +77,29 @@ async def _check(
             return None
 
 
-async def _rotate(
-    command: Refresh,
+async def rotate(
+    refresh_token: str,
     token: RefreshToken,
     session: Session,
-    membership: Membership,
     acting: Acting,
     repositories: Repositories,
     deps: Deps,
-) -> Tokens:
+) -> Tokens | Unauthenticated:
+    """Give the successor of a refresh token, and an access token of what the user may do now."""
     now = deps.now()
-    secret = successor(command.refresh_token, deps.successor_key)
+    secret = successor(refresh_token, deps.successor_key)
     following = new_refresh_token(secret, session, now, deps)
     if token.rotated_at is None:
-        await repositories.sessions.rotate(token, following, acting.client.address, now)
+        membership = await repositories.sessions.rotate(
+            token, following, session, acting.client.address, now
+        )
+    else:
+        membership = await repositories.organisations.live_membership(
+            session.user_id, session.organisation_id
+        )
+    if membership is None:
+        gone = SessionEnded("you are not in this organisation any more; log in again")
+        return await refuse_exchange(gone, session, acting, repositories, deps)
     event = decision(
         acting,
         Outcome.SUCCESS,
@@ -107,21 +113,22 @@ async def _rotate(
     return await issue_tokens(session, membership, secret, following, deps)
 
 
-async def _refuse(
+async def refuse_exchange(
     refusal: Unauthenticated,
     session: Session | None,
     acting: Acting,
     repositories: Repositories,
     deps: Deps,
 ) -> Unauthenticated:
-    event = decision(
+    """Record the refusal of a refresh token; session: whose it is, if that is known."""
+    if session is None:
+        return await refuse(refusal, acting, INSTALLATION, repositories, deps)
+    return await refuse(
+        refusal,
         acting,
-        Outcome.DENIED,
-        session.organisation_id if session else INSTALLATION,
+        session.organisation_id,
+        repositories,
         deps,
-        user_id=session.user_id if session else None,
-        reason=refusal.reason,
-        targets=(("session", str(session.id)),) if session else (),
+        user_id=session.user_id,
+        targets=(("session", str(session.id)),),
     )
-    await record(event, repositories)
-    return refusal

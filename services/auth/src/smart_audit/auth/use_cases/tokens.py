@@ -43,10 +43,11 @@ async def _live_refresh_token(
         return None
     async with work.within(asking, None) as repositories:
         found = await repositories.sessions.find_token(token_hash(token))
+        if found is None:
+            return None
+        refresh_token, session = found
+        membership = await repositories.organisations.live_membership(session.user_id, asking)
         now = deps.now()
-    if found is None:
-        return None
-    refresh_token, session, membership = found
     exchange = refresh_token.exchange(now, deps.lifetimes.refresh_grace)
     if membership is None or not session.is_live(now) or exchange is not Exchange.ROTATE:
         return None
@@ -97,7 +98,7 @@ async def _revoke_refresh_token(
         found = await repositories.sessions.find_token(token_hash(token))
         if found is None:
             return
-        _, session, _ = found
+        _, session = found
         if of not in (None, session.organisation_id) or not session.is_live(deps.now()):
             return
         await end_sessions([session], repositories, deps)

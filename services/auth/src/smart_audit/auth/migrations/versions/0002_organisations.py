@@ -42,7 +42,7 @@ CREATE TABLE auth.invitations (
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     settled_at timestamptz,
-    settlement text CHECK (settlement IN ('accepted', 'declined', 'withdrawn'))
+    settlement text CHECK (settlement IN ('accepted', 'declined', 'withdrawn', 'expired'))
 );
 CREATE UNIQUE INDEX invitations_open_key ON auth.invitations (organisation_id, email_canonical)
     WHERE settled_at IS NULL;
@@ -261,6 +261,8 @@ VISIBLE = {
     "totp_secrets": f"user_id = {USER}",
     "recovery_codes": f"user_id = {USER}",
     "passkeys": f"user_id = {USER}",
+    "affiliations": f"user_id = {USER}",
+    "erasures": f"user_id = {USER}",
 }
 
 

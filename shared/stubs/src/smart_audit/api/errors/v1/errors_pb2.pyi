@@ -188,6 +188,24 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The user is deactivated; reactivate first."""
     ERROR_REASON_NOT_IMPERSONATING: _ErrorReason.ValueType  # 102
     """The access token belongs to no impersonation."""
+    ERROR_REASON_ORGANISATION_NOT_FOUND: _ErrorReason.ValueType  # 54
+    """The caller is in no such organisation."""
+    ERROR_REASON_MEMBER_NOT_FOUND: _ErrorReason.ValueType  # 51
+    """The organisation has no such member."""
+    ERROR_REASON_MEMBER_EXISTS: _ErrorReason.ValueType  # 52
+    """The user is a member already."""
+    ERROR_REASON_OWNER_REQUIRED: _ErrorReason.ValueType  # 53
+    """Only an owner can do this to an owner, or make one."""
+    ERROR_REASON_INVITATION_NOT_FOUND: _ErrorReason.ValueType  # 55
+    """There is no such open invitation, or its token is an old one."""
+    ERROR_REASON_INVITATION_EXISTS: _ErrorReason.ValueType  # 56
+    """The address has an open invitation; send it anew instead."""
+    ERROR_REASON_INVITATION_EXPIRED: _ErrorReason.ValueType  # 57
+    """It is too late to answer the invitation; ask for it to be sent anew."""
+    ERROR_REASON_INVITATION_FOR_ANOTHER: _ErrorReason.ValueType  # 58
+    """The invitation is for another e-mail address than the caller's."""
+    ERROR_REASON_SECOND_FACTOR_UNUSED: _ErrorReason.ValueType  # 59
+    """The caller has logged in without a second factor, and cannot require one."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. It travels as `google.rpc.ErrorInfo.reason` without
@@ -361,4 +379,22 @@ ERROR_REASON_USER_DEACTIVATED: ErrorReason.ValueType  # 101
 """The user is deactivated; reactivate first."""
 ERROR_REASON_NOT_IMPERSONATING: ErrorReason.ValueType  # 102
 """The access token belongs to no impersonation."""
+ERROR_REASON_ORGANISATION_NOT_FOUND: ErrorReason.ValueType  # 54
+"""The caller is in no such organisation."""
+ERROR_REASON_MEMBER_NOT_FOUND: ErrorReason.ValueType  # 51
+"""The organisation has no such member."""
+ERROR_REASON_MEMBER_EXISTS: ErrorReason.ValueType  # 52
+"""The user is a member already."""
+ERROR_REASON_OWNER_REQUIRED: ErrorReason.ValueType  # 53
+"""Only an owner can do this to an owner, or make one."""
+ERROR_REASON_INVITATION_NOT_FOUND: ErrorReason.ValueType  # 55
+"""There is no such open invitation, or its token is an old one."""
+ERROR_REASON_INVITATION_EXISTS: ErrorReason.ValueType  # 56
+"""The address has an open invitation; send it anew instead."""
+ERROR_REASON_INVITATION_EXPIRED: ErrorReason.ValueType  # 57
+"""It is too late to answer the invitation; ask for it to be sent anew."""
+ERROR_REASON_INVITATION_FOR_ANOTHER: ErrorReason.ValueType  # 58
+"""The invitation is for another e-mail address than the caller's."""
+ERROR_REASON_SECOND_FACTOR_UNUSED: ErrorReason.ValueType  # 59
+"""The caller has logged in without a second factor, and cannot require one."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
