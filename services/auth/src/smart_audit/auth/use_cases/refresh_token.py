@@ -29,6 +29,7 @@ from smart_audit.auth.use_cases.common import (
     new_refresh_token,
     record,
 )
+from smart_audit.auth.use_cases.notices import notify
 from smart_audit.auth.use_cases.sessions import end_sessions
 from smart_audit.core.errors import Unauthenticated
 from smart_audit.core.revocations import SessionEnded
@@ -55,7 +56,7 @@ async def refresh(
             refusal = RefreshTokenInvalid("the refresh token is not valid; log in again")
             return await _refuse(refusal, None, acting, repositories, deps)
         token, session, membership = found
-        refused = await _check(token, session, now, repositories, deps)
+        refused = await _check(token, session, now, acting, repositories, deps)
         if refused is not None:
             return await _refuse(refused, session, acting, repositories, deps)
         if membership is None:
@@ -65,7 +66,12 @@ async def refresh(
 
 
 async def _check(
-    token: RefreshToken, session: Session, now: datetime, repositories: Repositories, deps: Deps
+    token: RefreshToken,
+    session: Session,
+    now: datetime,
+    acting: Acting,
+    repositories: Repositories,
+    deps: Deps,
 ) -> Unauthenticated | None:
     if not session.is_live(now):
         return SessionEnded("the session has ended; log in again")
@@ -75,6 +81,8 @@ async def _check(
         case Exchange.REUSED:
             # One of two holders has stolen it, and nobody knows which: neither may go on.
             await end_sessions([session], repositories, deps)
+            if user := await repositories.users.get(session.user_id):
+                await notify(user, "session.token_reused", acting, repositories, deps)
             return RefreshTokenReused("the refresh token was used before; log in again")
         case _:
             return None
