@@ -136,6 +136,7 @@ def _account() -> dict[str, Fields]:
         "DeleteMyAccount": {"confirm_email": email},
         "RequestLoginCode": {"email": email},
         "LoginWithCode": {"challenge": secret, "code": "123456"},
+        "GetAccountPage": {"page": "verify-email"},
     }
 
 

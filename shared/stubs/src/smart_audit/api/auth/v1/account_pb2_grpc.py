@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from smart_audit.api.auth.v1 import account_pb2 as smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2
 from smart_audit.api.auth.v1 import auth_pb2 as smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2
 
@@ -83,6 +84,11 @@ class AccountServiceStub:
                 request_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.DeleteMyAccountRequest.SerializeToString,
                 response_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.DeleteMyAccountResponse.FromString,
                 _registered_method=True)
+        self.GetAccountPage = channel.unary_unary(
+                '/smart_audit.api.auth.v1.AccountService/GetAccountPage',
+                request_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.GetAccountPageRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.RequestLoginCode = channel.unary_unary(
                 '/smart_audit.api.auth.v1.AccountService/RequestLoginCode',
                 request_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.RequestLoginCodeRequest.SerializeToString,
@@ -104,7 +110,7 @@ class AccountServiceServicer:
     def RequestEmailVerification(self, request, context):
         """Sends the caller a link that confirms the e-mail address; signing up sends
         one too. Nothing is sent when the address is confirmed already.
-        Fails with TOO_MANY_MAILS.
+        Fails with TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,6 +129,7 @@ class AccountServiceServicer:
     def RequestPasswordReset(self, request, context):
         """Sends a link that lets the user with this address choose a new password.
         The answer is the same for an address that nobody has.
+        Fails with TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,7 +139,7 @@ class AccountServiceServicer:
         """Sets a new password by the token of a link, and ends all of the user's
         sessions. It opens none: log in next, with the second factor if there is
         one.
-        Fails with LINK_INVALID.
+        Fails with LINK_INVALID, and as Signup does for a weak password.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,7 +147,8 @@ class AccountServiceServicer:
 
     def ChangePassword(self, request, context):
         """Changes the caller's password.
-        Fails with CREDENTIALS_INVALID when the current password is wrong.
+        Fails with CREDENTIALS_INVALID when the current password is wrong, with
+        TOO_MANY_ATTEMPTS, and as Signup does for a weak password.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -151,7 +159,7 @@ class AccountServiceServicer:
         the token that the new address is sent. The old one is told now and then.
         The answer is the same for an address that somebody else has, and nothing
         is sent there.
-        Fails with TOO_MANY_MAILS.
+        Fails with TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -184,10 +192,20 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetAccountPage(self, request, context):
+        """Returns the page that a link in a mail leads to, unless the installation has
+        pages of its own. It reads the token from the address, where no server sees
+        it, and calls VerifyEmail or ResetPassword.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RequestLoginCode(self, request, context):
         """Sends a code for LoginWithCode, if the user with this address is a member
         of an organisation that lets its members log in so. The answer is the same
         in all cases.
+        Fails with TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -196,7 +214,8 @@ class AccountServiceServicer:
     def LoginWithCode(self, request, context):
         """Opens a session with a code that was sent by mail. It stands for the
         password: whoever has a second factor is asked for it as after Login.
-        Fails with CODE_INVALID; after five wrong codes, ask for a new one.
+        Fails with CODE_INVALID; after five wrong codes, ask for a new one. Fails
+        with TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -249,6 +268,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.DeleteMyAccount,
                     request_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.DeleteMyAccountRequest.FromString,
                     response_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.DeleteMyAccountResponse.SerializeToString,
+            ),
+            'GetAccountPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccountPage,
+                    request_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.GetAccountPageRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'RequestLoginCode': grpc.unary_unary_rpc_method_handler(
                     servicer.RequestLoginCode,
@@ -507,6 +531,33 @@ class AccountService:
             '/smart_audit.api.auth.v1.AccountService/DeleteMyAccount',
             smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.DeleteMyAccountRequest.SerializeToString,
             smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.DeleteMyAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccountPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smart_audit.api.auth.v1.AccountService/GetAccountPage',
+            smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.GetAccountPageRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,
