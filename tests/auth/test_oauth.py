@@ -170,6 +170,22 @@ async def test_exchanges_and_refusals_of_a_known_key_are_in_its_organisations_lo
     assert key.secret not in str(answer)
 
 
+@pytest.mark.parametrize("method", ["Token", "Revoke"])
+async def test_an_address_that_sends_many_unknown_keys_has_to_wait_and_others_do_not(
+    machines, key, method
+):
+    there = (("x-forwarded-for", "203.0.113.7" if method == "Token" else "203.0.113.8"),)
+    form = exchange(key, token="x") | {"client_secret": WRONG}
+    reasons = [
+        (await refusal(machines.send(method, form, metadata=there))).reason for _ in range(51)
+    ]
+    assert reasons == ["CLIENT_INVALID"] * 50 + ["TOO_MANY_ATTEMPTS"]
+    assert await machines.send(method, exchange(key, token="x"), metadata=there)
+    elsewhere = (("x-forwarded-for", "203.0.113.9"),)
+    refused = await refusal(machines.send(method, form, metadata=elsewhere))
+    assert refused.reason == "CLIENT_INVALID"
+
+
 async def test_a_token_is_told_to_its_own_organisation(gateway, machines, owner, key):
     token = await machines.token(key)
     headers = {"authorization": f"Bearer {owner.access_token}"}

@@ -10,7 +10,7 @@ import orjson
 from google.api.httpbody_pb2 import HttpBody
 
 from smart_audit.api.auth.v1 import oauth_pb2
-from smart_audit.auth.clients import Credentials
+from smart_audit.auth.clients import NOBODY, Credentials
 from smart_audit.auth.domain import RefreshToken, Session
 from smart_audit.auth.errors import (
     ClientInvalid,
@@ -80,7 +80,7 @@ def required(form: Mapping[str, str], name: str) -> str:
 def to_credentials(form: Mapping[str, str], authorization: str) -> Credentials | None:
     """What the client authenticates by: HTTP Basic, or the form; None when it does not.
 
-    Raises: ClientInvalid, InvalidArgument. Source: RFC 6749, section 2.3.1.
+    Raises: InvalidArgument. Source: RFC 6749, section 2.3.1.
     """
     basic = authorization[: len(BASIC)].lower() == BASIC
     if not basic:
@@ -91,8 +91,8 @@ def to_credentials(form: Mapping[str, str], authorization: str) -> Credentials |
         raise bad_form("client_secret", "is sent twice: in the form and by HTTP Basic")
     try:
         decoded = base64.b64decode(authorization[len(BASIC) :].strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise ClientInvalid("the HTTP Basic credentials cannot be read") from error
+    except (binascii.Error, UnicodeDecodeError):
+        return NOBODY
     client_id, _, secret = decoded.partition(":")
     return Credentials(unquote_plus(client_id), unquote_plus(secret))
 
