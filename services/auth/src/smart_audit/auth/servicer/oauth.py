@@ -84,7 +84,7 @@ class OAuthServicer(Servicer):
 
     async def _exchange(self, form: Form) -> HttpBody:
         credentials = messages.to_credentials(form, current_authorization()) or NOBODY
-        wanted = tuple(form.get("scope", "").split())
+        wanted = messages.to_scopes(form)
         use_case = exchange_api_key(credentials, wanted, acting(), self._work, self._deps)
         return messages.from_machine_token(await self._done(use_case))
 
