@@ -17,7 +17,7 @@ from tests.support.processes import plain_environment
 from tests.support.tokens import claims_of
 from tests.support.world import ISSUER, running_world
 
-LEAD = timedelta(seconds=4)
+LEAD = timedelta(seconds=5)
 
 
 @pytest.fixture(autouse=True)

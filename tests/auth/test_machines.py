@@ -12,9 +12,10 @@ from google.protobuf.duration_pb2 import Duration
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.api.auth.v1 import machines_pb2
 from smart_audit.auth.machines import is_api_key
+from smart_audit.auth.wiring import SERVICES
 from smart_audit.core.ids import new_id
 from tests.support.machines import exchange, machines_of
-from tests.support.tokens import bearer
+from tests.support.tokens import bearer, claims_of
 from tests.support.world import refusal
 
 
@@ -326,3 +327,21 @@ async def test_a_keys_use_is_noted_at_most_once_a_minute(world, machines, owner)
         )
     await machines.token(key)
     assert await last_used() > first
+
+
+async def test_a_machine_with_all_scopes_meets_refusals_and_no_defect(world, machines):
+    user = await world.new_user()
+    key = await machines.new_machine(user, *claims_of(user.access_token)["scope"].split())
+    token = await machines.token(key)
+    codes = {}
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{world.auth_port}") as channel:
+        for method in (method for service in SERVICES for method in service.methods):
+            path = f"/{method.containing_service.full_name}/{method.name}"
+            if method.server_streaming:
+                continue
+            try:
+                await channel.unary_unary(path)(b"", metadata=bearer(token))
+            except grpc.aio.AioRpcError as error:
+                codes[method.name] = error.code()
+    assert grpc.StatusCode.INTERNAL not in codes.values(), codes
+    assert codes["GetMe"] is codes["Logout"] is grpc.StatusCode.PERMISSION_DENIED

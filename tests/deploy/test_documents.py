@@ -102,6 +102,17 @@ async def test_the_commands_for_second_factors_work_as_typed(gateway, tmp_path):
     assert (tmp_path / "qr.svg").read_text().startswith("<svg")
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="the commands need curl")
+async def test_the_commands_for_machines_work_as_typed(gateway, tmp_path):
+    (script,) = BLOCK.findall((ROOT / "docs" / "machines.md").read_text())
+    script = script.replace(". .venv/bin/activate\n", "")
+    script = script.replace("localhost:8000", gateway.address).replace("curl -sS", "curl -sSf")
+    code, said = await shell(script, tmp_path, SMART_AUDIT_ADDRESS=gateway.address)
+    assert code == 0, said
+    assert '"active":true' in said
+    assert '"disabled_at":"2' in said
+
+
 @pytest.fixture
 async def claim(gateway, tmp_path):
     """One event as it can be had: (proof file, answer of GetEvent, key of the log)."""

@@ -67,13 +67,17 @@ class Machines:
         return await self.new_key(user, (await self.new_account(user, *scopes)).id, **fields)
 
     def send(
-        self, method: str, form: dict[str, str] | bytes, authorization: str = "", kind: str = FORM
+        self,
+        method: str,
+        form: dict[str, str],
+        authorization: str = "",
+        metadata: tuple[tuple[str, str], ...] = (),
     ) -> Any:
-        """Call a method of OAuth with a form; a body may be given as it is."""
-        data = form if isinstance(form, bytes) else urlencode(form).encode()
-        request = REQUESTS[method](form=HttpBody(content_type=kind, data=data))
-        metadata = (("authorization", authorization),) if authorization else ()
-        return getattr(self.oauth, method)(request, metadata=metadata)
+        """Call a method of OAuth with a form."""
+        body = HttpBody(content_type=FORM, data=urlencode(form).encode())
+        if authorization:
+            metadata = (*metadata, ("authorization", authorization))
+        return getattr(self.oauth, method)(REQUESTS[method](form=body), metadata=metadata)
 
     async def ask(
         self, method: str, form: dict[str, str], authorization: str = ""

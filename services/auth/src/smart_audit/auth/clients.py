@@ -27,6 +27,10 @@ class Credentials:
     secret: str = field(repr=False)
 
 
+# What cannot be read authenticates nobody.
+NOBODY = Credentials("", "")
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     machine: Machine

@@ -1,7 +1,7 @@
 """OAuthService: forms, JSON and the refusals of the RFCs, and the domain behind them."""
 
 import base64
-import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
@@ -10,7 +10,7 @@ import orjson
 from google.api.httpbody_pb2 import HttpBody
 
 from smart_audit.api.auth.v1 import oauth_pb2
-from smart_audit.auth.clients import Credentials
+from smart_audit.auth.clients import NOBODY, Credentials
 from smart_audit.auth.domain import RefreshToken, Session
 from smart_audit.auth.errors import (
     ClientInvalid,
@@ -30,9 +30,13 @@ JSON = "application/json"
 KIB = 1024
 MAX_FORM = 64 * KIB
 MAX_FIELDS = 20
+# What a refusal repeats travels in a header.
+MAX_SCOPE = 1_000
+MAX_NAME = 40
 BEARER = "Bearer"
 BASIC = "basic "
 REALM = 'realm="smart-audit"'
+NOT_PLAIN = re.compile(r"[^ !#-\[\]-~]")
 CLIENT_CREDENTIALS = "client_credentials"
 REFRESH_TOKEN = "refresh_token"  # noqa: S105
 AUTH_METHODS = ("client_secret_basic", "client_secret_post")
@@ -66,7 +70,8 @@ def to_form(body: HttpBody) -> dict[str, str]:
     form = dict(pairs)
     if len(form) < len(pairs):
         names = [name for name, _ in pairs]
-        raise bad_form(next(name for name in names if names.count(name) > 1), "is repeated")
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise bad_form(repeated[:MAX_NAME], "is repeated")
     return {name: value for name, value in form.items() if value}
 
 
@@ -77,10 +82,18 @@ def required(form: Mapping[str, str], name: str) -> str:
     return form[name]
 
 
+def to_scopes(form: Mapping[str, str]) -> tuple[str, ...]:
+    """What a token shall be allowed; empty for all. Raises: InvalidArgument."""
+    scope = form.get("scope", "")
+    if len(scope) > MAX_SCOPE:
+        raise bad_form("scope", f"must have at most {MAX_SCOPE} characters")
+    return tuple(scope.split())
+
+
 def to_credentials(form: Mapping[str, str], authorization: str) -> Credentials | None:
     """What the client authenticates by: HTTP Basic, or the form; None when it does not.
 
-    Raises: ClientInvalid, InvalidArgument. Source: RFC 6749, section 2.3.1.
+    Raises: InvalidArgument. Source: RFC 6749, section 2.3.1.
     """
     basic = authorization[: len(BASIC)].lower() == BASIC
     if not basic:
@@ -91,8 +104,8 @@ def to_credentials(form: Mapping[str, str], authorization: str) -> Credentials |
         raise bad_form("client_secret", "is sent twice: in the form and by HTTP Basic")
     try:
         decoded = base64.b64decode(authorization[len(BASIC) :].strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise ClientInvalid("the HTTP Basic credentials cannot be read") from error
+    except ValueError:
+        return NOBODY
     client_id, _, secret = decoded.partition(":")
     return Credentials(unquote_plus(client_id), unquote_plus(secret))
 
@@ -188,9 +201,7 @@ def _challenge(refusal: DomainError, code: str) -> str:
 
 def _plain(text: str) -> str:
     """Without what `error_description` cannot hold (RFC 6749, section 5.2)."""
-    return "".join(one if " " <= one <= "~" else "?" for one in text.replace('"', "'")).replace(
-        "\\", "/"
-    )
+    return NOT_PLAIN.sub("'", text)
 
 
 def from_discovery(issuer: str) -> oauth_pb2.GetDiscoveryResponse:

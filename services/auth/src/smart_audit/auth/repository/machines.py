@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -39,6 +39,24 @@ KEY = (
     api_keys.c.expires_at,
     api_keys.c.last_used_at,
     api_keys.c.revoked_at,
+)
+
+# The statements of an exchange, made once: making them anew costs as much as running them.
+FIND = (
+    select(*KEY, *ACCOUNT)
+    .join(service_accounts, service_accounts.c.id == api_keys.c.service_account_id)
+    .where(api_keys.c.key_hash == bindparam("key_hash"))
+    .with_for_update(read=True)
+)
+USED = (
+    update(api_keys)
+    .where(
+        api_keys.c.key_hash == bindparam("hash"),
+        api_keys.c.revoked_at.is_(None),
+        or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > bindparam("at")),
+        or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at <= bindparam("since")),
+    )
+    .values(last_used_at=bindparam("at"))
 )
 
 
@@ -167,29 +185,14 @@ class ApiKeys:
         Both are locked against changes until the end of the transaction: else a token could be
         issued by what was so a moment ago, after the revocation that is to end it.
         """
-        statement = (
-            select(*KEY, *ACCOUNT)
-            .join(service_accounts, service_accounts.c.id == api_keys.c.service_account_id)
-            .where(api_keys.c.key_hash == key_hash)
-            .with_for_update(read=True)
-        )
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._session.execute(FIND, {"key_hash": key_hash})).one_or_none()
         if row is None:
             return None
         return Machine(ApiKey(*row[: len(KEY)]), _to_account(row[len(KEY) :]))
 
     async def used(self, key_hash: bytes, at: datetime, since: datetime) -> None:
         """Note that a key is used at `at`, unless it was noted after `since` already."""
-        await self._session.execute(
-            update(api_keys)
-            .where(
-                api_keys.c.key_hash == key_hash,
-                api_keys.c.revoked_at.is_(None),
-                or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > at),
-                or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at <= since),
-            )
-            .values(last_used_at=at)
-        )
+        await self._session.execute(USED, {"hash": key_hash, "at": at, "since": since})
 
     async def save(self, key: ApiKey) -> None:
         """Save the end of a key."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import BindParameter, Select, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.auth.domain import Membership, Organisation, OrganisationId, SignInPolicy, UserId
@@ -79,7 +79,9 @@ class Organisations:
         self, user_id: UserId, organisation_id: OrganisationId
     ) -> Membership | None:
         """What a user is in an organisation; nothing when the user was deactivated."""
-        return await self._one(live_membership(user_id, organisation_id))
+        values = {"of_user": user_id, "in_organisation": organisation_id}
+        row = (await self._session.execute(LIVE_MEMBERSHIP, values)).one_or_none()
+        return None if row is None else to_membership(row)
 
     async def membership(
         self, user_id: UserId, organisation_id: OrganisationId
@@ -126,18 +128,21 @@ def _to_organisation(row: Sequence[Any]) -> Organisation:
     return Organisation(id_, name, SignInPolicy(policy), login_codes)
 
 
-def live_membership(user_id: UserId, organisation_id: OrganisationId) -> Select[Any]:
-    """What a user is in an organisation; no row when the user was deactivated."""
-    return (
-        _memberships(user_id)
-        .join(users, users.c.id == memberships.c.user_id)
-        .where(memberships.c.organisation_id == organisation_id, users.c.deactivated_at.is_(None))
-    )
-
-
-def _memberships(user_id: UserId) -> Select[Any]:
+def _memberships(user_id: UserId | BindParameter[UserId]) -> Select[Any]:
     return (
         select(*ORGANISATION, memberships.c.role)
         .join(memberships, memberships.c.organisation_id == organisations.c.id)
         .where(memberships.c.user_id == user_id)
     )
+
+
+# What a user is in an organisation; no row when the user was deactivated. It is part of each
+# refresh, so it is made once.
+LIVE_MEMBERSHIP = (
+    _memberships(bindparam("of_user"))
+    .join(users, users.c.id == memberships.c.user_id)
+    .where(
+        memberships.c.organisation_id == bindparam("in_organisation"),
+        users.c.deactivated_at.is_(None),
+    )
+)

@@ -14,14 +14,15 @@ import grpc.aio
 from google.api.httpbody_pb2 import HttpBody
 
 from smart_audit.api.auth.v1 import oauth_pb2
-from smart_audit.auth.clients import Clients, client_invalid
+from smart_audit.auth.clients import NOBODY, Clients, client_invalid
 from smart_audit.auth.domain import OrganisationId
-from smart_audit.auth.errors import GrantInvalid, GrantTypeUnsupported
+from smart_audit.auth.errors import ClientInvalid, GrantInvalid, GrantTypeUnsupported
 from smart_audit.auth.messages import oauth as messages
 from smart_audit.auth.servicer.base import Servicer, acting
 from smart_audit.auth.use_cases.common import Deps, Work
 from smart_audit.auth.use_cases.exchange_api_key import exchange_api_key
 from smart_audit.auth.use_cases.refresh_token import Refresh, refresh
+from smart_audit.auth.use_cases.throttling import check_limits
 from smart_audit.auth.use_cases.tokens import introspect, revoke_token
 from smart_audit.core.errors import DomainError, Unauthenticated
 from smart_audit.core.rpc.context import current_authorization
@@ -82,10 +83,8 @@ class OAuthServicer(Servicer):
         raise GrantTypeUnsupported("grant_type must be client_credentials or refresh_token")
 
     async def _exchange(self, form: Form) -> HttpBody:
-        credentials = messages.to_credentials(form, current_authorization())
-        if credentials is None:
-            raise client_invalid()
-        wanted = tuple(form.get("scope", "").split())
+        credentials = messages.to_credentials(form, current_authorization()) or NOBODY
+        wanted = messages.to_scopes(form)
         use_case = exchange_api_key(credentials, wanted, acting(), self._work, self._deps)
         return messages.from_machine_token(await self._done(use_case))
 
@@ -122,7 +121,12 @@ class OAuthServicer(Servicer):
         credentials = messages.to_credentials(form, authorization)
         if credentials is None:
             return None
-        return (await self._clients.authenticate(credentials)).account.organisation_id
+        try:
+            machine = await self._clients.authenticate(credentials)
+        except ClientInvalid:
+            await check_limits("client", acting(), self._work, self._deps, account="")
+            raise
+        return machine.account.organisation_id
 
 
 async def _answered(

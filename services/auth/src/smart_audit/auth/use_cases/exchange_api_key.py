@@ -11,6 +11,7 @@ from smart_audit.auth.keys import AccessClaims
 from smart_audit.auth.machines import Machine
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.common import Deps, Work, decision, record
+from smart_audit.auth.use_cases.throttling import check_limits
 from smart_audit.core.errors import DomainError
 
 R = TypeVar("R", bound=DomainError)
@@ -31,16 +32,33 @@ async def exchange_api_key(
     """A token that may do what the service account may, or the wanted part of it.
 
     It never outlives its key. Source: RFC 6749, section 4.4.
+
+    Raises: TooManyAttempts for an address that sends many unknown keys.
     """
     async with work.everywhere() as repositories:
         machine = await find_machine(credentials, deps.now, repositories)
-        if machine is None or not machine.may_act(deps.now()):
-            return await _refuse(client_invalid(), machine, acting, repositories, deps)
-        if lacking := sorted(set(wanted) - set(machine.account.scopes)):
-            named = " ".join(lacking)
-            refusal = ScopeInvalid(f"the service account lacks {named}", scope=named)
-            return await _refuse(refusal, machine, acting, repositories, deps)
-        return await _issue(machine, wanted, acting, repositories, deps)
+        if machine is not None:
+            return await _exchange(machine, wanted, acting, repositories, deps)
+    # Nobody guesses a key; but a flood of tries would be one of events.
+    await check_limits("client", acting, work, deps, account="")
+    async with work.everywhere() as repositories:
+        return await _refuse(client_invalid(), None, acting, repositories, deps)
+
+
+async def _exchange(
+    machine: Machine,
+    wanted: tuple[str, ...],
+    acting: Acting,
+    repositories: Repositories,
+    deps: Deps,
+) -> MachineToken | ClientInvalid | ScopeInvalid:
+    if not machine.may_act(deps.now()):
+        return await _refuse(client_invalid(), machine, acting, repositories, deps)
+    if lacking := sorted(set(wanted) - set(machine.account.scopes)):
+        named = " ".join(lacking)
+        refusal = ScopeInvalid(f"the service account lacks {named}", scope=named)
+        return await _refuse(refusal, machine, acting, repositories, deps)
+    return await _issue(machine, wanted, acting, repositories, deps)
 
 
 async def _issue(

@@ -10,6 +10,9 @@ from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.common import Deps, Work, decision, record
 from smart_audit.auth.use_cases.sessions import revoke_user
 
+# What a refusal names travels in a header.
+MAX_NAMED = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -117,7 +120,7 @@ async def find_account(
 def require_scopes(wanted: Sequence[str] | set[str], acting: Acting) -> None:
     """Refuse to give a machine what the caller lacks. Raises: ScopeForbidden."""
     if forbidden := forbidden_scopes(wanted, acting.scopes):
-        named = ", ".join(forbidden)
+        named = ", ".join(forbidden[:MAX_NAMED])
         raise ScopeForbidden(
             f"you cannot give a service account {named}: your own token lacks it, or it reaches "
             "beyond an organisation",

@@ -84,7 +84,7 @@ class OAuthServiceServicer:
         and 6). `scope` narrows what the token may do, to some of the service
         account's scopes.
         Fails with CLIENT_INVALID, GRANT_INVALID, GRANT_TYPE_UNSUPPORTED,
-        SCOPE_INVALID, FORM_INVALID.
+        SCOPE_INVALID, TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,7 +94,7 @@ class OAuthServiceServicer:
         """Tells what a token is (RFC 7662). The caller authenticates by an API key, or
         by an access token as bearer, and learns of tokens of its own organisation
         only: of any other it learns `{"active": false}`.
-        Fails with CLIENT_INVALID, FORM_INVALID.
+        Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,7 +105,7 @@ class OAuthServiceServicer:
         second, a refresh token ends its session. Holding the token is enough; a
         client that authenticates besides can revoke tokens of its own organisation
         only. Unknown tokens are answered alike.
-        Fails with CLIENT_INVALID, FORM_INVALID.
+        Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

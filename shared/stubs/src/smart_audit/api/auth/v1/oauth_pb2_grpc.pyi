@@ -49,20 +49,20 @@ class OAuthServiceStub:
     and 6). `scope` narrows what the token may do, to some of the service
     account's scopes.
     Fails with CLIENT_INVALID, GRANT_INVALID, GRANT_TYPE_UNSUPPORTED,
-    SCOPE_INVALID, FORM_INVALID.
+    SCOPE_INVALID, TOO_MANY_ATTEMPTS.
     """
     Introspect: _grpc.UnaryUnaryMultiCallable[_oauth_pb2.IntrospectRequest, _httpbody_pb2.HttpBody]
     """Tells what a token is (RFC 7662). The caller authenticates by an API key, or
     by an access token as bearer, and learns of tokens of its own organisation
     only: of any other it learns `{"active": false}`.
-    Fails with CLIENT_INVALID, FORM_INVALID.
+    Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
     """
     Revoke: _grpc.UnaryUnaryMultiCallable[_oauth_pb2.RevokeRequest, _httpbody_pb2.HttpBody]
     """Revokes a token (RFC 7009): an access token is refused everywhere within a
     second, a refresh token ends its session. Holding the token is enough; a
     client that authenticates besides can revoke tokens of its own organisation
     only. Unknown tokens are answered alike.
-    Fails with CLIENT_INVALID, FORM_INVALID.
+    Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
     """
     GetDiscovery: _grpc.UnaryUnaryMultiCallable[_oauth_pb2.GetDiscoveryRequest, _oauth_pb2.GetDiscoveryResponse]
     """Tells what this authorization server offers (RFC 8414). It issues access
@@ -90,20 +90,20 @@ class OAuthServiceAsyncStub(OAuthServiceStub):
     and 6). `scope` narrows what the token may do, to some of the service
     account's scopes.
     Fails with CLIENT_INVALID, GRANT_INVALID, GRANT_TYPE_UNSUPPORTED,
-    SCOPE_INVALID, FORM_INVALID.
+    SCOPE_INVALID, TOO_MANY_ATTEMPTS.
     """
     Introspect: _aio.UnaryUnaryMultiCallable[_oauth_pb2.IntrospectRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Tells what a token is (RFC 7662). The caller authenticates by an API key, or
     by an access token as bearer, and learns of tokens of its own organisation
     only: of any other it learns `{"active": false}`.
-    Fails with CLIENT_INVALID, FORM_INVALID.
+    Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
     """
     Revoke: _aio.UnaryUnaryMultiCallable[_oauth_pb2.RevokeRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Revokes a token (RFC 7009): an access token is refused everywhere within a
     second, a refresh token ends its session. Holding the token is enough; a
     client that authenticates besides can revoke tokens of its own organisation
     only. Unknown tokens are answered alike.
-    Fails with CLIENT_INVALID, FORM_INVALID.
+    Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
     """
     GetDiscovery: _aio.UnaryUnaryMultiCallable[_oauth_pb2.GetDiscoveryRequest, _oauth_pb2.GetDiscoveryResponse]  # type: ignore[assignment]
     """Tells what this authorization server offers (RFC 8414). It issues access
@@ -134,7 +134,7 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         and 6). `scope` narrows what the token may do, to some of the service
         account's scopes.
         Fails with CLIENT_INVALID, GRANT_INVALID, GRANT_TYPE_UNSUPPORTED,
-        SCOPE_INVALID, FORM_INVALID.
+        SCOPE_INVALID, TOO_MANY_ATTEMPTS.
         """
 
     @_abc_1.abstractmethod
@@ -146,7 +146,7 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Tells what a token is (RFC 7662). The caller authenticates by an API key, or
         by an access token as bearer, and learns of tokens of its own organisation
         only: of any other it learns `{"active": false}`.
-        Fails with CLIENT_INVALID, FORM_INVALID.
+        Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
         """
 
     @_abc_1.abstractmethod
@@ -159,7 +159,7 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         second, a refresh token ends its session. Holding the token is enough; a
         client that authenticates besides can revoke tokens of its own organisation
         only. Unknown tokens are answered alike.
-        Fails with CLIENT_INVALID, FORM_INVALID.
+        Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
         """
 
     @_abc_1.abstractmethod
