@@ -70,8 +70,6 @@ PACES = {
     "mail": MAILS,
     "invite": MAILS,
 }
-
-
 # Counts that belong to one account alone; a success of its owner clears them.
 OWN = ("pair", "strangers", "account")
 
@@ -98,8 +96,8 @@ class Throttle:
 
         Raises: TooManyAttempts, Unavailable while the cache is away.
         """
-        turns = self._turns(kind, account, address, organisation)
-        wait = await self._cache.take(list(turns.values()))
+        turns = list(self._turns(kind, account, address, organisation).values())
+        wait = await self._cache.take(turns) if turns else None
         if wait is not None:
             is_news = await self._cache.add(f"news:{wait.key}", b"", NEWS_AFTER)
             raise TooManyAttempts(wait.time, is_news=is_news)
@@ -123,8 +121,9 @@ class Throttle:
 
     def _turns(self, kind: str, account: str, address: str, organisation: str) -> dict[str, Turn]:
         """What a try is counted under, by the names of `Paces`."""
-        paces, known = PACES[kind], self._known(kind, account, address)
-        client = _client(address)
+        paces, client = PACES[kind], _client(address)
+        # Nobody is known at an address that is none: it would be everybody's.
+        known = self._known(kind, account, address) if _parsed(address) else ""
         counted = {
             "pair": (paces.pair, account and f"{account} {client}", ""),
             "strangers": (paces.strangers, account, known),

@@ -52,6 +52,7 @@ from smart_audit.auth.servicer.oauth import add_to_server as add_oauth_to_server
 from smart_audit.auth.servicer.organisations import OrganisationServicer
 from smart_audit.auth.servicer.sessions import RevocationServicer, SessionServicer
 from smart_audit.auth.settings import AuthSettings
+from smart_audit.auth.sweeper import Sweeper
 from smart_audit.auth.throttle import Throttle
 from smart_audit.auth.trail import Trail
 from smart_audit.auth.use_cases.common import Deps, Lifetimes
@@ -156,6 +157,7 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             background(mails.run),
             background(eraser.run),
             background(rotation.keep_on),
+            background(Sweeper(work, utc_now).run),
         ):
             yield port
         hasher.close()
@@ -188,7 +190,7 @@ def _deps(
         new_id=new_id,
         new_secret=new_secret,
         hasher=hasher,
-        throttle=Throttle(cache, _derived(settings, b"throttle"), settings.exempt_networks()),
+        throttle=Throttle(cache, _derived(settings, b"throttle"), settings.throttle_exempt),
         common_passwords=common_passwords.load(settings.password_deny_list),
         password_ranges=ranges,
         issuer=issuer,
