@@ -76,7 +76,8 @@ def _permission_sections() -> Iterator[str]:
     yield "## What needs which permission\n"
     yield (
         "*Person*: no service account may call. *Recent*: the person must have authenticated\n"
-        "within the last minutes, and must not be impersonated.\n"
+        "within the last minutes, and must not be impersonated. *Own name*: nobody may do it who\n"
+        "impersonates the person.\n"
     )
     for scope in sorted(by_scope):
         yield _method_table(f"`{scope}`", by_scope[scope])
@@ -93,7 +94,8 @@ def _method_table(title: str, methods: Iterable[MethodDescriptor]) -> str:
         paths = ", ".join(
             f"`{path}`" for path in _paths(method.GetOptions().Extensions[annotations_pb2.http])
         )
-        besides = ", ".join(word for word in ("person", "recent") if getattr(access, word))
+        words = [word for word in ("person", "recent", "own_name") if getattr(access, word)]
+        besides = ", ".join(words).replace("_", " ")
         lines.append(f"| `{method.containing_service.name}.{method.name}` | {paths} | {besides} |")
     return "\n".join([*lines, ""])
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import settings
 
 from smart_audit.core import logs
+from tests.support.administrators import Console, admin_stub, new_administrator
 from tests.support.database import Cluster, start_cluster
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.world import World, running_world
@@ -70,3 +71,9 @@ async def gateway(world: World) -> AsyncIterator[Gateway]:
     """A real Envoy in front of `world`."""
     async with running_gateway(world) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+async def console(world: World) -> Console:
+    """An administrator of the installation, at work; each one takes three passwords to make."""
+    return Console(world, admin_stub(world.auth_channel), await new_administrator(world))

@@ -1,23 +1,17 @@
 """What the tests of the requirements do again and again."""
 
-import base64
-from datetime import UTC, datetime, timedelta
+import asyncio
+from functools import partial
 from typing import Any
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.api.auth.v1 import auth_pb2
-from smart_audit.core.sealing import Sealer
-from smart_audit.core.settings import DEVELOPMENT_KEY
+from smart_audit.api.auth.v1 import account_pb2, auth_pb2
 from tests.support.governance import until
-from tests.support.world import User, World, refusal
+from tests.support.mails import Mail, account_of, mails_in, queue_is_empty
+from tests.support.tokens import bearer
+from tests.support.world import User, World, ended_within, refusal
 
-
-def bearer(token: str) -> tuple[tuple[str, str], ...]:
-    """What a call with a token carries."""
-    return (("authorization", f"Bearer {token}"),)
+NEW_PASSWORD = "a kestrel over the moor"
 
 
 def me(world: World, token: str) -> Any:
@@ -25,10 +19,22 @@ def me(world: World, token: str) -> Any:
     return world.auth.GetMe(auth_pb2.GetMeRequest(), metadata=bearer(token))
 
 
+def listing(world: World, token: str) -> Any:
+    """A call of audit that any good token of a member may make."""
+    return world.events.ListEvents(audit_pb2.ListEventsRequest(), metadata=bearer(token))
+
+
 async def refused_everywhere(world: World, token: str) -> set[str]:
     """Why each service refuses a token."""
-    listing = world.events.ListEvents(audit_pb2.ListEventsRequest(), metadata=bearer(token))
-    return {(await refusal(call)).reason for call in (me(world, token), listing)}
+    return {(await refusal(call(world, token))).reason for call in (me, listing)}
+
+
+async def ended_everywhere(world: World, *users: User) -> None:
+    """Each service refuses the access tokens within a second, and auth the refresh tokens."""
+    for user in users:
+        calls = [partial(call, world, user.access_token) for call in (me, listing)]
+        await asyncio.gather(*map(ended_within, calls))
+        assert (await refusal(refresh(world, user.refresh_token))).reason == "SESSION_ENDED"
 
 
 async def login_refused(world: World, email: str, password: str) -> str:
@@ -42,24 +48,48 @@ def refresh(world: World, token: str) -> Any:
     return world.auth.RefreshToken(auth_pb2.RefreshTokenRequest(refresh_token=token))
 
 
-def signing_key(world: World) -> tuple[str, Ed25519PrivateKey]:
-    """The installation's own key, as whoever holds the database and its key has it."""
-    with world.database.connect() as connection:
-        [(key_id, sealed)] = connection.execute(
-            "SELECT id, sealed_private_key FROM auth.signing_keys ORDER BY activates_at LIMIT 1"
-        ).fetchall()
-    raw = Sealer(base64.b64decode(DEVELOPMENT_KEY)).open(sealed, "token signing key")
-    return key_id, Ed25519PrivateKey.from_private_bytes(raw)
+def change(world: World, user: User, current: str, new: str, **more: Any) -> Any:
+    """A call that changes a password."""
+    request = account_pb2.ChangePasswordRequest(current_password=current, new_password=new, **more)
+    return account_of(world).ChangePassword(request, metadata=user.metadata)
 
 
-def forged(world: World, user: User, headers: dict[str, Any] | None = None, **claims: Any) -> str:
-    """A user's token, signed anew by the installation's own key, with other headers or claims."""
-    key_id, key = signing_key(world)
-    now = datetime.now(UTC)
-    known = jwt.decode(user.access_token, options={"verify_signature": False})
-    body = {**known, "iat": now, "exp": now + timedelta(minutes=5), **claims}
-    head = {"kid": key_id, "typ": "at+jwt", **(headers or {})}
-    return jwt.encode(body, key, algorithm="EdDSA", headers=head)
+async def reset_link(world: World, email: str) -> str:
+    """The token of a link to choose a new password."""
+    request = account_pb2.RequestPasswordResetRequest(email=email)
+    await account_of(world).RequestPasswordReset(request)
+    return (await last_mail(world, email)).token
+
+
+def reset(world: World, token: str, password: str = NEW_PASSWORD) -> Any:
+    """A call that sets a password by a link."""
+    request = account_pb2.ResetPasswordRequest(token=token, new_password=password)
+    return account_of(world).ResetPassword(request)
+
+
+async def asked_for_code(world: World, user: User) -> tuple[str, str]:
+    """The challenge of a login by mail, and the code that was sent for it."""
+    execute(
+        world,
+        "UPDATE auth.organisations SET login_codes = true WHERE id = %s",
+        user.organisation_id,
+    )
+    answer = await account_of(world).RequestLoginCode(
+        account_pb2.RequestLoginCodeRequest(email=user.email)
+    )
+    return answer.challenge, (await last_mail(world, user.email)).code
+
+
+def enter_code(world: World, challenge: str, code: str) -> Any:
+    """A call that logs in by a code that was mailed."""
+    request = account_pb2.LoginWithCodeRequest(challenge=challenge, code=code)
+    return account_of(world).LoginWithCode(request)
+
+
+async def last_mail(world: World, recipient: str) -> Mail:
+    """The last mail to an address, once all have been sent."""
+    await queue_is_empty(world)
+    return mails_in(world.mail_dir, recipient)[-1]
 
 
 def execute(world: World, statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -67,6 +97,18 @@ def execute(world: World, statement: str, *values: Any) -> list[tuple[Any, ...]]
     with world.database.connect() as connection:
         cursor = connection.execute(statement, values)
         return cursor.fetchall() if cursor.description else []
+
+
+async def an_hour_later(world: World, user: User) -> str:
+    """An access token that says that the user has authenticated an hour ago."""
+    execute(
+        world,
+        "UPDATE auth.sessions SET authenticated_at = authenticated_at - interval '1 hour'"
+        " WHERE id = %s",
+        user.session_id,
+    )
+    token: str = (await refresh(world, user.refresh_token)).access_token
+    return token
 
 
 async def recorded(world: World, user: User, action: str, **narrow: Any) -> audit_pb2.Event:

@@ -6,20 +6,47 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Why no test proves a requirement."""
+    """What a requirement asks for and does not get, and why."""
 
-    verdict: Literal["not met", "does not apply", "met in part"]
+    verdict: Literal["not met", "met in part", "does not apply"]
     reason: str
 
 
 OPEN = {
     "6.2.6": Open(
         "does not apply",
-        "the product has no page with a password field; it is up to the front end that calls it",
+        "no page of the product has a password field; it is up to the front end that calls the API",
     ),
-    "6.2.7": Open(
-        "does not apply",
-        "as 6.2.6; the API takes any text of up to 256 characters",
+    "6.2.7": Open("does not apply", "as 6.2.6; the API takes any text of up to 256 characters"),
+    "6.3.3": Open(
+        "met in part",
+        "a second factor is each user's choice until the organisation's `sign_in_policy` is"
+        " `second_factor_required`; no organisation has that by default",
     ),
-    "7.4.4": Open("does not apply", "no pages; `Logout` is one call with any access token"),
+    "6.3.5": Open(
+        "met in part",
+        "nobody is told of a login from a new device or place, or after a long time; every login is"
+        " in the audit log, and sessions can be listed",
+    ),
+    "6.3.6": Open(
+        "met in part",
+        "an organisation can turn login codes by mail on; they stand for the password, never for a"
+        " second factor",
+    ),
+    "6.4.5": Open(
+        "not met",
+        "only API keys expire, and nobody is reminded of it; `ListApiKeys` tells when",
+    ),
+    "6.5.5": Open(
+        "met in part",
+        "a one-time code of an app is taken one step (30 s) early or late, for clocks that differ;"
+        " links to reset a password, which open no session, live 30 minutes",
+    ),
+    "7.4.4": Open(
+        "does not apply", "the product has no pages; `Logout` is one call with any access token"
+    ),
+    "7.5.2": Open(
+        "met in part",
+        "ending sessions asks for no fresh authentication: who has lost a device must be quick",
+    ),
 }

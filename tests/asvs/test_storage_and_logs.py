@@ -6,9 +6,10 @@ import pytest
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 from smart_audit.auth.settings import AuthSettings
-from tests.asvs.acting import execute, forged, login_refused, recorded, refresh
+from tests.asvs.acting import execute, listing, login_refused, recorded, refresh
 from tests.asvs.requirements import proves
 from tests.support.processes import Service
+from tests.support.tokens import forged
 from tests.support.world import ISSUER, PASSWORD, free_port, refusal
 
 
@@ -72,10 +73,7 @@ async def test_each_authentication_is_recorded_with_its_factors(world, person):
 @proves("16.3.2", "a call that its caller may not make is an event with outcome DENIED")
 async def test_a_refused_authorisation_is_recorded(world, person):
     token = forged(world, person, scope="events.record")
-    listing = world.events.ListEvents(
-        audit_pb2.ListEventsRequest(), metadata=(("authorization", f"Bearer {token}"),)
-    )
-    assert (await refusal(listing)).reason == "SCOPE_MISSING"
+    assert (await refusal(listing(world, token))).reason == "SCOPE_MISSING"
     told = await recorded(world, person, "audit.event.read", outcome=audit_pb2.OUTCOME_DENIED)
     assert (told.actor.id, told.outcome_reason) == (person.id, "SCOPE_MISSING")
 

@@ -8,7 +8,8 @@ import grpc
 import pytest
 
 from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.api.auth.v1 import admin_pb2, auth_pb2
+from smart_audit.api.auth.v1 import account_pb2, admin_pb2, auth_pb2
+from smart_audit.auth.passwords import Hasher
 from tests.support.administrators import (
     INSTALLATION_ID,
     Console,
@@ -17,6 +18,7 @@ from tests.support.administrators import (
 )
 from tests.support.events import event, record, settled
 from tests.support.governance import until
+from tests.support.mails import account_of, mail_to
 from tests.support.world import PASSWORD, refusal
 
 
@@ -165,6 +167,24 @@ async def test_a_deactivated_user_gets_the_answer_of_a_wrong_password_until_reac
     assert (await world.login(user.email)).id == user.id
 
 
+@pytest.mark.parametrize("method", ["DeactivateUser", "ForcePasswordReset"])
+async def test_a_login_under_way_opens_no_session_after_it(console, monkeypatch, method):
+    user = await console.world.new_user()
+    verify = Hasher.verify
+
+    async def slow(self, password, password_hash):
+        verified = await verify(self, password, password_hash)
+        await getattr(console, method)(call_about(method, user.id))
+        return verified
+
+    monkeypatch.setattr(Hasher, "verify", slow)
+    login = auth_pb2.LoginRequest(email=user.email, password=PASSWORD)
+    refused = await refusal(console.world.auth.Login(login))
+    assert refused.code is grpc.StatusCode.UNAUTHENTICATED
+    shown = await console.GetUser(admin_pb2.GetUserRequest(user_id=user.id))
+    assert not shown.sessions
+
+
 @contextmanager
 def alone(world, *administrators):
     """Nobody else can administer the installation."""
@@ -215,6 +235,12 @@ async def test_a_forced_reset_ends_all_sessions_and_the_password(console):
     await refused_soon(world, user)
     login = auth_pb2.LoginRequest(email=user.email, password=PASSWORD)
     assert (await refusal(world.auth.Login(login))).reason == "CREDENTIALS_INVALID"
+    assert await mail_to(world, user.email, "You have to choose a new password")
+    mail = await mail_to(world, user.email, "Choose a new password")
+    assert "127.0.0.1" not in mail.text
+    reset = account_pb2.ResetPasswordRequest(token=mail.token, new_password="another long phrase")
+    await account_of(world).ResetPassword(reset)
+    assert (await world.login(user.email, "another long phrase")).id == user.id
 
 
 async def test_an_administrator_ends_one_session_or_all(console):

@@ -7,12 +7,16 @@ import grpc
 import jwt
 import pytest
 
+from smart_audit.api.access.v1 import access_pb2
 from smart_audit.api.audit.v1 import audit_pb2, governance_pb2
 from smart_audit.api.auth.v1 import admin_pb2, auth_pb2, sessions_pb2, sessions_pb2_grpc
+from smart_audit.audit import wiring as audit_wiring
+from smart_audit.auth import wiring as auth_wiring
 from tests.auth.test_administration import execute, refused_soon, told
 from tests.support.administrators import Console, new_administrator
 from tests.support.events import event, get, record
 from tests.support.governance import until
+from tests.support.mails import mail_to
 from tests.support.world import refusal
 
 REASON = "support case 4711"
@@ -107,6 +111,9 @@ async def test_the_user_sees_it_and_ends_it(console, user):
             sessions_pb2.RevokeSessionRequest(session_id=seen.id), metadata=user.metadata
         )
     await refused_soon(console.world, acting)
+    mail = await mail_to(console.world, user.email, "An administrator acted as you")
+    assert REASON in mail.text
+    assert "127.0.0.1" not in mail.text
 
 
 async def test_both_logs_tell_of_it(console, user):
@@ -151,6 +158,27 @@ async def test_a_refusal_meanwhile_names_the_administrator(console, user):
     assert (await refusal(listing)).reason == "SCOPE_MISSING"
     denied = await latest(world, user, "user.read")
     assert (denied.actor.id, *marks_of(denied)) == (user.id, console.user.id, REASON)
+
+
+def refused_to_impersonators():
+    """The paths of the methods that are for people in their own name."""
+    for service in (*auth_wiring.SERVICES, *audit_wiring.SERVICES):
+        for method in service.methods:
+            access = method.GetOptions().Extensions[access_pb2.access]
+            if access.recent or access.own_name:
+                yield f"/{service.full_name}/{method.name}"
+
+
+async def test_nothing_sensitive_is_done_in_the_name_of_somebody_else(console, user):
+    world = console.world
+    _, acting = await impersonating(console, user)
+    paths = list(refused_to_impersonators())
+    assert len(paths) > 15
+    for path in paths:
+        channel = world.auth_channel if ".auth." in path else world.audit_channel
+        refused = await refusal(channel.unary_unary(path)(b"", metadata=acting.metadata))
+        wanted = "SCOPE_MISSING" if "UserAdminService" in path else "IMPERSONATION_FORBIDDEN"
+        assert (path, refused.reason) == (path, wanted)
 
 
 async def test_nobody_acts_as_an_administrator(console):

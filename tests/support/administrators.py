@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc.aio
 
-from smart_audit.api.auth.v1 import admin_pb2_grpc, auth_pb2
+from smart_audit.api.auth.v1 import admin_pb2_grpc, organisations_pb2
 from smart_audit.auth.administrators import grant_admin
 from smart_audit.auth.domain import INSTALLATION
 from smart_audit.auth.settings import AuthSettings
@@ -46,13 +46,11 @@ async def new_administrator(world: World) -> User:
 
 async def as_administrator(world: World, user: User) -> User:
     """The session, moved into the installation's own organisation."""
-    with world.database.connect() as connection:
-        connection.execute(
-            "UPDATE auth.sessions SET organisation_id = %s WHERE id = %s",
-            [INSTALLATION_ID, user.session_id],
-        )
-    answer = await world.auth.RefreshToken(
-        auth_pb2.RefreshTokenRequest(refresh_token=user.refresh_token)
+    answer = await world.organisations.SwitchOrganisation(
+        organisations_pb2.SwitchOrganisationRequest(
+            organisation_id=INSTALLATION_ID, refresh_token=user.refresh_token
+        ),
+        metadata=user.metadata,
     )
     return replace(
         user,

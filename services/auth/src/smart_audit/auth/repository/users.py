@@ -64,11 +64,20 @@ class Users:
         row = (await self._session.execute(statement)).one_or_none()
         return None if row is None else User(*row)
 
-    async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
-        """Replace a hash by a stronger one of the same password."""
+    async def set_password_hash(self, user: User, password_hash: str) -> None:
+        """Replace a hash by a stronger one of the same password, unless it was replaced already."""
         await self._session.execute(
-            update(users).where(users.c.id == user_id).values(password_hash=password_hash)
+            update(users)
+            .where(users.c.id == user.id, users.c.password_hash == user.password_hash)
+            .values(password_hash=password_hash)
         )
+
+    async def password_stands(self, user: User) -> bool:
+        """Whether a user's password is still the one that it was when the user was read."""
+        statement = select(users.c.id).where(
+            users.c.id == user.id, users.c.password_hash == user.password_hash
+        )
+        return (await self._session.execute(statement)).one_or_none() is not None
 
     async def set_password(self, user_id: UserId, password_hash: str, at: datetime) -> None:
         """Save a new password; nobody is asked to choose another any more."""

@@ -42,6 +42,7 @@ from smart_audit.core.revocations import SessionEnded
 
 LOGIN = "login"
 LIFETIME = timedelta(minutes=5)
+WRONG = "the e-mail address or the password is wrong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +101,14 @@ async def login(
         )
     async with work.everywhere() as repositories:
         if user is None or membership is None or verified is None:
-            refusal = CredentialsInvalid("the e-mail address or the password is wrong")
+            refusal = CredentialsInvalid(WRONG)
             organisation_id = membership.organisation.id if membership else INSTALLATION
             who = {"user": user, "email": command.email}
             return await refuse(refusal, acting, organisation_id, repositories, deps, **who)
+        opened = await open_session(user, membership, (PASSWORD,), acting, repositories, deps)
         if verified.new_hash:
-            await repositories.users.set_password_hash(user.id, verified.new_hash)
-        return await open_session(user, membership, (PASSWORD,), acting, repositories, deps)
+            await repositories.users.set_password_hash(user, verified.new_hash)
+        return opened
 
 
 async def open_session(
@@ -188,6 +190,8 @@ async def begin_session(
     now_so = await repositories.organisations.live_membership(user.id, session.organisation_id)
     if now_so is None:
         raise SessionEnded("you are not in this organisation any more; log in again")
+    if PASSWORD in amr and not await repositories.users.password_stands(user):
+        raise CredentialsInvalid(WRONG)
     await repositories.sessions.add_token(token)
     event = decision(
         acting,

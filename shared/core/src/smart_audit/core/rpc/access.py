@@ -48,6 +48,7 @@ class Rule:
     optional: bool = False
     person: bool = False
     recent: bool = False
+    own_name: bool = False
     action: str = ""
     refusals_only: bool = True
 
@@ -60,6 +61,8 @@ class Rule:
             require_scope(caller, self.scope)
         if (self.person or self.recent) and not caller.is_person:
             raise PersonRequired("only a person may do this; log in as a user")
+        if (self.own_name or self.recent) and caller.impersonator is not None:
+            raise ImpersonationForbidden("this cannot be done in the name of somebody else")
         if self.recent:
             _check_recent(caller, recent)
 
@@ -71,8 +74,6 @@ def require_scope(caller: Caller, scope: str) -> None:
 
 
 def _check_recent(caller: Caller, recent: timedelta) -> None:
-    if caller.impersonator is not None:
-        raise ImpersonationForbidden("this cannot be done for somebody else")
     max_age_s = int(recent.total_seconds())
     if caller.authenticated_at is None or time.time() - caller.authenticated_at > max_age_s:
         raise ReauthenticationRequired(
@@ -107,6 +108,7 @@ def _rule(method: MethodDescriptor) -> Rule:
         optional=kind == "optional",
         person=access.person,
         recent=access.recent,
+        own_name=access.own_name,
         action=audit.action,
         refusals_only=audit.refusals_only,
     )

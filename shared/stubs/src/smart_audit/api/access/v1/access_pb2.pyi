@@ -36,6 +36,7 @@ class Access(_message.Message):
     INTERNAL_FIELD_NUMBER: _builtins.int
     PERSON_FIELD_NUMBER: _builtins.int
     RECENT_FIELD_NUMBER: _builtins.int
+    OWN_NAME_FIELD_NUMBER: _builtins.int
     public: _builtins.bool
     """Anybody may call, without a token."""
     authenticated: _builtins.bool
@@ -58,6 +59,10 @@ class Access(_message.Message):
     """The caller must have authenticated within the last minutes, in person:
     whoever impersonates is refused.
     """
+    own_name: _builtins.bool
+    """Whoever impersonates is refused: what is done would outlive the
+    impersonation, or leave the organisation that it is for.
+    """
     def __init__(
         self,
         *,
@@ -68,10 +73,11 @@ class Access(_message.Message):
         internal: _builtins.bool = ...,
         person: _builtins.bool = ...,
         recent: _builtins.bool = ...,
+        own_name: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["authenticated", b"authenticated", "internal", b"internal", "optional", b"optional", "public", b"public", "rule", b"rule", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authenticated", b"authenticated", "internal", b"internal", "optional", b"optional", "person", b"person", "public", b"public", "recent", b"recent", "rule", b"rule", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authenticated", b"authenticated", "internal", b"internal", "optional", b"optional", "own_name", b"own_name", "person", b"person", "public", b"public", "recent", b"recent", "rule", b"rule", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_rule: _TypeAlias = _typing.Literal["public", "authenticated", "scope", "optional", "internal"]  # noqa: Y015
     _WhichOneofArgType_rule: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
