@@ -43,13 +43,8 @@ def start(monkeypatch, capsys):
 
 def test_an_unknown_verb_gets_the_usage(start):
     code, said = start("auth", "dance")
-    assert (code, said) == (
-        2,
-        (
-            "usage: python -m smart_audit.auth serve|migrate|rotate-signing-key|"
-            "grant-admin <email>|revoke-admin <email>"
-        ),
-    )
+    assert code == 2
+    assert said.startswith("usage: python -m smart_audit.auth serve|migrate|")
 
 
 def test_a_missing_setting_is_named(start):

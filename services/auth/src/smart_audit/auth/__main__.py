@@ -1,8 +1,9 @@
-"""`python -m smart_audit.auth serve|migrate|rotate-signing-key|grant-admin|revoke-admin`."""
+"""`python -m smart_audit.auth serve|migrate|…`: see `main`."""
 
 from pathlib import Path
 
 from smart_audit.auth.administrators import grant_admin, revoke_admin
+from smart_audit.auth.importing import import_users
 from smart_audit.auth.key_command import rotate_signing_key
 from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.wiring import running
@@ -19,6 +20,7 @@ def main() -> None:
         rotate_signing_key=rotate_signing_key,
         grant_admin=grant_admin,
         revoke_admin=revoke_admin,
+        import_users=import_users,
     )
 
 

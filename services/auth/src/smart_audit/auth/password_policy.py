@@ -22,7 +22,7 @@ MIN_LENGTH_ALONE = 15
 PRODUCT = "Smart Audit"
 # Shorter words are in too many passwords by chance.
 MIN_WORD = 4
-# A password needs so many characters besides the words of its context.
+# A password needs so many letters and digits besides the words of its context.
 MIN_REST = 6
 MAX_TAIL = 5
 TAIL = re.compile(rf"[\W\d_]{{1,{MAX_TAIL}}}$")
@@ -97,4 +97,5 @@ def _is_made_of(password: str, words: set[str]) -> bool:
     rest = password.translate(LEET)
     for word in sorted(words, key=len, reverse=True):
         rest = rest.replace(word, "")
-    return len(rest) < MIN_REST and rest != password.translate(LEET)
+    left = re.sub(r"[\W_]", "", rest)
+    return len(left) < MIN_REST and rest != password.translate(LEET)

@@ -1,4 +1,8 @@
-"""Password hashing: argon2id through libpass, in a bounded pool of threads."""
+"""Password hashing: argon2id through libpass, in a bounded pool of threads.
+
+Hashes of other kinds, which came by an import, are verified as they are and replaced at the first
+login. `foreign_hashes` says which.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -8,6 +12,8 @@ from typing import TypeVar
 
 from passlib.context import CryptContext
 
+from smart_audit.auth.foreign_hashes import FOREIGN, as_its_source
+from smart_audit.auth.password_policy import normalised
 from smart_audit.core.errors import ResourceExhausted
 from smart_audit.core.ids import new_secret
 
@@ -30,13 +36,12 @@ class Hasher:
 
     def __init__(self, *, memory_kib: int, passes: int, threads: int, queue: int) -> None:
         self._context = CryptContext(
-            schemes=["argon2", "bcrypt"],
-            deprecated=["bcrypt"],
+            schemes=["argon2", *FOREIGN],
+            deprecated="auto",
             argon2__type="ID",
             argon2__memory_cost=memory_kib,
             argon2__time_cost=passes,
             argon2__parallelism=1,
-            truncate_error=False,
         )
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hash")
         self._room = asyncio.BoundedSemaphore(threads + queue)
@@ -45,17 +50,25 @@ class Hasher:
 
     async def hash(self, password: str) -> str:
         """Hash a new password. Raises: ResourceExhausted when too many wait."""
-        return await self._run(self._context.hash, password)
+        return await self._run(self._context.hash, normalised(password))
 
     async def verify(self, password: str, password_hash: str | None) -> Verified | None:
         """Check a password; None when it is wrong, or when there is no hash to check against.
 
         Raises: ResourceExhausted when too many wait.
         """
-        right, new_hash = await self._run(
-            self._context.verify_and_update, password, password_hash or self._nobody
-        )
-        return Verified(new_hash) if right and password_hash else None
+        verified = await self._run(self._verify, password, password_hash or self._nobody)
+        return verified if password_hash else None
+
+    def _verify(self, password: str, password_hash: str) -> Verified | None:
+        # Older hashes were made of passwords as they were typed: both forms are tried, if there are
+        # two, whatever hash it is.
+        hashed = normalised(password)
+        for form in dict.fromkeys((hashed, password)):
+            if self._context.verify(as_its_source(form, password_hash), password_hash):
+                old = form != hashed or self._context.needs_update(password_hash)
+                return Verified(self._context.hash(hashed) if old else None)
+        return None
 
     async def _run(self, work: Callable[..., T], *arguments: str) -> T:
         if self._room.locked():

@@ -43,6 +43,7 @@ class Users:
                 last_name=user.last_name,
                 password_hash=user.password_hash,
                 created_at=user.created_at,
+                email_verified_at=user.email_verified_at,
             )
             .on_conflict_do_nothing(constraint="users_email_canonical_key")
             .returning(users.c.id)
