@@ -52,6 +52,7 @@ from smart_audit.auth.servicer.oauth import add_to_server as add_oauth_to_server
 from smart_audit.auth.servicer.organisations import OrganisationServicer
 from smart_audit.auth.servicer.sessions import RevocationServicer, SessionServicer
 from smart_audit.auth.settings import AuthSettings
+from smart_audit.auth.sweeper import Sweeper
 from smart_audit.auth.throttle import Throttle
 from smart_audit.auth.trail import Trail
 from smart_audit.auth.use_cases.common import Deps, Lifetimes
@@ -156,6 +157,7 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             background(mails.run),
             background(eraser.run),
             background(rotation.keep_on),
+            background(Sweeper(work, utc_now).run),
         ):
             yield port
         hasher.close()

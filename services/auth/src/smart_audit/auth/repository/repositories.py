@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smart_audit.auth.repository.administration import Administration
 from smart_audit.auth.repository.challenges import Challenges
 from smart_audit.auth.repository.erasures import Erasures
+from smart_audit.auth.repository.expired import Expired
 from smart_audit.auth.repository.factors import Factors
 from smart_audit.auth.repository.invitations import Invitations
 from smart_audit.auth.repository.machines import ApiKeys, ServiceAccounts
@@ -27,6 +28,9 @@ class Repositories:
         self.api_keys = ApiKeys(session)
         self.administration = Administration(session)
         self.challenges = Challenges(session)
+        self.expired = Expired(session)
+        self.factors = Factors(session)
+        self.passkeys = Passkeys(session)
         self.erasures = Erasures(session)
         self.factors = Factors(session)
         self.mails = Mails(session)
