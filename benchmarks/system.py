@@ -142,6 +142,7 @@ async def _stack(data: DataDir, database_url: str | None) -> AsyncIterator[dict[
         database_url=database_url,
         environment_name="development",
         cors_origins=(),
+        issuer=f"http://localhost:{port}",
     )
     ready: asyncio.Future[dict[str, Any]] = asyncio.Future()
     stack = asyncio.create_task(system.run(options, data, _say, ready.set_result))

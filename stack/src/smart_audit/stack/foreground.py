@@ -169,6 +169,7 @@ def _options(asked: Asked) -> system.Options:
         environment_name=named.get("ENV") or "development",
         cors_origins=_listed(named.get("GATEWAY_CORS_ORIGINS") or _DEFAULT_CORS_ORIGINS),
         mail=_mail(named),
+        issuer=named.get("GATEWAY_ISSUER") or f"http://localhost:{asked.port}",
     )
 
 

@@ -35,6 +35,7 @@ class Options:
     database_url: str | None
     environment_name: str
     cors_origins: tuple[str, ...]
+    issuer: str
     mail: str | Path | None = None
     """The SMTP server, or the folder that was named for mail."""
 
@@ -160,7 +161,7 @@ def _plan(options: Options, data: DataDir, secrets: Secrets, owner_url: str) -> 
         data=data,
         secrets=secrets,
         owner_url=owner_url,
-        issuer=f"http://localhost:{options.port}",
+        issuer=options.issuer,
         environment_name=options.environment_name,
         mail_dir=_mail_dir(options, data),
         auth=services.workers("auth", options.auth_port, spare[:extra]),

@@ -1,18 +1,19 @@
 """What auth reads from its environment, each name behind `AUTH_`."""
 
+from collections.abc import Iterator
 from datetime import timedelta
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from smart_audit.auth.mail.settings import MailSettings
 from smart_audit.auth.password_ranges import WhenAway
 from smart_audit.auth.throttle import Network
-from smart_audit.core.settings import Duration
+from smart_audit.core.settings import Duration, is_https
 
 LOCALHOST = "localhost"
 
@@ -21,7 +22,12 @@ def _by_commas(value: object) -> object:
     return tuple(map(str.strip, value.split(","))) if isinstance(value, str) else value
 
 
+def _by_commas_if_any(value: object) -> object:
+    return _by_commas(value) if value else ()
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_by_commas)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_by_commas_if_any)]
 
 
 def _or_none(value: object) -> object:
@@ -72,8 +78,9 @@ class AuthSettings(MailSettings):
     password_range_when_away: WhenAway = Field(
         "allow", description="allow or refuse what that server cannot be asked about"
     )
-    throttle_exempt: str = Field(
-        "127.0.0.0/8,::1/128", description="networks that are not throttled by address, by commas"
+    throttle_exempt: Networks = Field(
+        (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
+        description="networks that are not throttled by address, by commas",
     )
     hash_queue: int = Field(64, gt=0, description="passwords waiting at most; more are refused")
     redis_url: Annotated[SecretStr | None, BeforeValidator(_or_none)] = Field(
@@ -93,12 +100,6 @@ class AuthSettings(MailSettings):
         description="origins of the pages that may use passkeys, by commas",
     )
 
-    @field_validator("throttle_exempt")
-    @classmethod
-    def _are_networks(cls, value: str) -> str:
-        _networks(value)
-        return value
-
     @model_validator(mode="after")
     def _origins_fit(self) -> Self:
         """Browsers know no passkeys elsewhere. Raises: ValueError."""
@@ -114,14 +115,19 @@ class AuthSettings(MailSettings):
                 )
         return self
 
-    def exempt_networks(self) -> list[Network]:
-        """The networks that are not throttled by address."""
-        return _networks(self.throttle_exempt)
-
-
-def _networks(value: str) -> list[Network]:
-    """Raises: ValueError."""
-    return [ip_network(network.strip()) for network in value.split(",") if network.strip()]
+    def insecure(self) -> Iterator[str]:
+        """See `ServiceSettings`."""
+        yield from super().insecure()
+        if self.webauthn_rp_id == LOCALHOST:
+            yield "AUTH_WEBAUTHN_RP_ID to be your domain, with AUTH_WEBAUTHN_ORIGINS on it"
+        elif not all(map(is_https, self.webauthn_origins)):
+            yield "AUTH_WEBAUTHN_ORIGINS to be https:// origins"
+        if self.password_range_url and not is_https(self.password_range_url):
+            yield "AUTH_PASSWORD_RANGE_URL to be an https:// URL"
+        if any(network.prefixlen == 0 for network in self.throttle_exempt):
+            yield "AUTH_THROTTLE_EXEMPT to name your own networks; this exempts everybody"
+        if self.redis_url is not None and not urlsplit(self.redis_url.get_secret_value()).password:
+            yield "a password in REDIS_URL; whoever reaches Redis can open what guessing has closed"
 
 
 def _is_local(host: str) -> bool:

@@ -190,7 +190,7 @@ def _deps(
         new_id=new_id,
         new_secret=new_secret,
         hasher=hasher,
-        throttle=Throttle(cache, _derived(settings, b"throttle"), settings.exempt_networks()),
+        throttle=Throttle(cache, _derived(settings, b"throttle"), settings.throttle_exempt),
         common_passwords=common_passwords.load(settings.password_deny_list),
         password_ranges=ranges,
         issuer=issuer,

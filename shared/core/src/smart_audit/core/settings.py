@@ -2,8 +2,11 @@
 
 import base64
 import binascii
+from collections.abc import Iterator
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
@@ -18,6 +21,8 @@ def _seconds(value: object) -> object:
 
 Duration = Annotated[timedelta, BeforeValidator(_seconds)]
 
+# Passwords that stand in the files of this repository.
+PUBLIC_PASSWORDS = {"development-only", "change-me", "test-only"}
 DEVELOPMENT_KEY = base64.b64encode(b"insecure key of the development!").decode()
 
 
@@ -65,15 +70,45 @@ class ServiceSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _production_is_safe(self) -> Self:
-        if self.env == "production" and (
-            self.key_encryption_key.get_secret_value() == DEVELOPMENT_KEY
-        ):
-            name = f"{self.model_config.get('env_prefix', '')}KEY_ENCRYPTION_KEY"
-            raise ValueError(
-                f"ENV=production needs {name}; make one with `openssl rand -base64 32`"
-            )
+        insecure = list(self.insecure()) if self.env == "production" else []
+        if insecure:
+            raise ValueError("\n".join(f"ENV=production needs {remedy}" for remedy in insecure))
         return self
+
+    def insecure(self) -> Iterator[str]:
+        """What production refuses of these settings: for each the remedy. A service adds its own.
+
+        What no setting may be, wherever it runs, is a bound of the setting itself.
+        """
+        prefix = self.model_config.get("env_prefix", "")
+        if self.key_encryption_key.get_secret_value() == DEVELOPMENT_KEY:
+            yield (
+                f"{prefix}KEY_ENCRYPTION_KEY, a key of your own; make one with"
+                " `openssl rand -base64 32`"
+            )
+        if not is_https(self.issuer):
+            yield f"{prefix}ISSUER to be an https:// URL, of the TLS in front of the gateway"
+        if urlsplit(self.database_url.get_secret_value()).password in PUBLIC_PASSWORDS:
+            yield f"another password in {prefix}DATABASE_URL; this one is public"
+        if self.metrics_port and _is_public(self.host):
+            yield (
+                f"{prefix}HOST to be a private address, or {prefix}METRICS_PORT=0; metrics are"
+                " for everybody who reaches the port"
+            )
 
     def sealing_key(self) -> bytes:
         """The key-encryption key; 32 bytes."""
         return base64.b64decode(self.key_encryption_key.get_secret_value())
+
+
+def is_https(url: str) -> bool:
+    """Whether an absolute URL is one of TLS."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" and bool(parts.hostname)
+
+
+def _is_public(host: str) -> bool:
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return False

@@ -1,12 +1,15 @@
 """How mail is sent, as the environment says."""
 
+from collections.abc import Iterator
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 
-from smart_audit.core.settings import ServiceSettings
+from smart_audit.core.settings import ServiceSettings, is_https
+
+LOOPBACK = ("", "localhost", "127.0.0.1", "::1")
 
 
 class MailSettings(ServiceSettings):
@@ -46,21 +49,15 @@ class MailSettings(ServiceSettings):
             raise ValueError("must be a URL, as in https://example.com/account")
         return value.rstrip("/")
 
-    @model_validator(mode="after")
-    def _mail_is_safe(self) -> Self:
-        if self.env != "production":
-            return self
+    def insecure(self) -> Iterator[str]:
+        """See `ServiceSettings`."""
+        yield from super().insecure()
         if not self.smtp_host and "mail_dir" not in self.model_fields_set:
-            raise ValueError(
-                "ENV=production needs AUTH_SMTP_HOST, or AUTH_MAIL_DIR where something else takes"
-                " the mail from"
-            )
-        if self.smtp_username and self.smtp_security == "none":
-            raise ValueError(
-                "ENV=production sends no password in plain text: set AUTH_SMTP_SECURITY to"
-                " starttls or tls"
-            )
-        return self
+            yield "AUTH_SMTP_HOST, or AUTH_MAIL_DIR where something else takes the mail from"
+        if self.smtp_host not in LOOPBACK and self.smtp_security == "none":
+            yield "AUTH_SMTP_SECURITY to be starttls or tls; mails carry links that log people in"
+        if self.account_pages_url and not is_https(self.account_pages_url):
+            yield "AUTH_ACCOUNT_PAGES_URL to be an https:// URL"
 
     def pages_url(self) -> str:
         """Where links in mails lead, without a slash at the end."""
