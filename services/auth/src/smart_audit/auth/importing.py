@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from smart_audit.api.auth.v1 import auth_pb2
 from smart_audit.auth.domain import User, UserId
@@ -63,13 +63,17 @@ async def import_users(settings: AuthSettings, file: str) -> None:
         options=CONNECTION_OPTIONS,
     ) as engine:
         try:
-            with sys.stdin.buffer if file == "-" else Path(file).open("rb") as lines:
+            with _opened(file) as lines:
                 report = await import_lines(lines, Work(engine), deps)
         except OSError as error:
             raise RuntimeError(f"{file} cannot be read: {error.strerror}") from error
     sys.stdout.write(f"{report}\n")
     if report.refused:
         raise RuntimeError("some lines were refused; mend them and run the import again")
+
+
+def _opened(file: str) -> BinaryIO:
+    return sys.stdin.buffer if file == "-" else Path(file).open("rb")
 
 
 async def import_lines(lines: Iterable[bytes], work: Work, deps: Basics) -> Report:

@@ -98,8 +98,8 @@ class Throttle:
 
         Raises: TooManyAttempts, Unavailable while the cache is away.
         """
-        turns = self._turns(kind, account, address, organisation)
-        wait = await self._cache.take(list(turns.values()))
+        turns = list(self._turns(kind, account, address, organisation).values())
+        wait = await self._cache.take(turns) if turns else None
         if wait is not None:
             is_news = await self._cache.add(f"news:{wait.key}", b"", NEWS_AFTER)
             raise TooManyAttempts(wait.time, is_news=is_news)
