@@ -27,17 +27,21 @@ SELECT %(organisation)s, id, 'member', created_at FROM copied
 @pytest.mark.soak
 async def test_a_refused_login_takes_the_same_time_for_known_and_unknown(world):
     user = await world.new_user()
-    names = [f"{uuid4().hex}@{uuid4().hex}.test" for _ in range(2 * TRIES)]
+    names = [f"{uuid4().hex}@{uuid4().hex}.test" for _ in range(TRIES)]
     with world.database.connect() as connection:
         connection.execute(
             COPIES,
-            {"names": names[::2], "id": user.id, "organisation": user.organisation_id},
+            {"names": names, "id": user.id, "organisation": user.organisation_id},
         )
-    taken = []
-    for email in names:
-        request = auth_pb2.LoginRequest(email=email, password=PASSWORD + "x")
-        started = time.perf_counter()
-        await refusal(world.auth.Login(request))
-        taken.append(time.perf_counter() - started)
-    # Alternating: what the machine does besides falls on both alike.
-    assert fmean(taken[::2]) == pytest.approx(fmean(taken[1::2]), rel=0.05)
+    taken = {True: [], False: []}
+    for number, name in enumerate(names):
+        # Known, unknown, unknown, known: an event goes on to audit while the next login runs, and
+        # so does whatever the machine does besides. It falls on both alike.
+        for known in (number % 2 == 0, number % 2 == 1):
+            request = auth_pb2.LoginRequest(
+                email=name if known else f"unknown-{name}", password=PASSWORD + "x"
+            )
+            started = time.perf_counter()
+            await refusal(world.auth.Login(request))
+            taken[known].append(time.perf_counter() - started)
+    assert fmean(taken[True]) == pytest.approx(fmean(taken[False]), rel=0.05)
