@@ -146,6 +146,14 @@ async def test_who_is_known_at_an_address_does_not_pay_for_others_there(throttle
     assert await wait(throttle, account, address) is None
 
 
+@pytest.mark.parametrize("address", ["", "no address"])
+async def test_nobody_is_known_at_an_address_that_is_none(throttle, clock, address):
+    account = somebody()
+    await throttle.succeeded("login", account=account, address=address)
+    await hammered(throttle, clock, account, 60)
+    assert await wait(throttle, account, address) > DAY_S
+
+
 async def test_successes_do_not_use_up_an_address(throttle):
     for _ in range(60):
         account = somebody()

@@ -70,8 +70,6 @@ PACES = {
     "mail": MAILS,
     "invite": MAILS,
 }
-
-
 # Counts that belong to one account alone; a success of its owner clears them.
 OWN = ("pair", "strangers", "account")
 
@@ -123,8 +121,9 @@ class Throttle:
 
     def _turns(self, kind: str, account: str, address: str, organisation: str) -> dict[str, Turn]:
         """What a try is counted under, by the names of `Paces`."""
-        paces, known = PACES[kind], self._known(kind, account, address)
-        client = _client(address)
+        paces, client = PACES[kind], _client(address)
+        # Nobody is known at an address that is none: it would be everybody's.
+        known = self._known(kind, account, address) if _parsed(address) else ""
         counted = {
             "pair": (paces.pair, account and f"{account} {client}", ""),
             "strangers": (paces.strangers, account, known),

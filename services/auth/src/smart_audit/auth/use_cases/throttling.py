@@ -1,6 +1,6 @@
 """Slow down whoever tries too often."""
 
-from smart_audit.auth.domain import INSTALLATION, Acting, Outcome
+from smart_audit.auth.domain import Acting, Outcome
 from smart_audit.auth.errors import TooManyAttempts
 from smart_audit.auth.use_cases.common import Deps, Work, decision, record
 
@@ -17,7 +17,8 @@ async def check_limits(
     """Count a try from the caller's address, before any work is done for it.
 
     See `Throttle.check`. A refusal is recorded once in a while, so that a flood of calls is none of
-    events. Nobody has been looked up yet: the event goes to the installation's own log.
+    events: in the log of the caller's organisation, or of the installation where nobody has been
+    looked up yet.
 
     Raises: TooManyAttempts, Unavailable.
     """
@@ -30,7 +31,7 @@ async def check_limits(
             event = decision(
                 acting,
                 Outcome.DENIED,
-                INSTALLATION,
+                acting.organisation_id,
                 deps,
                 email=account if "@" in account else "",
                 reason=refusal.reason,
