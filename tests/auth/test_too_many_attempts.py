@@ -8,7 +8,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from smart_audit.api.auth.v1 import auth_pb2
+from smart_audit.api.auth.v1 import auth_pb2, organisations_pb2
 from smart_audit.auth.domain import INSTALLATION
 from tests.auth.test_signup_and_login import count_hashes, signup
 from tests.support.cache import elapse
@@ -122,3 +122,14 @@ async def test_an_address_is_not_flooded_by_signups(world):
     for _ in range(3):
         await world.auth.Signup(request)
     assert (await refusal(world.auth.Signup(request))).metadata == {"retry_after_s": "60"}
+
+
+async def test_nobody_is_flooded_with_invitations(world):
+    owner = await world.new_user()
+    request = organisations_pb2.CreateInvitationRequest(email=somebody(), role="member")
+    await world.organisations.CreateInvitation(request, metadata=owner.metadata)
+    refused = [
+        await refusal(world.organisations.CreateInvitation(request, metadata=owner.metadata))
+        for _ in range(3)
+    ]
+    assert [one.reason for one in refused] == ["INVITATION_EXISTS"] * 2 + ["TOO_MANY_ATTEMPTS"]

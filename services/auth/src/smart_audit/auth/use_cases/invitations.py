@@ -15,6 +15,7 @@ from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.common import Deps, Work, decision, record
 from smart_audit.auth.use_cases.mails import send
 from smart_audit.auth.use_cases.members import check_manages
+from smart_audit.auth.use_cases.throttling import check_limits
 
 
 async def create_invitation(
@@ -22,9 +23,10 @@ async def create_invitation(
 ) -> Invitation:
     """Invite a person; whether the address has an account is not looked at.
 
-    Raises: OwnerRequired, MemberExists, InvitationExists, ScopeMissing.
+    Raises: OwnerRequired, MemberExists, InvitationExists, ScopeMissing, TooManyAttempts.
     """
     organisation_id, me, now = acting.organisation_id, acting.me, deps.now()
+    await _check_limits(canonical(email), acting, work, deps)
     invitation = Invitation(
         id=InvitationId(deps.new_id()),
         organisation_id=organisation_id,
@@ -72,9 +74,10 @@ async def resend_invitation(
 ) -> Invitation:
     """Send an invitation with a new token and a new expiry.
 
-    Raises: InvitationNotFound, OwnerRequired, ScopeMissing.
+    Raises: InvitationNotFound, OwnerRequired, ScopeMissing, TooManyAttempts.
     """
     secret = deps.new_secret()
+    await _check_limits(str(invitation_id), acting, work, deps)
     async with work.within(acting.organisation_id, acting.me.user_id) as repositories:
         invitation = await _managed(invitation_id, acting, repositories)
         renewed = replace(invitation, expires_at=deps.now() + deps.lifetimes.invitation)
@@ -82,6 +85,12 @@ async def resend_invitation(
         await _send(renewed, secret, acting, repositories, deps)
         await _record(acting, renewed, repositories, deps)
     return renewed
+
+
+async def _check_limits(invited: str, acting: Acting, work: Work, deps: Deps) -> None:
+    """Nobody is flooded with mail, by many organisations or by one."""
+    organisation = str(acting.organisation_id)
+    await check_limits("invite", acting, work, deps, account=invited, organisation=organisation)
 
 
 async def _managed(
