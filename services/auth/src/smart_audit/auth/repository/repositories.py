@@ -30,6 +30,7 @@ class Repositories:
         self.challenges = Challenges(session)
         self.expired = Expired(session)
         self.erasures = Erasures(session)
+        self.expired = Expired(session)
         self.factors = Factors(session)
         self.mails = Mails(session)
         self.invitations = Invitations(session)
