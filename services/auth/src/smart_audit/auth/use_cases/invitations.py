@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from smart_audit.auth.domain import Acting, Outcome, canonical, token_hash
 from smart_audit.auth.errors import (
+    EmailUnverified,
     InvitationExists,
     InvitationNotFound,
     MemberExists,
@@ -23,7 +24,8 @@ async def create_invitation(
 ) -> Invitation:
     """Invite a person; whether the address has an account is not looked at.
 
-    Raises: OwnerRequired, MemberExists, InvitationExists, ScopeMissing, TooManyAttempts.
+    Raises: OwnerRequired, MemberExists, InvitationExists, ScopeMissing, EmailUnverified,
+    TooManyAttempts.
     """
     organisation_id, me, now = acting.organisation_id, acting.me, deps.now()
     await _check_limits(canonical(email), acting, work, deps)
@@ -74,7 +76,7 @@ async def resend_invitation(
 ) -> Invitation:
     """Send an invitation with a new token and a new expiry.
 
-    Raises: InvitationNotFound, OwnerRequired, ScopeMissing, TooManyAttempts.
+    Raises: InvitationNotFound, OwnerRequired, ScopeMissing, EmailUnverified, TooManyAttempts.
     """
     secret = deps.new_secret()
     await _check_limits(str(invitation_id), acting, work, deps)
@@ -112,6 +114,9 @@ async def _send(
     inviter = await repositories.users.get(acting.me.user_id)
     if organisation is None or inviter is None:
         raise MemberNotFound("you are not in this organisation any more")
+    if inviter.email_verified_at is None:
+        # Who has shown no address of their own makes us write to nobody else's.
+        raise EmailUnverified("verify your e-mail address first; ask for a link if you need one")
     letter = letters.Invitation(
         token=token,
         organisation=organisation.name,
