@@ -175,7 +175,7 @@ async def test_wrong_codes_in_a_row_make_the_next_wait_but_lock_nobody_out(world
     # At once, since guesses must not outrun the count.
     ended = await outcomes(*(complete(world, one, totp_code=wrong) for one in challenges))
     assert ended == ["SECOND_FACTOR_INVALID"] * 10 + ["TOO_MANY_ATTEMPTS"] * 2
-    warning = await mail_to(world, user.email, "Somebody enters wrong codes")
+    warning = await mail_to(world, user.email, "Somebody fails at your second factor")
     assert "knows your password" in warning.text
     asked = await challenge_of(world, user)
     waiting = await refusal(complete(world, asked.challenge, totp_code=app.code()))
