@@ -52,7 +52,7 @@ async def reset_token(world, account, user):
 
 
 async def test_a_signup_is_sent_a_link_that_verifies_the_address_once(world, account):
-    user = await world.new_user()
+    user = await world.new_user(verified=False)
     mail = await mail_to(world, user.email, "Confirm your e-mail address")
     assert not is_verified(world, user)
     assert (await verify(account, mail.token)).email == user.email
@@ -72,7 +72,7 @@ async def test_only_hashes_of_tokens_are_stored_and_queued_mail_is_sealed(world,
 
 
 async def test_an_expired_link_is_refused(world, account):
-    user = await world.new_user()
+    user = await world.new_user(verified=False)
     token = (await mail_to(world, user.email, "Confirm")).token
     with world.database.connect() as connection:
         connection.execute(
@@ -83,26 +83,38 @@ async def test_an_expired_link_is_refused(world, account):
 
 
 async def test_verification_links_are_bounded_and_stop_with_the_verification(world, account):
-    user = await world.new_user()
+    user = await world.new_user(verified=False)
     ask = account_pb2.RequestEmailVerificationRequest()
-    for _ in range(4):
+    for _ in range(3):
         await account.RequestEmailVerification(ask, metadata=user.metadata)
     refused = await refusal(account.RequestEmailVerification(ask, metadata=user.metadata))
-    assert (refused.code, refused.reason) == (
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        "TOO_MANY_MAILS",
-    )
+    assert refused.reason == "TOO_MANY_ATTEMPTS"
     await queue_is_empty(world)
     mails = mails_in(world.mail_dir, user.email)
-    assert len(mails) == 5
-    await verify(account, mails[2].token)
+    assert len(mails) == 4
+    await verify(account, mails[1].token)
+    forget_throttles(world)
     await account.RequestEmailVerification(ask, metadata=user.metadata)
     await queue_is_empty(world)
-    assert len(mails_in(world.mail_dir, user.email)) == 5
+    assert len(mails_in(world.mail_dir, user.email)) == 4
+
+
+def forget_throttles(world):
+    with world.database.connect() as connection:
+        connection.execute("DELETE FROM auth.cache")
+
+
+def add_second_factor(world, user):
+    with world.database.connect() as connection:
+        connection.execute(
+            "INSERT INTO auth.totp_secrets (user_id, sealed_secret, created_at, confirmed_at)"
+            " VALUES (%s, 'sealed', now(), now())",
+            [user.id],
+        )
 
 
 async def test_a_reset_sets_the_password_and_ends_all_sessions_but_opens_none(world, account):
-    user = await world.new_user()
+    user = await world.new_user(verified=False)
     token = await reset_token(world, account, user)
     answer = await reset(account, token)
     assert not answer.ListFields()
@@ -158,14 +170,50 @@ async def test_a_deactivated_account_gets_no_reset(world, account):
     assert len(mails_in(world.mail_dir, user.email)) == before
 
 
-async def test_reset_mails_are_bounded_and_nobody_is_told(world, account):
+async def test_a_reset_does_not_get_around_a_second_factor(world, account):
     user = await world.new_user()
-    for _ in range(7):
-        assert not (await request_reset(account, user.email)).ListFields()
+    add_second_factor(world, user)
+    await reset(account, await reset_token(world, account, user))
+    answer = await world.auth.Login(auth_pb2.LoginRequest(email=user.email, password=NEW_PASSWORD))
+    assert answer.mfa_required
+    assert not answer.access_token
+
+
+async def test_a_reset_opens_what_guesses_have_closed(world, account):
+    user = await world.new_user()
+    wrong = auth_pb2.LoginRequest(email=user.email, password="wrong")
+    for _ in range(11):
+        refused = await refusal(world.auth.Login(wrong))
+    assert refused.reason == "TOO_MANY_ATTEMPTS"
+    await reset(account, await reset_token(world, account, user))
+    await world.login(user.email, NEW_PASSWORD)
+
+
+async def test_a_weak_password_can_be_chosen_neither_by_a_link_nor_by_a_change(world, account):
+    user = await world.new_user()
+    token = await reset_token(world, account, user)
+    weak = "AdaLovelace1"
+    change = account_pb2.ChangePasswordRequest(current_password=PASSWORD, new_password=weak)
+    for call in (
+        reset(account, token, weak),
+        account.ChangePassword(change, metadata=user.metadata),
+    ):
+        refused = await refusal(call)
+        assert refused.reason == "INVALID_ARGUMENT"
+        assert "new_password" in refused.fields
+    await reset(account, token)
+
+
+async def test_reset_mails_are_bounded_for_known_and_unknown_addresses_alike(world, account):
+    user = await world.new_user()
+    for email in (user.email, f"{uuid4().hex}@example.com"):
+        for _ in range(3):
+            assert not (await request_reset(account, email)).ListFields()
+        assert (await refusal(request_reset(account, email))).reason == "TOO_MANY_ATTEMPTS"
     await queue_is_empty(world)
     resets = [m for m in mails_in(world.mail_dir, user.email) if "new password" in m.subject]
-    assert len(resets) == 5
-    await reset(account, resets[-1].token)
+    assert len(resets) == 3
+    await reset(account, resets[0].token)
 
 
 async def test_a_request_for_an_unknown_address_costs_the_same_queries(world, account):

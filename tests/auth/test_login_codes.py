@@ -5,8 +5,9 @@ from uuid import uuid4
 import pytest
 
 from smart_audit.api.auth.v1 import account_pb2, auth_pb2
+from tests.auth.test_email_and_password import add_second_factor
 from tests.support.governance import until
-from tests.support.mails import account_of, mail_to, mails_in, queue_is_empty
+from tests.support.mails import account_of, mails_in, queue_is_empty
 from tests.support.world import refusal
 
 
@@ -121,11 +122,21 @@ async def test_an_organisation_that_stops_offering_codes_takes_back_those_that_a
     assert (await refusal(enter(account, challenge, code))).reason == "CODE_INVALID"
 
 
-async def test_codes_are_bounded_by_the_hour(world, account):
+async def test_codes_are_bounded_for_known_and_unknown_addresses_alike(world, account):
     user = await offering(world)
-    for _ in range(7):
-        await request(account, user.email)
+    for email in (user.email, f"{uuid4().hex}@example.com"):
+        for _ in range(3):
+            await request(account, email)
+        assert (await refusal(request(account, email))).reason == "TOO_MANY_ATTEMPTS"
     await queue_is_empty(world)
     codes = [m for m in mails_in(world.mail_dir, user.email) if "sign-in code" in m.subject]
-    assert len(codes) == 5
-    assert (await mail_to(world, user.email, codes[0].code)).code == codes[0].code
+    assert len(codes) == 3
+
+
+async def test_a_code_does_not_get_around_a_second_factor(world, account):
+    user = await offering(world)
+    add_second_factor(world, user)
+    challenge, code = await asked(world, account, user)
+    answer = await enter(account, challenge, code)
+    assert answer.mfa_required
+    assert not answer.access_token

@@ -55,14 +55,21 @@ class World:
         """Where the mails of this world are."""
         return mail_dir(self.auth_port)
 
-    async def new_user(self, email: str = "", first_name: str = "Ada") -> "User":
-        """Sign a new user up and log in."""
+    async def new_user(
+        self, email: str = "", first_name: str = "Ada", *, verified: bool = True
+    ) -> "User":
+        """Sign a new user up and log in; the address is verified, unless it shall not be."""
         email = email or f"{uuid4().hex}@example.com"
         await self.auth.Signup(
             auth_pb2.SignupRequest(
                 email=email, password=PASSWORD, first_name=first_name, last_name="Lovelace"
             )
         )
+        if verified:
+            with self.database.connect() as connection:
+                connection.execute(
+                    "UPDATE auth.users SET email_verified_at = now() WHERE email = %s", [email]
+                )
         return await self.login(email)
 
     async def login(self, email: str, password: str = PASSWORD) -> "User":

@@ -1,8 +1,11 @@
 """What a user agent says of the device."""
 
+from functools import lru_cache
+
 from ua_parser import parse
 
 
+@lru_cache(maxsize=4096)
 def device_of(user_agent: str) -> str:
     """A short name of a device, such as "Firefox on Linux".
 

@@ -20,6 +20,9 @@ CanonicalEmail = NewType("CanonicalEmail", str)
 # the installation itself.
 INSTALLATION = OrganisationId(UUID("00000000-0000-7000-8000-000000000000"))
 
+# Whom an unknown address is taken for, so that it costs the same queries as a known one.
+NOBODY = UserId(UUID(int=0))
+
 OWNER = "owner"
 SERVICE_SCOPES = ("events.record", "events.record_any")
 

@@ -162,12 +162,6 @@ class CodeInvalid(Unauthenticated):
     reason = "CODE_INVALID"
 
 
-class TooManyMails(ResourceExhausted):
-    """The account has been sent as many mails of this kind as an hour allows."""
-
-    reason = "TOO_MANY_MAILS"
-
-
 class EmailUnverified(FailedPrecondition):
     """This needs an e-mail address that was confirmed."""
 

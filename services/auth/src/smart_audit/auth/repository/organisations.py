@@ -100,6 +100,11 @@ class Organisations:
         )
         return (await self._session.execute(statement.limit(1))).one_or_none() is not None
 
+    async def all_memberships(self, user_id: UserId) -> list[Membership]:
+        """What a user is in all organisations, the first joined first."""
+        statement = _memberships(user_id).order_by(memberships.c.created_at)
+        return [to_membership(row) for row in await self._session.execute(statement)]
+
     async def offering_codes(self, user_id: UserId) -> Membership | None:
         """What a user is in the first organisation that lets members log in by mail."""
         offering = _memberships(user_id).where(organisations.c.login_codes)

@@ -40,6 +40,8 @@ TOKEN = (
     refresh_tokens.c.rotated_at,
 )
 
+REMEMBERED_ORIGINS = 50
+
 
 class Sessions:
     """Sessions and their refresh tokens."""
@@ -105,6 +107,17 @@ class Sessions:
             .where(sessions.c.id == session.id)
             .values(organisation_id=session.organisation_id)
         )
+
+    async def origins(self, user_id: UserId) -> list[tuple[str, str]]:
+        """(address, user agent) of a user's last sessions, ended ones included."""
+        statement = (
+            select(sessions.c.address, sessions.c.user_agent)
+            .where(sessions.c.user_id == user_id, sessions.c.impersonator_id.is_(None))
+            .order_by(sessions.c.created_at.desc())
+            .limit(REMEMBERED_ORIGINS)
+        )
+        rows = await self._session.execute(statement)
+        return [(row.address, row.user_agent) for row in rows]
 
     async def end(self, session_ids: Sequence[SessionId], at: datetime) -> None:
         """Save the end of sessions. Their tokens have to be revoked besides."""

@@ -12,7 +12,6 @@ from smart_audit.auth.servicer.base import Servicer, acting
 from smart_audit.auth.use_cases.account import delete_my_account, export_my_data, update_profile
 from smart_audit.auth.use_cases.login import LoggedIn, SecondFactorNeeded
 from smart_audit.auth.use_cases.login_codes import (
-    LIFETIME,
     LoginWithCode,
     login_with_code,
     request_login_code,
@@ -100,11 +99,11 @@ class AccountServicer(Servicer, account_pb2_grpc.AccountServiceServicer):
         self, request: account_pb2.RequestLoginCodeRequest, context: Any
     ) -> Any:
         """Send a code to log in with."""
-        challenge = await self._done(
+        challenge, lifetime = await self._done(
             request_login_code(request.email, acting(), self._work, self._deps)
         )
         return account_pb2.RequestLoginCodeResponse(
-            challenge=challenge, expires_in=from_duration(LIFETIME)
+            challenge=challenge, expires_in=from_duration(lifetime)
         )
 
     async def LoginWithCode(self, request: account_pb2.LoginWithCodeRequest, context: Any) -> Any:

@@ -1,8 +1,10 @@
 """May this password be chosen?"""
 
 from smart_audit.auth import password_policy
+from smart_audit.auth.domain import SignInPolicy, User
 from smart_audit.auth.errors import PasswordTooCommon
 from smart_audit.auth.password_policy import PasswordContext
+from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.common import Deps
 
 
@@ -19,3 +21,17 @@ async def check_password(
     password_policy.check(password, context, deps.common_passwords, field=field)
     if deps.password_ranges is not None and await deps.password_ranges.hold(password):
         raise PasswordTooCommon(field, "is known from a breach")
+
+
+async def context_of(user: User, repositories: Repositories) -> PasswordContext:
+    """What an attacker knows of a user."""
+    memberships = await repositories.organisations.all_memberships(user.id)
+    return PasswordContext(
+        user.email,
+        user.first_name,
+        user.last_name,
+        tuple(one.organisation.name for one in memberships),
+        password_only=any(
+            one.organisation.sign_in_policy is SignInPolicy.PASSWORD_ONLY for one in memberships
+        ),
+    )

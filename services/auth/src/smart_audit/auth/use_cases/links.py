@@ -1,4 +1,4 @@
-"""Links that are sent by mail: each works once, for a short time."""
+"""Links and codes that are sent by mail: each works once, for a short time."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,11 +11,13 @@ from smart_audit.auth.use_cases.common import Deps
 VERIFY_EMAIL = "email.verify"
 CHANGE_EMAIL = "email.change"
 RESET_PASSWORD = "password.reset"  # noqa: S105  (a purpose)
+LOGIN_CODE = "login.code"
 
 LIFETIMES = {
     VERIFY_EMAIL: timedelta(days=1),
     CHANGE_EMAIL: timedelta(hours=1),
     RESET_PASSWORD: timedelta(minutes=30),
+    LOGIN_CODE: timedelta(minutes=10),
 }
 
 

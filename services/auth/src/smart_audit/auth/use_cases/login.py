@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from smart_audit.auth.domain import (
     INSTALLATION,
     MULTIPLE_FACTORS,
+    NOBODY,
     PASSWORD,
     Acting,
     Challenge,
@@ -17,11 +17,10 @@ from smart_audit.auth.domain import (
     Session,
     SessionId,
     User,
-    UserId,
     canonical,
     token_hash,
 )
-from smart_audit.auth.errors import CredentialsInvalid
+from smart_audit.auth.errors import CredentialsInvalid, EmailUnverified
 from smart_audit.auth.factors import Factor, Factors
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.throttle import domain_of
@@ -35,11 +34,12 @@ from smart_audit.auth.use_cases.common import (
     record,
     refuse,
 )
+from smart_audit.auth.use_cases.new_devices import tell_of_new_device
 from smart_audit.auth.use_cases.throttling import check_limits
+from smart_audit.auth.use_cases.verify_email import refuse_unverified
 from smart_audit.core.errors import DomainError
 from smart_audit.core.revocations import SessionEnded
 
-NOBODY = UserId(UUID(int=0))
 LOGIN = "login"
 LIFETIME = timedelta(minutes=5)
 
@@ -116,7 +116,7 @@ async def open_session(
     acting: Acting,
     repositories: Repositories,
     deps: Deps,
-) -> LoggedIn | SecondFactorNeeded:
+) -> LoggedIn | SecondFactorNeeded | DomainError:
     """Open a session for a user who has proved who it is, by the methods `amr`.
 
     A user who has a second factor, and has not used it, is asked for it instead.
@@ -158,12 +158,15 @@ async def begin_session(
     repositories: Repositories,
     deps: Deps,
     **facts: Any,
-) -> LoggedIn:
+) -> LoggedIn | EmailUnverified:
     """Open a session for a user who has proved enough, by the methods `amr`.
 
     facts: what the event tells besides. Raises: SessionEnded when the user has left the
     organisation meanwhile.
     """
+    if deps.require_verified_email and user.email_verified_at is None:
+        return await refuse_unverified(user, membership, acting, repositories, deps)
+    await tell_of_new_device(user, acting, repositories, deps)
     now = deps.now()
     session = Session(
         id=SessionId(deps.new_id()),

@@ -1,13 +1,14 @@
 """Log in by a code that is sent by mail, where an organisation lets its members do so."""
 
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID
 
 from smart_audit.auth.domain import (
     INSTALLATION,
+    NOBODY,
     Acting,
     Challenge,
     Membership,
@@ -18,19 +19,19 @@ from smart_audit.auth.domain import (
     token_hash,
 )
 from smart_audit.auth.errors import CodeInvalid
+from smart_audit.auth.factors import ONE_TIME_CODE
 from smart_audit.auth.mail.letters import SignInCode
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.accounts import home_of
 from smart_audit.auth.use_cases.common import Deps, Work, decision, record, refuse
+from smart_audit.auth.use_cases.links import LIFETIMES, LOGIN_CODE
 from smart_audit.auth.use_cases.login import LoggedIn, SecondFactorNeeded, open_session
-from smart_audit.auth.use_cases.mails import NOBODY, may_send, send
+from smart_audit.auth.use_cases.mails import send
+from smart_audit.auth.use_cases.throttling import check_limits
 from smart_audit.core.errors import DomainError
 
-LOGIN_CODE = "login.code"
-LIFETIME = timedelta(minutes=10)
 ATTEMPTS = 5
 DIGITS = 8
-ONE_TIME_CODE = "otp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +42,25 @@ class LoginWithCode:
     code: str = field(repr=False)
 
 
-async def request_login_code(email: str, acting: Acting, work: Work, deps: Deps) -> str:
-    """Send a code, if the user may log in so; gives its challenge, whatever was done.
+async def request_login_code(
+    email: str, acting: Acting, work: Work, deps: Deps
+) -> tuple[str, timedelta]:
+    """Send a code, if the user may log in so; gives its challenge and lifetime in any case.
 
     The session will be of the first of the user's organisations that offers this.
+
+    Raises: TooManyAttempts, for unknown addresses too.
     """
-    challenge, now = deps.new_secret(), deps.now()
+    await check_limits("mail", acting, work, deps, account=canonical(email))
+    challenge, now, lifetime = deps.new_secret(), deps.now(), LIFETIMES[LOGIN_CODE]
     code = _digits(deps.new_secret())
     async with work.everywhere() as repositories:
         user = await repositories.users.find(canonical(email))
         user_id = user.id if user else NOBODY
         home = await home_of(user_id, repositories)
         membership = await repositories.organisations.offering_codes(user_id)
-        room = await may_send(user_id, LOGIN_CODE, repositories, deps)
         active = user is not None and user.deactivated_at is None
-        sent = user if active and room and membership else None
+        sent = user if active and membership else None
         organisation_id = membership.organisation.id if membership else INSTALLATION
         data = {"code": _bound(code, challenge), "organisation_id": str(organisation_id)}
         await repositories.challenges.add(
@@ -65,14 +70,14 @@ async def request_login_code(email: str, acting: Acting, work: Work, deps: Deps)
                 sent.id if sent else None,
                 data,
                 created_at=now,
-                expires_at=now + LIFETIME,
+                expires_at=now + lifetime,
             )
         )
-        letter = SignInCode(code, LIFETIME, acting.client)
+        letter = SignInCode(code, lifetime, acting.client)
         await send(letter, sent.email if sent else "", repositories, deps)
         event = decision(acting, Outcome.SUCCESS, home, deps, user=user, email=email)
         await record(event, repositories)
-    return challenge
+    return challenge, lifetime
 
 
 async def login_with_code(
@@ -81,7 +86,10 @@ async def login_with_code(
     """Open a session by a code; it works once, and five wrong ones end its request.
 
     The challenge is locked meanwhile: guesses at the same time wait for each other.
+
+    Raises: TooManyAttempts.
     """
+    await check_limits("code", acting, work, deps, account=command.challenge)
     async with work.everywhere() as repositories:
         now = deps.now()
         challenge = await repositories.challenges.find(
@@ -96,7 +104,9 @@ async def login_with_code(
             return await _refuse(challenge, acting, repositories, deps)
         user, membership = found
         await repositories.challenges.use(challenge, now)
+        # Whoever has the code reads the mail of the address.
         await repositories.users.verify_email(user.id, now)
+        user = replace(user, email_verified_at=now)
         return await open_session(user, membership, (ONE_TIME_CODE,), acting, repositories, deps)
 
 

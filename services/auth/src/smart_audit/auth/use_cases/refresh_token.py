@@ -28,6 +28,7 @@ from smart_audit.auth.use_cases.common import (
     record,
     refuse,
 )
+from smart_audit.auth.use_cases.notices import notify
 from smart_audit.auth.use_cases.sessions import end_sessions
 from smart_audit.core.errors import Unauthenticated
 from smart_audit.core.revocations import SessionEnded
@@ -53,14 +54,18 @@ async def refresh(
             refusal = RefreshTokenInvalid("the refresh token is not valid; log in again")
             return await refuse_exchange(refusal, None, acting, repositories, deps)
         token, session = found
-        refused = await check(token, session, repositories, deps)
+        refused = await check(token, session, acting, repositories, deps)
         if refused is not None:
             return await refuse_exchange(refused, session, acting, repositories, deps)
         return await rotate(command.refresh_token, token, session, acting, repositories, deps)
 
 
 async def check(
-    token: RefreshToken, session: Session, repositories: Repositories, deps: Deps
+    token: RefreshToken,
+    session: Session,
+    acting: Acting,
+    repositories: Repositories,
+    deps: Deps,
 ) -> Unauthenticated | None:
     """Why a refresh token cannot be exchanged, if so; a reuse ends its session."""
     now = deps.now()
@@ -72,6 +77,8 @@ async def check(
         case Exchange.REUSED:
             # One of two holders has stolen it, and nobody knows which: neither may go on.
             await end_sessions([session], repositories, deps)
+            if user := await repositories.users.get(session.user_id):
+                await notify(user, "session.token_reused", acting, repositories, deps)
             return RefreshTokenReused("the refresh token was used before; log in again")
         case _:
             return None

@@ -14,6 +14,7 @@ from smart_audit.auth.domain import (
 from smart_audit.auth.errors import SessionNotFound
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.common import Basics, Deps, Work, decision, record
+from smart_audit.auth.use_cases.notices import notify
 from smart_audit.core.revocations import member_key, session_key, user_key
 from smart_audit.core.tokens import LEEWAY
 
@@ -43,6 +44,9 @@ async def revoke_other_sessions(acting: Acting, work: Work, deps: Deps) -> int:
     me = acting.me
     async with work.within(None, me.user_id) as repositories:
         others = await end_other_sessions(me.user_id, me.session_id, repositories, deps)
+        user = await repositories.users.get(me.user_id)
+        if user and others:
+            await notify(user, "sessions.ended", acting, repositories, deps)
         await record(_ended(acting, others, deps), repositories)
         return len(others)
 

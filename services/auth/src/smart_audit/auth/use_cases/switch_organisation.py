@@ -37,7 +37,7 @@ async def switch_organisation(
             refusal = RefreshTokenInvalid("the refresh token is not this session's; log in again")
             return await refuse_exchange(refusal, None, acting, repositories, deps)
         token, session = found
-        refused = await check(token, session, repositories, deps)
+        refused = await check(token, session, acting, repositories, deps)
         if refused is not None:
             return await refuse_exchange(refused, session, acting, repositories, deps)
         organisations = repositories.organisations

@@ -104,7 +104,7 @@ class AccountServiceServicer:
     def RequestEmailVerification(self, request, context):
         """Sends the caller a link that confirms the e-mail address; signing up sends
         one too. Nothing is sent when the address is confirmed already.
-        Fails with TOO_MANY_MAILS.
+        Fails with TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,6 +123,7 @@ class AccountServiceServicer:
     def RequestPasswordReset(self, request, context):
         """Sends a link that lets the user with this address choose a new password.
         The answer is the same for an address that nobody has.
+        Fails with TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,7 +133,7 @@ class AccountServiceServicer:
         """Sets a new password by the token of a link, and ends all of the user's
         sessions. It opens none: log in next, with the second factor if there is
         one.
-        Fails with LINK_INVALID.
+        Fails with LINK_INVALID, and as Signup does for a weak password.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,7 +141,8 @@ class AccountServiceServicer:
 
     def ChangePassword(self, request, context):
         """Changes the caller's password.
-        Fails with CREDENTIALS_INVALID when the current password is wrong.
+        Fails with CREDENTIALS_INVALID when the current password is wrong, with
+        TOO_MANY_ATTEMPTS, and as Signup does for a weak password.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -151,7 +153,7 @@ class AccountServiceServicer:
         the token that the new address is sent. The old one is told now and then.
         The answer is the same for an address that somebody else has, and nothing
         is sent there.
-        Fails with TOO_MANY_MAILS.
+        Fails with TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,6 +190,7 @@ class AccountServiceServicer:
         """Sends a code for LoginWithCode, if the user with this address is a member
         of an organisation that lets its members log in so. The answer is the same
         in all cases.
+        Fails with TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -196,7 +199,8 @@ class AccountServiceServicer:
     def LoginWithCode(self, request, context):
         """Opens a session with a code that was sent by mail. It stands for the
         password: whoever has a second factor is asked for it as after Login.
-        Fails with CODE_INVALID; after five wrong codes, ask for a new one.
+        Fails with CODE_INVALID; after five wrong codes, ask for a new one. Fails
+        with TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,7 @@ class AccountServiceStub:
     RequestEmailVerification: _grpc.UnaryUnaryMultiCallable[_account_pb2.RequestEmailVerificationRequest, _account_pb2.RequestEmailVerificationResponse]
     """Sends the caller a link that confirms the e-mail address; signing up sends
     one too. Nothing is sent when the address is confirmed already.
-    Fails with TOO_MANY_MAILS.
+    Fails with TOO_MANY_ATTEMPTS.
     """
     VerifyEmail: _grpc.UnaryUnaryMultiCallable[_account_pb2.VerifyEmailRequest, _account_pb2.VerifyEmailResponse]
     """Confirms an e-mail address by the token of a link: that of a new user, or
@@ -51,23 +51,25 @@ class AccountServiceStub:
     RequestPasswordReset: _grpc.UnaryUnaryMultiCallable[_account_pb2.RequestPasswordResetRequest, _account_pb2.RequestPasswordResetResponse]
     """Sends a link that lets the user with this address choose a new password.
     The answer is the same for an address that nobody has.
+    Fails with TOO_MANY_ATTEMPTS.
     """
     ResetPassword: _grpc.UnaryUnaryMultiCallable[_account_pb2.ResetPasswordRequest, _account_pb2.ResetPasswordResponse]
     """Sets a new password by the token of a link, and ends all of the user's
     sessions. It opens none: log in next, with the second factor if there is
     one.
-    Fails with LINK_INVALID.
+    Fails with LINK_INVALID, and as Signup does for a weak password.
     """
     ChangePassword: _grpc.UnaryUnaryMultiCallable[_account_pb2.ChangePasswordRequest, _account_pb2.ChangePasswordResponse]
     """Changes the caller's password.
-    Fails with CREDENTIALS_INVALID when the current password is wrong.
+    Fails with CREDENTIALS_INVALID when the current password is wrong, with
+    TOO_MANY_ATTEMPTS, and as Signup does for a weak password.
     """
     ChangeEmail: _grpc.UnaryUnaryMultiCallable[_account_pb2.ChangeEmailRequest, _account_pb2.ChangeEmailResponse]
     """Changes the caller's e-mail address, once VerifyEmail has been called with
     the token that the new address is sent. The old one is told now and then.
     The answer is the same for an address that somebody else has, and nothing
     is sent there.
-    Fails with TOO_MANY_MAILS.
+    Fails with TOO_MANY_ATTEMPTS.
     """
     UpdateProfile: _grpc.UnaryUnaryMultiCallable[_account_pb2.UpdateProfileRequest, _account_pb2.UpdateProfileResponse]
     """Changes the caller's names; what is empty stays."""
@@ -87,11 +89,13 @@ class AccountServiceStub:
     """Sends a code for LoginWithCode, if the user with this address is a member
     of an organisation that lets its members log in so. The answer is the same
     in all cases.
+    Fails with TOO_MANY_ATTEMPTS.
     """
     LoginWithCode: _grpc.UnaryUnaryMultiCallable[_account_pb2.LoginWithCodeRequest, _auth_pb2.LoginResponse]
     """Opens a session with a code that was sent by mail. It stands for the
     password: whoever has a second factor is asked for it as after Login.
-    Fails with CODE_INVALID; after five wrong codes, ask for a new one.
+    Fails with CODE_INVALID; after five wrong codes, ask for a new one. Fails
+    with TOO_MANY_ATTEMPTS.
     """
 
 @_typing.type_check_only
@@ -105,7 +109,7 @@ class AccountServiceAsyncStub(AccountServiceStub):
     RequestEmailVerification: _aio.UnaryUnaryMultiCallable[_account_pb2.RequestEmailVerificationRequest, _account_pb2.RequestEmailVerificationResponse]  # type: ignore[assignment]
     """Sends the caller a link that confirms the e-mail address; signing up sends
     one too. Nothing is sent when the address is confirmed already.
-    Fails with TOO_MANY_MAILS.
+    Fails with TOO_MANY_ATTEMPTS.
     """
     VerifyEmail: _aio.UnaryUnaryMultiCallable[_account_pb2.VerifyEmailRequest, _account_pb2.VerifyEmailResponse]  # type: ignore[assignment]
     """Confirms an e-mail address by the token of a link: that of a new user, or
@@ -116,23 +120,25 @@ class AccountServiceAsyncStub(AccountServiceStub):
     RequestPasswordReset: _aio.UnaryUnaryMultiCallable[_account_pb2.RequestPasswordResetRequest, _account_pb2.RequestPasswordResetResponse]  # type: ignore[assignment]
     """Sends a link that lets the user with this address choose a new password.
     The answer is the same for an address that nobody has.
+    Fails with TOO_MANY_ATTEMPTS.
     """
     ResetPassword: _aio.UnaryUnaryMultiCallable[_account_pb2.ResetPasswordRequest, _account_pb2.ResetPasswordResponse]  # type: ignore[assignment]
     """Sets a new password by the token of a link, and ends all of the user's
     sessions. It opens none: log in next, with the second factor if there is
     one.
-    Fails with LINK_INVALID.
+    Fails with LINK_INVALID, and as Signup does for a weak password.
     """
     ChangePassword: _aio.UnaryUnaryMultiCallable[_account_pb2.ChangePasswordRequest, _account_pb2.ChangePasswordResponse]  # type: ignore[assignment]
     """Changes the caller's password.
-    Fails with CREDENTIALS_INVALID when the current password is wrong.
+    Fails with CREDENTIALS_INVALID when the current password is wrong, with
+    TOO_MANY_ATTEMPTS, and as Signup does for a weak password.
     """
     ChangeEmail: _aio.UnaryUnaryMultiCallable[_account_pb2.ChangeEmailRequest, _account_pb2.ChangeEmailResponse]  # type: ignore[assignment]
     """Changes the caller's e-mail address, once VerifyEmail has been called with
     the token that the new address is sent. The old one is told now and then.
     The answer is the same for an address that somebody else has, and nothing
     is sent there.
-    Fails with TOO_MANY_MAILS.
+    Fails with TOO_MANY_ATTEMPTS.
     """
     UpdateProfile: _aio.UnaryUnaryMultiCallable[_account_pb2.UpdateProfileRequest, _account_pb2.UpdateProfileResponse]  # type: ignore[assignment]
     """Changes the caller's names; what is empty stays."""
@@ -152,11 +158,13 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """Sends a code for LoginWithCode, if the user with this address is a member
     of an organisation that lets its members log in so. The answer is the same
     in all cases.
+    Fails with TOO_MANY_ATTEMPTS.
     """
     LoginWithCode: _aio.UnaryUnaryMultiCallable[_account_pb2.LoginWithCodeRequest, _auth_pb2.LoginResponse]  # type: ignore[assignment]
     """Opens a session with a code that was sent by mail. It stands for the
     password: whoever has a second factor is asked for it as after Login.
-    Fails with CODE_INVALID; after five wrong codes, ask for a new one.
+    Fails with CODE_INVALID; after five wrong codes, ask for a new one. Fails
+    with TOO_MANY_ATTEMPTS.
     """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -173,7 +181,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_account_pb2.RequestEmailVerificationResponse, _abc.Awaitable[_account_pb2.RequestEmailVerificationResponse]]:
         """Sends the caller a link that confirms the e-mail address; signing up sends
         one too. Nothing is sent when the address is confirmed already.
-        Fails with TOO_MANY_MAILS.
+        Fails with TOO_MANY_ATTEMPTS.
         """
 
     @_abc_1.abstractmethod
@@ -196,6 +204,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_account_pb2.RequestPasswordResetResponse, _abc.Awaitable[_account_pb2.RequestPasswordResetResponse]]:
         """Sends a link that lets the user with this address choose a new password.
         The answer is the same for an address that nobody has.
+        Fails with TOO_MANY_ATTEMPTS.
         """
 
     @_abc_1.abstractmethod
@@ -207,7 +216,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sets a new password by the token of a link, and ends all of the user's
         sessions. It opens none: log in next, with the second factor if there is
         one.
-        Fails with LINK_INVALID.
+        Fails with LINK_INVALID, and as Signup does for a weak password.
         """
 
     @_abc_1.abstractmethod
@@ -217,7 +226,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.ChangePasswordResponse, _abc.Awaitable[_account_pb2.ChangePasswordResponse]]:
         """Changes the caller's password.
-        Fails with CREDENTIALS_INVALID when the current password is wrong.
+        Fails with CREDENTIALS_INVALID when the current password is wrong, with
+        TOO_MANY_ATTEMPTS, and as Signup does for a weak password.
         """
 
     @_abc_1.abstractmethod
@@ -230,7 +240,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         the token that the new address is sent. The old one is told now and then.
         The answer is the same for an address that somebody else has, and nothing
         is sent there.
-        Fails with TOO_MANY_MAILS.
+        Fails with TOO_MANY_ATTEMPTS.
         """
 
     @_abc_1.abstractmethod
@@ -274,6 +284,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sends a code for LoginWithCode, if the user with this address is a member
         of an organisation that lets its members log in so. The answer is the same
         in all cases.
+        Fails with TOO_MANY_ATTEMPTS.
         """
 
     @_abc_1.abstractmethod
@@ -284,7 +295,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_pb2.LoginResponse, _abc.Awaitable[_auth_pb2.LoginResponse]]:
         """Opens a session with a code that was sent by mail. It stands for the
         password: whoever has a second factor is asked for it as after Login.
-        Fails with CODE_INVALID; after five wrong codes, ask for a new one.
+        Fails with CODE_INVALID; after five wrong codes, ask for a new one. Fails
+        with TOO_MANY_ATTEMPTS.
         """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -152,8 +152,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The link has been used, has expired, or was never sent; ask for a new one."""
     ERROR_REASON_CODE_INVALID: _ErrorReason.ValueType  # 71
     """The code that was sent by mail is wrong, was used, or has expired."""
-    ERROR_REASON_TOO_MANY_MAILS: _ErrorReason.ValueType  # 72
-    """The account was sent as many mails of this kind as an hour allows."""
     ERROR_REASON_EMAIL_UNVERIFIED: _ErrorReason.ValueType  # 73
     """This needs a verified e-mail address."""
     ERROR_REASON_CONFIRMATION_WRONG: _ErrorReason.ValueType  # 74
@@ -343,8 +341,6 @@ ERROR_REASON_LINK_INVALID: ErrorReason.ValueType  # 70
 """The link has been used, has expired, or was never sent; ask for a new one."""
 ERROR_REASON_CODE_INVALID: ErrorReason.ValueType  # 71
 """The code that was sent by mail is wrong, was used, or has expired."""
-ERROR_REASON_TOO_MANY_MAILS: ErrorReason.ValueType  # 72
-"""The account was sent as many mails of this kind as an hour allows."""
 ERROR_REASON_EMAIL_UNVERIFIED: ErrorReason.ValueType  # 73
 """This needs a verified e-mail address."""
 ERROR_REASON_CONFIRMATION_WRONG: ErrorReason.ValueType  # 74
