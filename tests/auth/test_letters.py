@@ -19,7 +19,6 @@ from smart_audit.auth.mail.letters import (
     VerifyEmail,
 )
 from smart_audit.auth.mail.rendering import TEMPLATES, Renderer
-from tests.support.browser import running_chromium
 
 RENDERER = Renderer("Acme <no-reply@acme.test>", "https://acme.test/account")
 CLIENT = Client(
@@ -100,15 +99,3 @@ def test_tokens_and_codes_are_not_shown_by_repr():
     for letter in LETTERS:
         secrets = [getattr(letter, f.name) for f in fields(letter) if f.name in {"token", "code"}]
         assert not any(secret in repr(letter) for secret in secrets)
-
-
-def test_letters_fit_on_a_telephone():
-    with running_chromium() as chromium:
-        page = chromium.new_page(viewport={"width": 360, "height": 740})
-        asked = []
-        page.on("request", lambda request: asked.append(request.url))
-        for letter in LETTERS:
-            page.set_content(RENDERER.render(letter).html)
-            assert page.evaluate("document.documentElement.scrollWidth") <= 360
-            assert page.locator("h1").is_visible()
-        assert asked == []

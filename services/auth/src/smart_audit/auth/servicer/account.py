@@ -1,15 +1,19 @@
 """AccountService: from the wire to a use case and back."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
+from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 
 from smart_audit.api.auth.v1 import account_pb2, account_pb2_grpc
+from smart_audit.auth import pages
 from smart_audit.auth.messages.auth import from_login
 from smart_audit.auth.messages.common import from_duration, from_user
 from smart_audit.auth.servicer.base import Servicer, acting
 from smart_audit.auth.use_cases.account import delete_my_account, export_my_data, update_profile
+from smart_audit.auth.use_cases.common import Deps, Work
 from smart_audit.auth.use_cases.login import LoggedIn, SecondFactorNeeded
 from smart_audit.auth.use_cases.login_codes import (
     LoginWithCode,
@@ -27,9 +31,15 @@ from smart_audit.auth.use_cases.verify_email import (
     verify_email,
 )
 
+HTML: Final = "text/html; charset=utf-8"
+
 
 class AccountServicer(Servicer, account_pb2_grpc.AccountServiceServicer):
     """A person's own account."""
+
+    def __init__(self, work: Work, deps: Deps, wake: Callable[[], None]) -> None:
+        super().__init__(work, deps, wake)
+        self._page = pages.load()
 
     async def RequestEmailVerification(
         self, request: account_pb2.RequestEmailVerificationRequest, context: Any
@@ -94,6 +104,15 @@ class AccountServicer(Servicer, account_pb2_grpc.AccountServiceServicer):
         """Delete the caller's account."""
         await self._done(delete_my_account(request.confirm_email, acting(), self._work, self._deps))
         return account_pb2.DeleteMyAccountResponse()
+
+    async def GetAccountPage(self, request: account_pb2.GetAccountPageRequest, context: Any) -> Any:
+        """Return the page that a link leads to."""
+        headers = (
+            ("content-security-policy", self._page.policy),
+            ("cache-control", "no-store"),
+        )
+        await context.send_initial_metadata(headers)
+        return HttpBody(content_type=HTML, data=self._page.html)
 
     async def RequestLoginCode(
         self, request: account_pb2.RequestLoginCodeRequest, context: Any

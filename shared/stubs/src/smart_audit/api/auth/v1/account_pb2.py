@@ -24,12 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from smart_audit.api.access.v1 import access_pb2 as smart__audit_dot_api_dot_access_dot_v1_dot_access__pb2
 from smart_audit.api.auth.v1 import auth_pb2 as smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%smart_audit/api/auth/v1/account.proto\x12\x17smart_audit.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a&smart_audit/api/access/v1/access.proto\x1a\"smart_audit/api/auth/v1/auth.proto\"!\n\x1fRequestEmailVerificationRequest\"\"\n RequestEmailVerificationResponse\"2\n\x12VerifyEmailRequest\x12\x1c\n\x05token\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80\x01\"$\n\x13VerifyEmailResponse\x12\r\n\x05\x65mail\x18\x01 \x01(\t\"C\n\x1bRequestPasswordResetRequest\x12$\n\x05\x65mail\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\xfe\x01\x32\t^\\P{Cc}*$\"\x1e\n\x1cRequestPasswordResetResponse\"e\n\x14ResetPasswordRequest\x12\x1c\n\x05token\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12/\n\x0cnew_password\x18\x02 \x01(\tB\x19\x80\x01\x01\xbaH\x13r\x11\x10\x08\x18\x80\x02\x32\n^[^\\x00]*$\"\x17\n\x15ResetPasswordResponse\"\x99\x01\n\x15\x43hangePasswordRequest\x12\x33\n\x10\x63urrent_password\x18\x01 \x01(\tB\x19\x80\x01\x01\xbaH\x13r\x11\x10\x01\x18\x80\x02\x32\n^[^\\x00]*$\x12/\n\x0cnew_password\x18\x02 \x01(\tB\x19\x80\x01\x01\xbaH\x13r\x11\x10\x08\x18\x80\x02\x32\n^[^\\x00]*$\x12\x1a\n\x12\x65nd_other_sessions\x18\x03 \x01(\x08\"0\n\x16\x43hangePasswordResponse\x12\x16\n\x0e\x65nded_sessions\x18\x01 \x01(\x05\"3\n\x12\x43hangeEmailRequest\x12\x1d\n\tnew_email\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01\"\x15\n\x13\x43hangeEmailResponse\"e\n\x14UpdateProfileRequest\x12&\n\nfirst_name\x18\x01 \x01(\tB\x12\xbaH\x0fr\r\x18\x64\x32\t^\\P{Cc}*$\x12%\n\tlast_name\x18\x02 \x01(\tB\x12\xbaH\x0fr\r\x18\x64\x32\t^\\P{Cc}*$\"D\n\x15UpdateProfileResponse\x12+\n\x04user\x18\x01 \x01(\x0b\x32\x1d.smart_audit.api.auth.v1.User\"\x15\n\x13\x45xportMyDataRequest\"=\n\x14\x45xportMyDataResponse\x12%\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\";\n\x16\x44\x65leteMyAccountRequest\x12!\n\rconfirm_email\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfe\x01\"\x19\n\x17\x44\x65leteMyAccountResponse\"?\n\x17RequestLoginCodeRequest\x12$\n\x05\x65mail\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\xfe\x01\x32\t^\\P{Cc}*$\"F\n\x18RequestLoginCodeResponse\x12\x16\n\tchallenge\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x12\n\nexpires_in\x18\x02 \x01(\x05\"T\n\x14LoginWithCodeRequest\x12 \n\tchallenge\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1a\n\x04\x63ode\x18\x02 \x01(\tB\x0c\x80\x01\x01\xbaH\x06r\x04\x10\x01\x18 2\x94\x10\n\x0e\x41\x63\x63ountService\x12\xeb\x01\n\x18RequestEmailVerification\x12\x38.smart_audit.api.auth.v1.RequestEmailVerificationRequest\x1a\x39.smart_audit.api.auth.v1.RequestEmailVerificationResponse\"Z\xa2\xbb\x18\x04\x10\x01(\x01\xaa\xbb\x18!\n\x1f\x61uth.email.request_verification\x82\xd3\xe4\x93\x02\'\"\"/v1/auth/email:requestVerification:\x01*\x12\xa7\x01\n\x0bVerifyEmail\x12+.smart_audit.api.auth.v1.VerifyEmailRequest\x1a,.smart_audit.api.auth.v1.VerifyEmailResponse\"=\xa2\xbb\x18\x02\x08\x01\xaa\xbb\x18\x13\n\x11\x61uth.email.verify\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/auth/email:verify:\x01*\x12\xd5\x01\n\x14RequestPasswordReset\x12\x34.smart_audit.api.auth.v1.RequestPasswordResetRequest\x1a\x35.smart_audit.api.auth.v1.RequestPasswordResetResponse\"P\xa2\xbb\x18\x02\x08\x01\xaa\xbb\x18\x1d\n\x1b\x61uth.password.request_reset\x82\xd3\xe4\x93\x02#\"\x1e/v1/auth/password:requestReset:\x01*\x12\xb1\x01\n\rResetPassword\x12-.smart_audit.api.auth.v1.ResetPasswordRequest\x1a..smart_audit.api.auth.v1.ResetPasswordResponse\"A\xa2\xbb\x18\x02\x08\x01\xaa\xbb\x18\x15\n\x13\x61uth.password.reset\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/auth/password:reset:\x01*\x12\xb8\x01\n\x0e\x43hangePassword\x12..smart_audit.api.auth.v1.ChangePasswordRequest\x1a/.smart_audit.api.auth.v1.ChangePasswordResponse\"E\xa2\xbb\x18\x04\x10\x01(\x01\xaa\xbb\x18\x16\n\x14\x61uth.password.change\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/auth/password:change:\x01*\x12\xab\x01\n\x0b\x43hangeEmail\x12+.smart_audit.api.auth.v1.ChangeEmailRequest\x1a,.smart_audit.api.auth.v1.ChangeEmailResponse\"A\xa2\xbb\x18\x06\x10\x01(\x01\x30\x01\xaa\xbb\x18\x13\n\x11\x61uth.email.change\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/auth/email:change:\x01*\x12\xa7\x01\n\rUpdateProfile\x12-.smart_audit.api.auth.v1.UpdateProfileRequest\x1a..smart_audit.api.auth.v1.UpdateProfileResponse\"7\xa2\xbb\x18\x04\x10\x01(\x01\xaa\xbb\x18\x15\n\x13\x61uth.profile.update\x82\xd3\xe4\x93\x02\x10\x32\x0b/v1/auth/me:\x01*\x12\xaa\x01\n\x0c\x45xportMyData\x12,.smart_audit.api.auth.v1.ExportMyDataRequest\x1a-.smart_audit.api.auth.v1.ExportMyDataResponse\"=\xa2\xbb\x18\x06\x10\x01(\x01\x30\x01\xaa\xbb\x18\x15\n\x13\x61uth.account.export\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/auth/me:export\x12\xb6\x01\n\x0f\x44\x65leteMyAccount\x12/.smart_audit.api.auth.v1.DeleteMyAccountRequest\x1a\x30.smart_audit.api.auth.v1.DeleteMyAccountResponse\"@\xa2\xbb\x18\x06\x10\x01(\x01\x30\x01\xaa\xbb\x18\x15\n\x13\x61uth.account.delete\x82\xd3\xe4\x93\x02\x17\"\x12/v1/auth/me:delete:\x01*\x12\xc1\x01\n\x10RequestLoginCode\x12\x30.smart_audit.api.auth.v1.RequestLoginCodeRequest\x1a\x31.smart_audit.api.auth.v1.RequestLoginCodeResponse\"H\xa2\xbb\x18\x02\x08\x01\xaa\xbb\x18\x19\n\x17\x61uth.login.request_code\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/auth/login:requestCode:\x01*\x12\xa0\x01\n\rLoginWithCode\x12-.smart_audit.api.auth.v1.LoginWithCodeRequest\x1a&.smart_audit.api.auth.v1.LoginResponse\"8\xa2\xbb\x18\x02\x08\x01\xaa\xbb\x18\x0c\n\nauth.login\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/auth/login:withCode:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%smart_audit/api/auth/v1/account.proto\x12\x17smart_audit.api.auth.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a&smart_audit/api/access/v1/access.proto\x1a\"smart_audit/api/auth/v1/auth.proto\"!\n\x1fRequestEmailVerificationRequest\"\"\n RequestEmailVerificationResponse\"2\n\x12VerifyEmailRequest\x12\x1c\n\x05token\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80\x01\"$\n\x13VerifyEmailResponse\x12\r\n\x05\x65mail\x18\x01 \x01(\t\"C\n\x1bRequestPasswordResetRequest\x12$\n\x05\x65mail\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\xfe\x01\x32\t^\\P{Cc}*$\"\x1e\n\x1cRequestPasswordResetResponse\"e\n\x14ResetPasswordRequest\x12\x1c\n\x05token\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12/\n\x0cnew_password\x18\x02 \x01(\tB\x19\x80\x01\x01\xbaH\x13r\x11\x10\x08\x18\x80\x02\x32\n^[^\\x00]*$\"\x17\n\x15ResetPasswordResponse\"\x99\x01\n\x15\x43hangePasswordRequest\x12\x33\n\x10\x63urrent_password\x18\x01 \x01(\tB\x19\x80\x01\x01\xbaH\x13r\x11\x10\x01\x18\x80\x02\x32\n^[^\\x00]*$\x12/\n\x0cnew_password\x18\x02 \x01(\tB\x19\x80\x01\x01\xbaH\x13r\x11\x10\x08\x18\x80\x02\x32\n^[^\\x00]*$\x12\x1a\n\x12\x65nd_other_sessions\x18\x03 \x01(\x08\"0\n\x16\x43hangePasswordResponse\x12\x16\n\x0e\x65nded_sessions\x18\x01 \x01(\x05\"3\n\x12\x43hangeEmailRequest\x12\x1d\n\tnew_email\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01\"\x15\n\x13\x43hangeEmailResponse\"e\n\x14UpdateProfileRequest\x12&\n\nfirst_name\x18\x01 \x01(\tB\x12\xbaH\x0fr\r\x18\x64\x32\t^\\P{Cc}*$\x12%\n\tlast_name\x18\x02 \x01(\tB\x12\xbaH\x0fr\r\x18\x64\x32\t^\\P{Cc}*$\"D\n\x15UpdateProfileResponse\x12+\n\x04user\x18\x01 \x01(\x0b\x32\x1d.smart_audit.api.auth.v1.User\"\x15\n\x13\x45xportMyDataRequest\"=\n\x14\x45xportMyDataResponse\x12%\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\";\n\x16\x44\x65leteMyAccountRequest\x12!\n\rconfirm_email\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfe\x01\"\x19\n\x17\x44\x65leteMyAccountResponse\"]\n\x15GetAccountPageRequest\x12\x44\n\x04page\x18\x01 \x01(\tB6\xbaH3r1R\x0cverify-emailR\x0ereset-passwordR\x11\x61\x63\x63\x65pt-invitation\"?\n\x17RequestLoginCodeRequest\x12$\n\x05\x65mail\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\xfe\x01\x32\t^\\P{Cc}*$\"F\n\x18RequestLoginCodeResponse\x12\x16\n\tchallenge\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x12\n\nexpires_in\x18\x02 \x01(\x05\"T\n\x14LoginWithCodeRequest\x12 \n\tchallenge\x18\x01 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1a\n\x04\x63ode\x18\x02 \x01(\tB\x0c\x80\x01\x01\xbaH\x06r\x04\x10\x01\x18 2\xa2\x11\n\x0e\x41\x63\x63ountService\x12\xeb\x01\n\x18RequestEmailVerification\x12\x38.smart_audit.api.auth.v1.RequestEmailVerificationRequest\x1a\x39.smart_audit.api.auth.v1.RequestEmailVerificationResponse\"Z\xa2\xbb\x18\x04\x10\x01(\x01\xaa\xbb\x18!\n\x1f\x61uth.email.request_verification\x82\xd3\xe4\x93\x02\'\"\"/v1/auth/email:requestVerification:\x01*\x12\xa7\x01\n\x0bVerifyEmail\x12+.smart_audit.api.auth.v1.VerifyEmailRequest\x1a,.smart_audit.api.auth.v1.VerifyEmailResponse\"=\xa2\xbb\x18\x02\x08\x01\xaa\xbb\x18\x13\n\x11\x61uth.email.verify\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/auth/email:verify:\x01*\x12\xd5\x01\n\x14RequestPasswordReset\x12\x34.smart_audit.api.auth.v1.RequestPasswordResetRequest\x1a\x35.smart_audit.api.auth.v1.RequestPasswordResetResponse\"P\xa2\xbb\x18\x02\x08\x01\xaa\xbb\x18\x1d\n\x1b\x61uth.password.request_reset\x82\xd3\xe4\x93\x02#\"\x1e/v1/auth/password:requestReset:\x01*\x12\xb1\x01\n\rResetPassword\x12-.smart_audit.api.auth.v1.ResetPasswordRequest\x1a..smart_audit.api.auth.v1.ResetPasswordResponse\"A\xa2\xbb\x18\x02\x08\x01\xaa\xbb\x18\x15\n\x13\x61uth.password.reset\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/auth/password:reset:\x01*\x12\xb8\x01\n\x0e\x43hangePassword\x12..smart_audit.api.auth.v1.ChangePasswordRequest\x1a/.smart_audit.api.auth.v1.ChangePasswordResponse\"E\xa2\xbb\x18\x04\x10\x01(\x01\xaa\xbb\x18\x16\n\x14\x61uth.password.change\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/auth/password:change:\x01*\x12\xab\x01\n\x0b\x43hangeEmail\x12+.smart_audit.api.auth.v1.ChangeEmailRequest\x1a,.smart_audit.api.auth.v1.ChangeEmailResponse\"A\xa2\xbb\x18\x06\x10\x01(\x01\x30\x01\xaa\xbb\x18\x13\n\x11\x61uth.email.change\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/auth/email:change:\x01*\x12\xa7\x01\n\rUpdateProfile\x12-.smart_audit.api.auth.v1.UpdateProfileRequest\x1a..smart_audit.api.auth.v1.UpdateProfileResponse\"7\xa2\xbb\x18\x04\x10\x01(\x01\xaa\xbb\x18\x15\n\x13\x61uth.profile.update\x82\xd3\xe4\x93\x02\x10\x32\x0b/v1/auth/me:\x01*\x12\xaa\x01\n\x0c\x45xportMyData\x12,.smart_audit.api.auth.v1.ExportMyDataRequest\x1a-.smart_audit.api.auth.v1.ExportMyDataResponse\"=\xa2\xbb\x18\x06\x10\x01(\x01\x30\x01\xaa\xbb\x18\x15\n\x13\x61uth.account.export\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/auth/me:export\x12\xb6\x01\n\x0f\x44\x65leteMyAccount\x12/.smart_audit.api.auth.v1.DeleteMyAccountRequest\x1a\x30.smart_audit.api.auth.v1.DeleteMyAccountResponse\"@\xa2\xbb\x18\x06\x10\x01(\x01\x30\x01\xaa\xbb\x18\x15\n\x13\x61uth.account.delete\x82\xd3\xe4\x93\x02\x17\"\x12/v1/auth/me:delete:\x01*\x12\x8b\x01\n\x0eGetAccountPage\x12..smart_audit.api.auth.v1.GetAccountPageRequest\x1a\x14.google.api.HttpBody\"3\xa2\xbb\x18\x02\x08\x01\xaa\xbb\x18\x12\n\x0e\x61uth.page.read\x10\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/account/{page}\x12\xc1\x01\n\x10RequestLoginCode\x12\x30.smart_audit.api.auth.v1.RequestLoginCodeRequest\x1a\x31.smart_audit.api.auth.v1.RequestLoginCodeResponse\"H\xa2\xbb\x18\x02\x08\x01\xaa\xbb\x18\x19\n\x17\x61uth.login.request_code\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/auth/login:requestCode:\x01*\x12\xa0\x01\n\rLoginWithCode\x12-.smart_audit.api.auth.v1.LoginWithCodeRequest\x1a&.smart_audit.api.auth.v1.LoginResponse\"8\xa2\xbb\x18\x02\x08\x01\xaa\xbb\x18\x0c\n\nauth.login\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/auth/login:withCode:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,6 +57,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEPROFILEREQUEST'].fields_by_name['last_name']._serialized_options = b'\272H\017r\r\030d2\t^\\P{Cc}*$'
   _globals['_DELETEMYACCOUNTREQUEST'].fields_by_name['confirm_email']._loaded_options = None
   _globals['_DELETEMYACCOUNTREQUEST'].fields_by_name['confirm_email']._serialized_options = b'\272H\007r\005\020\001\030\376\001'
+  _globals['_GETACCOUNTPAGEREQUEST'].fields_by_name['page']._loaded_options = None
+  _globals['_GETACCOUNTPAGEREQUEST'].fields_by_name['page']._serialized_options = b'\272H3r1R\014verify-emailR\016reset-passwordR\021accept-invitation'
   _globals['_REQUESTLOGINCODEREQUEST'].fields_by_name['email']._loaded_options = None
   _globals['_REQUESTLOGINCODEREQUEST'].fields_by_name['email']._serialized_options = b'\272H\022r\020\020\001\030\376\0012\t^\\P{Cc}*$'
   _globals['_REQUESTLOGINCODERESPONSE'].fields_by_name['challenge']._loaded_options = None
@@ -82,52 +85,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCOUNTSERVICE'].methods_by_name['ExportMyData']._serialized_options = b'\242\273\030\006\020\001(\0010\001\252\273\030\025\n\023auth.account.export\202\323\344\223\002\024\022\022/v1/auth/me:export'
   _globals['_ACCOUNTSERVICE'].methods_by_name['DeleteMyAccount']._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['DeleteMyAccount']._serialized_options = b'\242\273\030\006\020\001(\0010\001\252\273\030\025\n\023auth.account.delete\202\323\344\223\002\027\"\022/v1/auth/me:delete:\001*'
+  _globals['_ACCOUNTSERVICE'].methods_by_name['GetAccountPage']._loaded_options = None
+  _globals['_ACCOUNTSERVICE'].methods_by_name['GetAccountPage']._serialized_options = b'\242\273\030\002\010\001\252\273\030\022\n\016auth.page.read\020\001\202\323\344\223\002\021\022\017/account/{page}'
   _globals['_ACCOUNTSERVICE'].methods_by_name['RequestLoginCode']._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['RequestLoginCode']._serialized_options = b'\242\273\030\002\010\001\252\273\030\031\n\027auth.login.request_code\202\323\344\223\002\037\"\032/v1/auth/login:requestCode:\001*'
   _globals['_ACCOUNTSERVICE'].methods_by_name['LoginWithCode']._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['LoginWithCode']._serialized_options = b'\242\273\030\002\010\001\252\273\030\014\n\nauth.login\202\323\344\223\002\034\"\027/v1/auth/login:withCode:\001*'
-  _globals['_REQUESTEMAILVERIFICATIONREQUEST']._serialized_start=231
-  _globals['_REQUESTEMAILVERIFICATIONREQUEST']._serialized_end=264
-  _globals['_REQUESTEMAILVERIFICATIONRESPONSE']._serialized_start=266
-  _globals['_REQUESTEMAILVERIFICATIONRESPONSE']._serialized_end=300
-  _globals['_VERIFYEMAILREQUEST']._serialized_start=302
-  _globals['_VERIFYEMAILREQUEST']._serialized_end=352
-  _globals['_VERIFYEMAILRESPONSE']._serialized_start=354
-  _globals['_VERIFYEMAILRESPONSE']._serialized_end=390
-  _globals['_REQUESTPASSWORDRESETREQUEST']._serialized_start=392
-  _globals['_REQUESTPASSWORDRESETREQUEST']._serialized_end=459
-  _globals['_REQUESTPASSWORDRESETRESPONSE']._serialized_start=461
-  _globals['_REQUESTPASSWORDRESETRESPONSE']._serialized_end=491
-  _globals['_RESETPASSWORDREQUEST']._serialized_start=493
-  _globals['_RESETPASSWORDREQUEST']._serialized_end=594
-  _globals['_RESETPASSWORDRESPONSE']._serialized_start=596
-  _globals['_RESETPASSWORDRESPONSE']._serialized_end=619
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=622
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=775
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=777
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=825
-  _globals['_CHANGEEMAILREQUEST']._serialized_start=827
-  _globals['_CHANGEEMAILREQUEST']._serialized_end=878
-  _globals['_CHANGEEMAILRESPONSE']._serialized_start=880
-  _globals['_CHANGEEMAILRESPONSE']._serialized_end=901
-  _globals['_UPDATEPROFILEREQUEST']._serialized_start=903
-  _globals['_UPDATEPROFILEREQUEST']._serialized_end=1004
-  _globals['_UPDATEPROFILERESPONSE']._serialized_start=1006
-  _globals['_UPDATEPROFILERESPONSE']._serialized_end=1074
-  _globals['_EXPORTMYDATAREQUEST']._serialized_start=1076
-  _globals['_EXPORTMYDATAREQUEST']._serialized_end=1097
-  _globals['_EXPORTMYDATARESPONSE']._serialized_start=1099
-  _globals['_EXPORTMYDATARESPONSE']._serialized_end=1160
-  _globals['_DELETEMYACCOUNTREQUEST']._serialized_start=1162
-  _globals['_DELETEMYACCOUNTREQUEST']._serialized_end=1221
-  _globals['_DELETEMYACCOUNTRESPONSE']._serialized_start=1223
-  _globals['_DELETEMYACCOUNTRESPONSE']._serialized_end=1248
-  _globals['_REQUESTLOGINCODEREQUEST']._serialized_start=1250
-  _globals['_REQUESTLOGINCODEREQUEST']._serialized_end=1313
-  _globals['_REQUESTLOGINCODERESPONSE']._serialized_start=1315
-  _globals['_REQUESTLOGINCODERESPONSE']._serialized_end=1385
-  _globals['_LOGINWITHCODEREQUEST']._serialized_start=1387
-  _globals['_LOGINWITHCODEREQUEST']._serialized_end=1471
-  _globals['_ACCOUNTSERVICE']._serialized_start=1474
-  _globals['_ACCOUNTSERVICE']._serialized_end=3542
+  _globals['_REQUESTEMAILVERIFICATIONREQUEST']._serialized_start=258
+  _globals['_REQUESTEMAILVERIFICATIONREQUEST']._serialized_end=291
+  _globals['_REQUESTEMAILVERIFICATIONRESPONSE']._serialized_start=293
+  _globals['_REQUESTEMAILVERIFICATIONRESPONSE']._serialized_end=327
+  _globals['_VERIFYEMAILREQUEST']._serialized_start=329
+  _globals['_VERIFYEMAILREQUEST']._serialized_end=379
+  _globals['_VERIFYEMAILRESPONSE']._serialized_start=381
+  _globals['_VERIFYEMAILRESPONSE']._serialized_end=417
+  _globals['_REQUESTPASSWORDRESETREQUEST']._serialized_start=419
+  _globals['_REQUESTPASSWORDRESETREQUEST']._serialized_end=486
+  _globals['_REQUESTPASSWORDRESETRESPONSE']._serialized_start=488
+  _globals['_REQUESTPASSWORDRESETRESPONSE']._serialized_end=518
+  _globals['_RESETPASSWORDREQUEST']._serialized_start=520
+  _globals['_RESETPASSWORDREQUEST']._serialized_end=621
+  _globals['_RESETPASSWORDRESPONSE']._serialized_start=623
+  _globals['_RESETPASSWORDRESPONSE']._serialized_end=646
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=649
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=802
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=804
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=852
+  _globals['_CHANGEEMAILREQUEST']._serialized_start=854
+  _globals['_CHANGEEMAILREQUEST']._serialized_end=905
+  _globals['_CHANGEEMAILRESPONSE']._serialized_start=907
+  _globals['_CHANGEEMAILRESPONSE']._serialized_end=928
+  _globals['_UPDATEPROFILEREQUEST']._serialized_start=930
+  _globals['_UPDATEPROFILEREQUEST']._serialized_end=1031
+  _globals['_UPDATEPROFILERESPONSE']._serialized_start=1033
+  _globals['_UPDATEPROFILERESPONSE']._serialized_end=1101
+  _globals['_EXPORTMYDATAREQUEST']._serialized_start=1103
+  _globals['_EXPORTMYDATAREQUEST']._serialized_end=1124
+  _globals['_EXPORTMYDATARESPONSE']._serialized_start=1126
+  _globals['_EXPORTMYDATARESPONSE']._serialized_end=1187
+  _globals['_DELETEMYACCOUNTREQUEST']._serialized_start=1189
+  _globals['_DELETEMYACCOUNTREQUEST']._serialized_end=1248
+  _globals['_DELETEMYACCOUNTRESPONSE']._serialized_start=1250
+  _globals['_DELETEMYACCOUNTRESPONSE']._serialized_end=1275
+  _globals['_GETACCOUNTPAGEREQUEST']._serialized_start=1277
+  _globals['_GETACCOUNTPAGEREQUEST']._serialized_end=1370
+  _globals['_REQUESTLOGINCODEREQUEST']._serialized_start=1372
+  _globals['_REQUESTLOGINCODEREQUEST']._serialized_end=1435
+  _globals['_REQUESTLOGINCODERESPONSE']._serialized_start=1437
+  _globals['_REQUESTLOGINCODERESPONSE']._serialized_end=1507
+  _globals['_LOGINWITHCODEREQUEST']._serialized_start=1509
+  _globals['_LOGINWITHCODEREQUEST']._serialized_end=1593
+  _globals['_ACCOUNTSERVICE']._serialized_start=1596
+  _globals['_ACCOUNTSERVICE']._serialized_end=3806
 # @@protoc_insertion_point(module_scope)

@@ -402,6 +402,28 @@ class DeleteMyAccountResponse(_message.Message):
 Global___DeleteMyAccountResponse: _TypeAlias = DeleteMyAccountResponse  # noqa: Y015
 
 @_typing.final
+class GetAccountPageRequest(_message.Message):
+    """Names a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    page: _builtins.str
+    """"verify-email", "reset-password" or "accept-invitation"."""
+    def __init__(
+        self,
+        *,
+        page: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountPageRequest: _TypeAlias = GetAccountPageRequest  # noqa: Y015
+
+@_typing.final
 class RequestLoginCodeRequest(_message.Message):
     """Who wants to log in by mail."""
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from smart_audit.api.auth.v1 import account_pb2 as smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2
 from smart_audit.api.auth.v1 import auth_pb2 as smart__audit_dot_api_dot_auth_dot_v1_dot_auth__pb2
 
@@ -82,6 +83,11 @@ class AccountServiceStub:
                 '/smart_audit.api.auth.v1.AccountService/DeleteMyAccount',
                 request_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.DeleteMyAccountRequest.SerializeToString,
                 response_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.DeleteMyAccountResponse.FromString,
+                _registered_method=True)
+        self.GetAccountPage = channel.unary_unary(
+                '/smart_audit.api.auth.v1.AccountService/GetAccountPage',
+                request_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.GetAccountPageRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.RequestLoginCode = channel.unary_unary(
                 '/smart_audit.api.auth.v1.AccountService/RequestLoginCode',
@@ -186,6 +192,15 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetAccountPage(self, request, context):
+        """Returns the page that a link in a mail leads to, unless the installation has
+        pages of its own. It reads the token from the address, where no server sees
+        it, and calls VerifyEmail or ResetPassword.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RequestLoginCode(self, request, context):
         """Sends a code for LoginWithCode, if the user with this address is a member
         of an organisation that lets its members log in so. The answer is the same
@@ -253,6 +268,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.DeleteMyAccount,
                     request_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.DeleteMyAccountRequest.FromString,
                     response_serializer=smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.DeleteMyAccountResponse.SerializeToString,
+            ),
+            'GetAccountPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccountPage,
+                    request_deserializer=smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.GetAccountPageRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'RequestLoginCode': grpc.unary_unary_rpc_method_handler(
                     servicer.RequestLoginCode,
@@ -511,6 +531,33 @@ class AccountService:
             '/smart_audit.api.auth.v1.AccountService/DeleteMyAccount',
             smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.DeleteMyAccountRequest.SerializeToString,
             smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.DeleteMyAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccountPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smart_audit.api.auth.v1.AccountService/GetAccountPage',
+            smart__audit_dot_api_dot_auth_dot_v1_dot_account__pb2.GetAccountPageRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

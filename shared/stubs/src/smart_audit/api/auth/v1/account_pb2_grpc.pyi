@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 from smart_audit.api.auth.v1 import account_pb2 as _account_pb2
 from smart_audit.api.auth.v1 import auth_pb2 as _auth_pb2
@@ -85,6 +86,11 @@ class AccountServiceStub:
     Fails with LAST_OWNER while the caller is the only owner of an organisation
     that has other members, and with CONFIRMATION_WRONG.
     """
+    GetAccountPage: _grpc.UnaryUnaryMultiCallable[_account_pb2.GetAccountPageRequest, _httpbody_pb2.HttpBody]
+    """Returns the page that a link in a mail leads to, unless the installation has
+    pages of its own. It reads the token from the address, where no server sees
+    it, and calls VerifyEmail or ResetPassword.
+    """
     RequestLoginCode: _grpc.UnaryUnaryMultiCallable[_account_pb2.RequestLoginCodeRequest, _account_pb2.RequestLoginCodeResponse]
     """Sends a code for LoginWithCode, if the user with this address is a member
     of an organisation that lets its members log in so. The answer is the same
@@ -153,6 +159,11 @@ class AccountServiceAsyncStub(AccountServiceStub):
     after; the events and their proofs stay.
     Fails with LAST_OWNER while the caller is the only owner of an organisation
     that has other members, and with CONFIRMATION_WRONG.
+    """
+    GetAccountPage: _aio.UnaryUnaryMultiCallable[_account_pb2.GetAccountPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Returns the page that a link in a mail leads to, unless the installation has
+    pages of its own. It reads the token from the address, where no server sees
+    it, and calls VerifyEmail or ResetPassword.
     """
     RequestLoginCode: _aio.UnaryUnaryMultiCallable[_account_pb2.RequestLoginCodeRequest, _account_pb2.RequestLoginCodeResponse]  # type: ignore[assignment]
     """Sends a code for LoginWithCode, if the user with this address is a member
@@ -273,6 +284,17 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         after; the events and their proofs stay.
         Fails with LAST_OWNER while the caller is the only owner of an organisation
         that has other members, and with CONFIRMATION_WRONG.
+        """
+
+    @_abc_1.abstractmethod
+    def GetAccountPage(
+        self,
+        request: _account_pb2.GetAccountPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Returns the page that a link in a mail leads to, unless the installation has
+        pages of its own. It reads the token from the address, where no server sees
+        it, and calls VerifyEmail or ResetPassword.
         """
 
     @_abc_1.abstractmethod
