@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.api.auth.v1 import admin_pb2, auth_pb2
+from smart_audit.api.auth.v1 import account_pb2, admin_pb2, auth_pb2
 from tests.support.administrators import (
     INSTALLATION_ID,
     Console,
@@ -17,6 +17,7 @@ from tests.support.administrators import (
 )
 from tests.support.events import event, record, settled
 from tests.support.governance import until
+from tests.support.mails import account_of, mail_to
 from tests.support.world import PASSWORD, refusal
 
 
@@ -215,6 +216,13 @@ async def test_a_forced_reset_ends_all_sessions_and_the_password(console):
     await refused_soon(world, user)
     login = auth_pb2.LoginRequest(email=user.email, password=PASSWORD)
     assert (await refusal(world.auth.Login(login))).reason == "CREDENTIALS_INVALID"
+    assert (await mail_to(world, user.email, "have to choose a new password")).text
+    link = await mail_to(world, user.email, "Choose a new password")
+    assert "127.0.0.1" not in link.text
+    new = "a password that nobody else has chosen"
+    request = account_pb2.ResetPasswordRequest(token=link.token, new_password=new)
+    await account_of(world).ResetPassword(request)
+    assert await world.login(user.email, new)
 
 
 async def test_an_administrator_ends_one_session_or_all(console):

@@ -13,6 +13,7 @@ from tests.auth.test_administration import execute, refused_soon, told
 from tests.support.administrators import Console, new_administrator
 from tests.support.events import event, get, record
 from tests.support.governance import until
+from tests.support.mails import mail_to
 from tests.support.world import refusal
 
 REASON = "support case 4711"
@@ -64,6 +65,8 @@ async def test_the_token_says_who_acts_as_whom_and_ends_by_itself(console, user)
     assert answer.refresh_expires_in == pytest.approx(15 * 60, abs=5)
     me = await console.world.auth.GetMe(auth_pb2.GetMeRequest(), metadata=acting.metadata)
     assert me.user.id == user.id
+    told = await mail_to(console.world, user.email, "administrator acted as you")
+    assert REASON in told.text
 
 
 async def test_no_token_outlives_the_box_and_a_refresh_keeps_the_mark(console, user):

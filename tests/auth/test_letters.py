@@ -89,7 +89,7 @@ def test_every_notice_that_is_sent_has_words_of_its_own():
     source = "".join(
         file.read_text() for file in Path(smart_audit.auth.__path__[0]).rglob("use_cases/*.py")
     )
-    sent = set(re.findall(r'notify\(\s*\w+,\s*"([^"]+)"', source))
+    sent = set(re.findall(r'(?:notify\(\s*\w+,|changed\()\s*"([^"]+)"', source))
     words = (TEMPLATES / "letters" / "notice.jinja").read_text()
     assert sent
     assert {what for what in sent if f'"{what}"' not in words} == set()

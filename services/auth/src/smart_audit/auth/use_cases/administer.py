@@ -24,6 +24,7 @@ from smart_audit.auth.factors import Factors
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.common import Basics, Deps, Work, decision, record
 from smart_audit.auth.use_cases.notices import notify
+from smart_audit.auth.use_cases.passwords import send_reset
 from smart_audit.auth.use_cases.sessions import end_other_sessions, end_sessions, revoke_user
 
 
@@ -72,6 +73,7 @@ async def deactivate_user(user_id: UserId, acting: Acting, work: Work, deps: Dep
         now = deps.now()
         await repositories.administration.set_deactivated(user_id, now)
         await end_everything(user_id, repositories, deps)
+        await notify(user, "account.deactivated", acting, repositories, deps)
         await _record(user, acting, repositories, deps)
         return replace(user, deactivated_at=now)
 
@@ -83,6 +85,7 @@ async def reactivate_user(user_id: UserId, acting: Acting, work: Work, deps: Dep
         if user.deactivated_at is None:
             return user
         await repositories.administration.set_deactivated(user_id, None)
+        await notify(user, "account.reactivated", acting, repositories, deps)
         await _record(user, acting, repositories, deps)
         return replace(user, deactivated_at=None)
 
@@ -99,6 +102,7 @@ async def force_password_reset(user_id: UserId, acting: Acting, work: Work, deps
         await end_everything(user_id, repositories, deps)
         await _record(user, acting, repositories, deps)
         await notify(user, "password.reset_required", acting, repositories, deps)
+        await send_reset(user, acting, repositories, deps)
         return replace(user, password_reset_required=True)
 
 
@@ -121,6 +125,8 @@ async def end_user_sessions(
                     "the user has no such live session", session_id=str(session_id)
                 )
             await end_sessions(live, repositories, deps)
+        if live:
+            await notify(user, "sessions.ended", acting, repositories, deps)
         await _record(user, acting, repositories, deps, session_id, sessions=len(live))
         return len(live)
 

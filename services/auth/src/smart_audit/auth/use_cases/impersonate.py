@@ -129,4 +129,5 @@ async def _tell(
     for who, log in ((acting, INSTALLATION), (start, session.organisation_id)):
         event = decision(who, Outcome.SUCCESS, log, deps, targets=targets, **session.marks)
         await record(event, repositories)
-    await notify(user, "session.impersonated", acting, repositories, deps)
+    why = session.impersonation_reason
+    await notify(user, "session.impersonated", acting, repositories, deps, detail=why)

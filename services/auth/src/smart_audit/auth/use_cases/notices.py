@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Protocol
 
-from smart_audit.auth.domain import Acting, Client, OrganisationId, User
+from smart_audit.auth.domain import Acting, OrganisationId, User
 from smart_audit.auth.errors import EmailUnverified
 from smart_audit.auth.mail.letters import Invitation, Notice
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.accounts import the_user
 from smart_audit.auth.use_cases.common import Deps
-from smart_audit.auth.use_cases.mails import send
+from smart_audit.auth.use_cases.mails import client_to_tell, send
 
 
 class Invited(Protocol):
@@ -37,17 +37,21 @@ class Invited(Protocol):
 
 
 async def notify(
-    user: User, what: str, acting: Acting, repositories: Repositories, deps: Deps
+    user: User,
+    what: str,
+    acting: Acting,
+    repositories: Repositories,
+    deps: Deps,
+    *,
+    detail: str = "",
 ) -> None:
     """Queue a notice to a user, in the transaction of the change.
 
     what: a stable name, e.g. "passkey.added", "password.changed", "session.impersonated". The
-    template `notice.jinja` has the words for it.
+    template `notice.jinja` has the words for it. detail: what else the user should know.
     """
-    own = acting.person is None or acting.person.user_id == user.id
-    # Where an administrator sits is nothing to tell.
-    client = acting.client if own and acting.impersonator_id is None else Client()
-    await send(Notice(what, deps.now(), client), user.email, repositories, deps)
+    client = client_to_tell(user, acting)
+    await send(Notice(what, deps.now(), client, detail), user.email, repositories, deps)
 
 
 async def send_invitation(

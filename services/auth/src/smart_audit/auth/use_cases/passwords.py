@@ -10,7 +10,7 @@ from smart_audit.auth.use_cases.check_password import check_password, context_of
 from smart_audit.auth.use_cases.common import Deps, Work, decision, record, refuse
 from smart_audit.auth.use_cases.links import LIFETIMES, RESET_PASSWORD, follow, new_link
 from smart_audit.auth.use_cases.login import LOGIN
-from smart_audit.auth.use_cases.mails import send
+from smart_audit.auth.use_cases.mails import client_to_tell, send
 from smart_audit.auth.use_cases.notices import notify
 from smart_audit.auth.use_cases.sessions import end_other_sessions, revoke_user
 from smart_audit.auth.use_cases.throttling import check_limits
@@ -42,7 +42,7 @@ async def send_reset(
     """Send a user a link that lets the user choose a new password; nobody gets none."""
     sent = user if user and user.deactivated_at is None else None
     token = await new_link(RESET_PASSWORD, sent.id if sent else None, repositories, deps)
-    letter = ResetPassword(token, LIFETIMES[RESET_PASSWORD], acting.client)
+    letter = ResetPassword(token, LIFETIMES[RESET_PASSWORD], client_to_tell(user, acting))
     await send(letter, sent.email if sent else "", repositories, deps)
 
 
