@@ -7,8 +7,9 @@ import grpc
 import pytest
 
 from smart_audit.api.auth.v1 import organisations_pb2 as pb2
+from tests.auth.test_email_and_password import is_verified
 from tests.support.company import invited, joined, switched
-from tests.support.mails import mail_to, queue_is_empty
+from tests.support.mails import mail_to, mails_in, queue_is_empty
 from tests.support.world import refusal
 
 
@@ -68,6 +69,31 @@ async def test_who_accepts_an_invitation_is_a_member_with_its_role(world, owner,
     moved = await switched(world, guest, owner.organisation_id)
     assert moved.organisation_id == owner.organisation_id
     assert not (await open_ones(world, owner)).invitations
+
+
+async def test_who_has_not_verified_an_address_invites_nobody(world):
+    owner = await world.new_user(verified=False)
+    email = address()
+    assert (await refusal(invite(world, owner, email))).reason == "EMAIL_UNVERIFIED"
+    await queue_is_empty(world)
+    assert mails_in(world.mail_dir, email) == []
+    assert not (await open_ones(world, owner)).invitations
+
+
+async def test_an_accepted_invitation_verifies_the_address(world, owner):
+    guest = await world.new_user(verified=False)
+    await accept(world, guest, await invited(world, owner, guest.email))
+    assert is_verified(world, guest)
+
+
+async def test_invitations_to_one_address_are_bounded(world, owner):
+    email = address()
+    invitation = (await invite(world, owner, email)).invitation
+    again = pb2.ResendInvitationRequest(invitation_id=invitation.id)
+    for _ in range(2):
+        await world.organisations.ResendInvitation(again, metadata=owner.metadata)
+    refused = await refusal(world.organisations.ResendInvitation(again, metadata=owner.metadata))
+    assert refused.reason == "TOO_MANY_ATTEMPTS"
 
 
 async def test_an_invitation_lives_for_seven_days_and_holds_no_token(world, owner):

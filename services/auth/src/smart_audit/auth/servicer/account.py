@@ -1,6 +1,5 @@
 """AccountService: from the wire to a use case and back."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from google.api.httpbody_pb2 import HttpBody
@@ -37,8 +36,8 @@ HTML: Final = "text/html; charset=utf-8"
 class AccountServicer(Servicer, account_pb2_grpc.AccountServiceServicer):
     """A person's own account."""
 
-    def __init__(self, work: Work, deps: Deps, wake: Callable[[], None]) -> None:
-        super().__init__(work, deps, wake)
+    def __init__(self, work: Work, deps: Deps) -> None:
+        super().__init__(work, deps)
         self._page = pages.load()
 
     async def RequestEmailVerification(

@@ -48,6 +48,8 @@ async def accept_invitation(token: str, acting: Acting, work: Work, deps: Deps) 
         )
         if not added:
             raise MemberExists("you are a member of this organisation")
+        # The token was mailed to this address, and nowhere else.
+        await repositories.users.verify_email(me.user_id, deps.now())
         await _settle(invitation, Settlement.ACCEPTED, acting, repositories, deps)
     return invitation
 

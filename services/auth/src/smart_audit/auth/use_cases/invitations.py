@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from smart_audit.auth.domain import Acting, Outcome, canonical, token_hash
 from smart_audit.auth.errors import (
+    EmailUnverified,
     InvitationExists,
     InvitationNotFound,
     MemberExists,
@@ -15,6 +16,7 @@ from smart_audit.auth.repository import Repositories
 from smart_audit.auth.use_cases.common import Deps, Work, decision, record
 from smart_audit.auth.use_cases.mails import send
 from smart_audit.auth.use_cases.members import check_manages
+from smart_audit.auth.use_cases.throttling import check_limits
 
 
 async def create_invitation(
@@ -22,8 +24,10 @@ async def create_invitation(
 ) -> Invitation:
     """Invite a person; whether the address has an account is not looked at.
 
-    Raises: OwnerRequired, MemberExists, InvitationExists, ScopeMissing.
+    Raises: OwnerRequired, MemberExists, InvitationExists, ScopeMissing, EmailUnverified,
+    TooManyAttempts.
     """
+    await _check_limits(email, acting, work, deps)
     organisation_id, me, now = acting.organisation_id, acting.me, deps.now()
     invitation = Invitation(
         id=InvitationId(deps.new_id()),
@@ -72,8 +76,11 @@ async def resend_invitation(
 ) -> Invitation:
     """Send an invitation with a new token and a new expiry.
 
-    Raises: InvitationNotFound, OwnerRequired, ScopeMissing.
+    Raises: InvitationNotFound, OwnerRequired, ScopeMissing, EmailUnverified, TooManyAttempts.
     """
+    async with work.within(acting.organisation_id, acting.me.user_id) as repositories:
+        email = (await _managed(invitation_id, acting, repositories)).email
+    await _check_limits(email, acting, work, deps)
     secret = deps.new_secret()
     async with work.within(acting.organisation_id, acting.me.user_id) as repositories:
         invitation = await _managed(invitation_id, acting, repositories)
@@ -103,6 +110,9 @@ async def _send(
     inviter = await repositories.users.get(acting.me.user_id)
     if organisation is None or inviter is None:
         raise MemberNotFound("you are not in this organisation any more")
+    if inviter.email_verified_at is None:
+        # Who has shown no address of their own makes us write to nobody else's.
+        raise EmailUnverified("verify your e-mail address first; ask for a link if you need one")
     letter = letters.Invitation(
         token=token,
         organisation=organisation.name,
@@ -111,6 +121,13 @@ async def _send(
         expires_at=invitation.expires_at,
     )
     await send(letter, invitation.email, repositories, deps)
+
+
+async def _check_limits(email: str, acting: Acting, work: Work, deps: Deps) -> None:
+    """Raises: TooManyAttempts."""
+    organisation = str(acting.organisation_id)
+    account = canonical(email)
+    await check_limits("invite", acting, work, deps, account=account, organisation=organisation)
 
 
 async def _record(

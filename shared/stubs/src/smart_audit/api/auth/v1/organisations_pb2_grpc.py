@@ -248,7 +248,9 @@ class OrganisationServiceServicer:
     def CreateInvitation(self, request, context):
         """Invites a person by e-mail to become a member. Whether the address has an
         account makes no difference to the answer. Only an owner invites owners.
-        Fails with MEMBER_EXISTS, INVITATION_EXISTS, OWNER_REQUIRED.
+        Fails with MEMBER_EXISTS, INVITATION_EXISTS, OWNER_REQUIRED, with
+        EMAIL_UNVERIFIED until the caller's own address is verified, and with
+        TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -273,7 +275,8 @@ class OrganisationServiceServicer:
     def ResendInvitation(self, request, context):
         """Sends an invitation anew, with a new token and a new expiry; the earlier
         token works no longer.
-        Fails with INVITATION_NOT_FOUND, OWNER_REQUIRED.
+        Fails with INVITATION_NOT_FOUND, OWNER_REQUIRED, EMAIL_UNVERIFIED,
+        TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -289,8 +292,8 @@ class OrganisationServiceServicer:
 
     def AcceptInvitation(self, request, context):
         """Makes the caller a member. The caller's e-mail address must be the invited
-        one; whoever has no account signs up first. The session stays where it is:
-        switch next.
+        one, which is verified by the token; whoever has no account signs up first.
+        The session stays where it is: switch next.
         Fails with INVITATION_NOT_FOUND, INVITATION_EXPIRED,
         INVITATION_FOR_ANOTHER, MEMBER_EXISTS.
         """

@@ -96,7 +96,9 @@ class OrganisationServiceStub:
     CreateInvitation: _grpc.UnaryUnaryMultiCallable[_organisations_pb2.CreateInvitationRequest, _organisations_pb2.CreateInvitationResponse]
     """Invites a person by e-mail to become a member. Whether the address has an
     account makes no difference to the answer. Only an owner invites owners.
-    Fails with MEMBER_EXISTS, INVITATION_EXISTS, OWNER_REQUIRED.
+    Fails with MEMBER_EXISTS, INVITATION_EXISTS, OWNER_REQUIRED, with
+    EMAIL_UNVERIFIED until the caller's own address is verified, and with
+    TOO_MANY_ATTEMPTS.
     """
     ListInvitations: _grpc.UnaryUnaryMultiCallable[_organisations_pb2.ListInvitationsRequest, _organisations_pb2.ListInvitationsResponse]
     """Lists the invitations that nobody has answered yet, expired ones included,
@@ -109,7 +111,8 @@ class OrganisationServiceStub:
     ResendInvitation: _grpc.UnaryUnaryMultiCallable[_organisations_pb2.ResendInvitationRequest, _organisations_pb2.ResendInvitationResponse]
     """Sends an invitation anew, with a new token and a new expiry; the earlier
     token works no longer.
-    Fails with INVITATION_NOT_FOUND, OWNER_REQUIRED.
+    Fails with INVITATION_NOT_FOUND, OWNER_REQUIRED, EMAIL_UNVERIFIED,
+    TOO_MANY_ATTEMPTS.
     """
     GetInvitation: _grpc.UnaryUnaryMultiCallable[_organisations_pb2.GetInvitationRequest, _organisations_pb2.GetInvitationResponse]
     """Shows an invitation to whoever has its token.
@@ -117,8 +120,8 @@ class OrganisationServiceStub:
     """
     AcceptInvitation: _grpc.UnaryUnaryMultiCallable[_organisations_pb2.AcceptInvitationRequest, _organisations_pb2.AcceptInvitationResponse]
     """Makes the caller a member. The caller's e-mail address must be the invited
-    one; whoever has no account signs up first. The session stays where it is:
-    switch next.
+    one, which is verified by the token; whoever has no account signs up first.
+    The session stays where it is: switch next.
     Fails with INVITATION_NOT_FOUND, INVITATION_EXPIRED,
     INVITATION_FOR_ANOTHER, MEMBER_EXISTS.
     """
@@ -197,7 +200,9 @@ class OrganisationServiceAsyncStub(OrganisationServiceStub):
     CreateInvitation: _aio.UnaryUnaryMultiCallable[_organisations_pb2.CreateInvitationRequest, _organisations_pb2.CreateInvitationResponse]  # type: ignore[assignment]
     """Invites a person by e-mail to become a member. Whether the address has an
     account makes no difference to the answer. Only an owner invites owners.
-    Fails with MEMBER_EXISTS, INVITATION_EXISTS, OWNER_REQUIRED.
+    Fails with MEMBER_EXISTS, INVITATION_EXISTS, OWNER_REQUIRED, with
+    EMAIL_UNVERIFIED until the caller's own address is verified, and with
+    TOO_MANY_ATTEMPTS.
     """
     ListInvitations: _aio.UnaryUnaryMultiCallable[_organisations_pb2.ListInvitationsRequest, _organisations_pb2.ListInvitationsResponse]  # type: ignore[assignment]
     """Lists the invitations that nobody has answered yet, expired ones included,
@@ -210,7 +215,8 @@ class OrganisationServiceAsyncStub(OrganisationServiceStub):
     ResendInvitation: _aio.UnaryUnaryMultiCallable[_organisations_pb2.ResendInvitationRequest, _organisations_pb2.ResendInvitationResponse]  # type: ignore[assignment]
     """Sends an invitation anew, with a new token and a new expiry; the earlier
     token works no longer.
-    Fails with INVITATION_NOT_FOUND, OWNER_REQUIRED.
+    Fails with INVITATION_NOT_FOUND, OWNER_REQUIRED, EMAIL_UNVERIFIED,
+    TOO_MANY_ATTEMPTS.
     """
     GetInvitation: _aio.UnaryUnaryMultiCallable[_organisations_pb2.GetInvitationRequest, _organisations_pb2.GetInvitationResponse]  # type: ignore[assignment]
     """Shows an invitation to whoever has its token.
@@ -218,8 +224,8 @@ class OrganisationServiceAsyncStub(OrganisationServiceStub):
     """
     AcceptInvitation: _aio.UnaryUnaryMultiCallable[_organisations_pb2.AcceptInvitationRequest, _organisations_pb2.AcceptInvitationResponse]  # type: ignore[assignment]
     """Makes the caller a member. The caller's e-mail address must be the invited
-    one; whoever has no account signs up first. The session stays where it is:
-    switch next.
+    one, which is verified by the token; whoever has no account signs up first.
+    The session stays where it is: switch next.
     Fails with INVITATION_NOT_FOUND, INVITATION_EXPIRED,
     INVITATION_FOR_ANOTHER, MEMBER_EXISTS.
     """
@@ -367,7 +373,9 @@ class OrganisationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_organisations_pb2.CreateInvitationResponse, _abc.Awaitable[_organisations_pb2.CreateInvitationResponse]]:
         """Invites a person by e-mail to become a member. Whether the address has an
         account makes no difference to the answer. Only an owner invites owners.
-        Fails with MEMBER_EXISTS, INVITATION_EXISTS, OWNER_REQUIRED.
+        Fails with MEMBER_EXISTS, INVITATION_EXISTS, OWNER_REQUIRED, with
+        EMAIL_UNVERIFIED until the caller's own address is verified, and with
+        TOO_MANY_ATTEMPTS.
         """
 
     @_abc_1.abstractmethod
@@ -398,7 +406,8 @@ class OrganisationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_organisations_pb2.ResendInvitationResponse, _abc.Awaitable[_organisations_pb2.ResendInvitationResponse]]:
         """Sends an invitation anew, with a new token and a new expiry; the earlier
         token works no longer.
-        Fails with INVITATION_NOT_FOUND, OWNER_REQUIRED.
+        Fails with INVITATION_NOT_FOUND, OWNER_REQUIRED, EMAIL_UNVERIFIED,
+        TOO_MANY_ATTEMPTS.
         """
 
     @_abc_1.abstractmethod
@@ -418,8 +427,8 @@ class OrganisationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_organisations_pb2.AcceptInvitationResponse, _abc.Awaitable[_organisations_pb2.AcceptInvitationResponse]]:
         """Makes the caller a member. The caller's e-mail address must be the invited
-        one; whoever has no account signs up first. The session stays where it is:
-        switch next.
+        one, which is verified by the token; whoever has no account signs up first.
+        The session stays where it is: switch next.
         Fails with INVITATION_NOT_FOUND, INVITATION_EXPIRED,
         INVITATION_FOR_ANOTHER, MEMBER_EXISTS.
         """
