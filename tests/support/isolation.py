@@ -134,6 +134,7 @@ def _account() -> dict[str, Fields]:
         "UpdateProfile": {"first_name": "Eve", "last_name": "Moriarty"},
         "ExportMyData": {},
         "DeleteMyAccount": {"confirm_email": email},
+        "GetAccountPage": {"page": "verify-email"},
         "RequestLoginCode": {"email": email},
         "LoginWithCode": {"challenge": secret, "code": "123456"},
     }
