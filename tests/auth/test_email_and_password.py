@@ -1,9 +1,12 @@
 """Verify and change an address, change a password, and get a forgotten one back: at the wire."""
 
+import re
+from contextlib import contextmanager
 from uuid import uuid4
 
 import grpc
 import pytest
+from sqlalchemy import Engine, event
 
 from smart_audit.api.auth.v1 import account_pb2, auth_pb2
 from tests.support.governance import until
@@ -216,33 +219,30 @@ async def test_reset_mails_are_bounded_for_known_and_unknown_addresses_alike(wor
     await reset(account, resets[0].token)
 
 
-async def test_a_request_for_an_unknown_address_costs_the_same_queries(world, account):
-    """Same statements, same mails queued: the answer tells nothing, and neither does its time."""
+@contextmanager
+def statements():
+    """The statements that the services send meanwhile, but for those of the dispatchers."""
+    sent = []
+
+    def note(_connection, _cursor, statement, *_):
+        if not re.search("queue|outbox.position|advisory|^DELETE", statement):
+            sent.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+async def test_a_request_for_an_unknown_address_costs_the_same_statements(world, account):
+    """The answer tells nothing, and neither does the work for it."""
     user = await world.new_user()
     await queue_is_empty(world)
-    counted = {}
-    for email in (user.email, f"{uuid4().hex}@example.com"):
-        with world.database.connect() as connection:
-            before = written(connection)
-            assert not (await request_reset(account, email)).ListFields()
-            counted[email] = [
-                new - old for old, new in zip(before, written(connection), strict=True)
-            ]
-    known, unknown = counted.values()
+    with statements() as known:
+        await request_reset(account, user.email)
+    with statements() as unknown:
+        await request_reset(account, f"{uuid4().hex}@example.com")
     assert known == unknown
-    assert sum(known) > 0
-
-
-def written(connection):
-    """How many rows were ever inserted: challenges, mails, outbox events."""
-    connection.execute("SELECT pg_stat_force_next_flush()")
-    return [
-        connection.execute(
-            "SELECT last_value FROM pg_sequences WHERE schemaname = 'auth' AND sequencename = %s",
-            [name],
-        ).fetchone()[0]
-        for name in ("mails_position_seq", "outbox_position_seq")
-    ] + [connection.execute("SELECT count(*) FROM auth.challenges").fetchone()[0]]
+    assert {one.split()[0] for one in known} >= {"SELECT", "INSERT"}
 
 
 async def test_a_password_is_changed_by_who_knows_it(world, account):

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from smart_audit.api.auth.v1 import account_pb2, auth_pb2
-from tests.auth.test_email_and_password import add_second_factor
+from tests.auth.test_email_and_password import add_second_factor, statements
 from tests.support.governance import until
 from tests.support.mails import account_of, mails_in, queue_is_empty
 from tests.support.world import refusal
@@ -107,6 +107,18 @@ async def test_who_is_offered_no_code_gets_the_same_answer_and_no_mail(world, ac
         assert refused.reason == "CODE_INVALID"
     await queue_is_empty(world)
     assert len(mails_in(world.mail_dir, user.email)) == before
+
+
+async def test_all_requests_cost_the_same_statements(world, account):
+    offered, refused = await offering(world), await world.new_user()
+    await queue_is_empty(world)
+    costs = []
+    for email in (offered.email, refused.email, f"{uuid4().hex}@example.com"):
+        with statements() as sent:
+            await request(account, email)
+        costs.append(sent)
+    assert costs[0] == costs[1] == costs[2]
+    assert len(costs[0]) >= 6
 
 
 async def test_an_organisation_that_stops_offering_codes_takes_back_those_that_are_out(
