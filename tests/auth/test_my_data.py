@@ -5,7 +5,7 @@ import pytest
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.api.auth.v1 import account_pb2, auth_pb2
 from smart_audit.auth.domain import INSTALLATION
-from tests.support.governance import until
+from tests.support.governance import place_hold, release_hold, until
 from tests.support.mails import account_of, mail_to, queue_is_empty
 from tests.support.world import refusal, running_world
 
@@ -224,6 +224,44 @@ async def test_organisations_that_the_person_has_left_are_erased_too(world, acco
         event.actor.name for event in await events_of(world, colleague) if event.actor.id == user.id
     ]
     assert names == [""]
+
+
+async def test_an_erasure_waits_for_the_end_of_a_legal_hold(world, account):
+    colleague, user = await world.new_user(), await world.new_user()
+    join(world, user, colleague.organisation_id, "member")
+    message = audit_pb2.Event(
+        action="document.read",
+        actor=audit_pb2.Actor(id=user.id, type="user", name="Ada"),
+        outcome=audit_pb2.OUTCOME_SUCCESS,
+    )
+    await world.events.RecordEvent(
+        audit_pb2.RecordEventRequest(event=message), metadata=colleague.metadata
+    )
+    hold = (await place_hold(world, colleague, subject=user.id)).hold
+    await delete(account, user)
+
+    async def names():
+        events = await events_of(world, colleague)
+        return [event.actor.name for event in events if event.id and event.actor.id == user.id]
+
+    async def tried():
+        return attempts_at(world, user, colleague.organisation_id)
+
+    await until(tried)
+    assert "Ada" in await names()
+    await release_hold(world, colleague, hold.id)
+    with world.database.connect() as connection:
+        connection.execute("UPDATE auth.erasures SET next_attempt_at = now()")
+    await until(lambda: all_erased(world, user))
+    assert "Ada" not in await names()
+
+
+def attempts_at(world, user, organisation_id):
+    with world.database.connect() as connection:
+        return connection.execute(
+            "SELECT max(attempts) FROM auth.erasures WHERE user_id = %s AND organisation_id = %s",
+            [user.id, organisation_id],
+        ).fetchone()[0]
 
 
 async def test_an_erasure_waits_while_audit_is_away(cluster):
