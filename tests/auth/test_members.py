@@ -3,13 +3,14 @@
 import asyncio
 from contextlib import contextmanager
 from itertools import product
+from typing import Any
 from uuid import UUID, uuid4
 
 import grpc
 import pytest
 
 from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.api.auth.v1 import auth_pb2
+from smart_audit.api.auth.v1 import account_pb2, auth_pb2
 from smart_audit.api.auth.v1 import organisations_pb2 as pb2
 from smart_audit.auth.members import may_manage
 from smart_audit.auth.roles import PERMISSIONS
@@ -22,7 +23,8 @@ from tests.support.company import (
     scopes,
     switched,
 )
-from tests.support.world import refusal
+from tests.support.mails import account_of
+from tests.support.world import read_refusal, refusal
 
 ROLES = ("owner", "admin", "auditor", "member")
 
@@ -112,18 +114,17 @@ async def test_a_new_role_is_in_force_everywhere_within_a_second(world, company)
 
 
 @contextmanager
-def slow_revocation(world, user, organisation_id):
-    """Hold the transaction that revokes a member's tokens open for a while, before its commit."""
+def slow_insert(world, table, condition):
+    """Hold a transaction open for a while once it has put such a row into a table."""
     name = f"slow_{uuid4().hex}"
-    key = member_key(user.id, UUID(organisation_id)).hex()
     with world.database.connect() as connection:
         connection.execute(
             f"CREATE FUNCTION auth.{name}() RETURNS trigger LANGUAGE plpgsql AS"
             " 'BEGIN PERFORM pg_sleep(0.4); RETURN NULL; END'"
         )
         connection.execute(
-            f"CREATE TRIGGER {name} AFTER INSERT ON auth.revocations FOR EACH ROW"
-            f" WHEN (NEW.key = '\\x{key}') EXECUTE FUNCTION auth.{name}()"
+            f"CREATE TRIGGER {name} AFTER INSERT ON auth.{table} FOR EACH ROW"
+            f" WHEN (NEW.{condition}) EXECUTE FUNCTION auth.{name}()"
         )
         try:
             yield
@@ -138,7 +139,8 @@ async def test_no_token_of_the_old_role_comes_out_of_a_race_with_the_change(worl
     here = owner.organisation_id
     away = await world.login(other.email) if way == "switch" else owner
     raced, changed = (other, owner) if way == "switch" else (owner, other)
-    with slow_revocation(world, raced, here):
+    key = member_key(raced.id, UUID(here)).hex()
+    with slow_insert(world, "revocations", f"key = '\\x{key}'"):
         change = asyncio.ensure_future(set_role(world, changed, raced, "member"))
         await asyncio.sleep(0.1)
         assert not change.done()
@@ -147,7 +149,8 @@ async def test_no_token_of_the_old_role_comes_out_of_a_race_with_the_change(worl
             "login": lambda: world.login(raced.email),
             "switch": lambda: switched(world, away, here),
         }
-        late, _ = await asyncio.gather(ways[way](), change, return_exceptions=True)
+        answers = await asyncio.gather(ways[way](), change, return_exceptions=True)
+    late: Any = answers[0]
     assert late.organisation_id == here
     assert scopes(late) == PERMISSIONS["member"]
 
@@ -231,6 +234,33 @@ async def test_two_owners_who_go_at_the_same_time_leave_one(world, company, way)
     assert sum(isinstance(answer, Exception) for answer in answers) == 1
     left = await roles(world, company.member)
     assert list(left.values()).count("owner") == 1
+
+
+async def test_an_owner_whose_account_is_being_deleted_counts_no_more(world, company):
+    await set_role(world, company.owner, company.admin, "owner")
+    leaving = await refreshed(world, company.admin)
+    with slow_insert(world, "erasures", f"user_id = '{leaving.id}'"):
+        request = account_pb2.DeleteMyAccountRequest(confirm_email=leaving.email)
+        deletion = account_of(world).DeleteMyAccount(request, metadata=leaving.metadata)
+        deleted = asyncio.ensure_future(deletion)
+        await asyncio.sleep(0.1)
+        assert not deleted.done()
+        demoted = set_role(world, company.owner, company.owner, "member")
+        answers = await asyncio.gather(deleted, demoted, return_exceptions=True)
+    assert read_refusal(answers[1]).reason == "LAST_OWNER"
+
+
+async def test_who_is_removed_from_everywhere_gets_a_personal_organisation_again(world, company):
+    home = (await world.login(company.member.email)).organisation_id
+    at_home = await switched(world, company.member, home)
+    await joined(world, at_home, "owner", company.owner)
+    await leave(world, at_home)
+    only = await world.login(company.member.email)
+    assert only.organisation_id == company.id
+    await remove(world, company.admin, company.member)
+    again = await world.login(company.member.email)
+    assert again.organisation_id not in (home, company.id)
+    assert "organisation.own" in scopes(again)
 
 
 async def test_a_removed_member_is_out_at_once_and_keeps_the_personal_organisation(world, company):
