@@ -1,24 +1,30 @@
 """Members, their roles, and the invariants of an organisation."""
 
 import asyncio
+from contextlib import contextmanager
 from itertools import product
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import grpc
 import pytest
 
 from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.api.auth.v1 import auth_pb2
+from smart_audit.api.auth.v1 import account_pb2, auth_pb2
 from smart_audit.api.auth.v1 import organisations_pb2 as pb2
 from smart_audit.auth.members import may_manage
+from smart_audit.auth.roles import PERMISSIONS
+from smart_audit.core.revocations import member_key
 from tests.support.company import (
     joined,
     new_company,
     refreshed,
     refused_within_a_second,
     scopes,
+    switched,
 )
-from tests.support.world import refusal
+from tests.support.mails import account_of
+from tests.support.world import read_refusal, refusal
 
 ROLES = ("owner", "admin", "auditor", "member")
 
@@ -107,20 +113,46 @@ async def test_a_new_role_is_in_force_everywhere_within_a_second(world, company)
     assert scopes(await refreshed(world, admin)) == {"events.read", "log.read"}
 
 
-async def test_no_token_of_the_old_role_comes_out_of_a_race_with_the_change(world, company):
-    taken = []
+@contextmanager
+def slow_insert(world, table, condition):
+    """Hold a transaction open for a while once it has put such a row into a table."""
+    name = f"slow_{uuid4().hex}"
+    with world.database.connect() as connection:
+        connection.execute(
+            f"CREATE FUNCTION auth.{name}() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN PERFORM pg_sleep(0.4); RETURN NULL; END'"
+        )
+        connection.execute(
+            f"CREATE TRIGGER {name} AFTER INSERT ON auth.{table} FOR EACH ROW"
+            f" WHEN (NEW.{condition}) EXECUTE FUNCTION auth.{name}()"
+        )
+        try:
+            yield
+        finally:
+            connection.execute(f"DROP FUNCTION auth.{name} CASCADE")
 
-    async def refresh_again_and_again(user):
-        for _ in range(12):
-            user = await refreshed(world, user)
-            taken.append(user)
 
-    change = set_role(world, company.owner, company.admin, "member")
-    await asyncio.gather(refresh_again_and_again(company.admin), change)
-    mighty = [user for user in taken if "members.manage" in scopes(user)]
-    assert "members.manage" not in scopes(taken[-1])
-    for user in mighty:
-        assert await refused_within_a_second(read_events(world, user)) == "SESSION_ENDED"
+@pytest.mark.parametrize("way", ["refresh", "login", "switch"])
+async def test_no_token_of_the_old_role_comes_out_of_a_race_with_the_change(world, way):
+    owner = await world.new_user()
+    other = await joined(world, owner, "owner")
+    here = owner.organisation_id
+    away = await world.login(other.email) if way == "switch" else owner
+    raced, changed = (other, owner) if way == "switch" else (owner, other)
+    key = member_key(raced.id, UUID(here)).hex()
+    with slow_insert(world, "revocations", f"key = '\\x{key}'"):
+        change = asyncio.ensure_future(set_role(world, changed, raced, "member"))
+        await asyncio.sleep(0.1)
+        assert not change.done()
+        ways = {
+            "refresh": lambda: refreshed(world, raced),
+            "login": lambda: world.login(raced.email),
+            "switch": lambda: switched(world, away, here),
+        }
+        answers = await asyncio.gather(ways[way](), change, return_exceptions=True)
+    late: Any = answers[0]
+    assert late.organisation_id == here
+    assert scopes(late) == PERMISSIONS["member"]
 
 
 async def test_an_admin_neither_makes_nor_unmakes_owners(world, company):
@@ -202,6 +234,33 @@ async def test_two_owners_who_go_at_the_same_time_leave_one(world, company, way)
     assert sum(isinstance(answer, Exception) for answer in answers) == 1
     left = await roles(world, company.member)
     assert list(left.values()).count("owner") == 1
+
+
+async def test_an_owner_whose_account_is_being_deleted_counts_no_more(world, company):
+    await set_role(world, company.owner, company.admin, "owner")
+    leaving = await refreshed(world, company.admin)
+    with slow_insert(world, "erasures", f"user_id = '{leaving.id}'"):
+        request = account_pb2.DeleteMyAccountRequest(confirm_email=leaving.email)
+        deletion = account_of(world).DeleteMyAccount(request, metadata=leaving.metadata)
+        deleted = asyncio.ensure_future(deletion)
+        await asyncio.sleep(0.1)
+        assert not deleted.done()
+        demoted = set_role(world, company.owner, company.owner, "member")
+        answers = await asyncio.gather(deleted, demoted, return_exceptions=True)
+    assert read_refusal(answers[1]).reason == "LAST_OWNER"
+
+
+async def test_who_is_removed_from_everywhere_gets_a_personal_organisation_again(world, company):
+    home = (await world.login(company.member.email)).organisation_id
+    at_home = await switched(world, company.member, home)
+    await joined(world, at_home, "owner", company.owner)
+    await leave(world, at_home)
+    only = await world.login(company.member.email)
+    assert only.organisation_id == company.id
+    await remove(world, company.admin, company.member)
+    again = await world.login(company.member.email)
+    assert again.organisation_id not in (home, company.id)
+    assert "organisation.own" in scopes(again)
 
 
 async def test_a_removed_member_is_out_at_once_and_keeps_the_personal_organisation(world, company):

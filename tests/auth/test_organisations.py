@@ -20,6 +20,7 @@ from tests.support.company import (
     switched,
     use_second_factor,
 )
+from tests.support.governance import until
 from tests.support.world import refusal
 
 
@@ -224,6 +225,41 @@ async def test_the_roles_answer_what_tokens_hold(world):
     assert told == held
     assert held["auditor"] == {"events.read", "log.read"}
     assert held["owner"] - held["admin"] == {"organisation.own"}
+
+
+async def test_who_acts_as_somebody_stays_in_one_organisation(world, user):
+    created = await create(world, user)
+    with world.database.connect() as connection:
+        connection.execute(
+            "UPDATE auth.sessions SET impersonator_id = %s WHERE id = %s",
+            [uuid4(), user.session_id],
+        )
+    acting = await refreshed(world, user)
+    assert (await refusal(switch(world, acting, created.id))).reason == "IMPERSONATION_FORBIDDEN"
+
+
+async def test_what_is_done_to_an_organisation_stands_in_its_log(world, user):
+    created = await create(world, user)
+    there = await switched(world, user, created.id)
+    await update(world, there, name="Engines")
+    leave = world.organisations.LeaveOrganisation(
+        pb2.LeaveOrganisationRequest(), metadata=there.metadata
+    )
+    await refusal(leave)
+    told = {
+        ("organisation.create", audit_pb2.OUTCOME_SUCCESS),
+        ("organisation.switch", audit_pb2.OUTCOME_SUCCESS),
+        ("organisation.update", audit_pb2.OUTCOME_SUCCESS),
+        ("organisation.leave", audit_pb2.OUTCOME_DENIED),
+    }
+
+    async def all_came_in():
+        answer = await world.events.ListEvents(
+            audit_pb2.ListEventsRequest(actor_id=user.id), metadata=there.metadata
+        )
+        return {(event.action, event.outcome) for event in answer.events} == told
+
+    await until(all_came_in)
 
 
 async def test_switches_at_the_same_time_leave_one_working_session(world, user):

@@ -113,6 +113,17 @@ async def test_the_commands_for_machines_work_as_typed(gateway, tmp_path):
     assert '"disabled_at":"2' in said
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="the commands need curl")
+async def test_the_commands_for_organisations_work_as_typed(gateway, tmp_path):
+    (script,) = BLOCK.findall((ROOT / "docs" / "organisations.md").read_text())
+    script = script.replace("localhost:8000", gateway.address).replace("curl -sS", "curl -sSf")
+    script = script.replace(".smart-audit/mail", str(gateway.world.mail_dir))
+    code, said = await shell(script, tmp_path)
+    assert code == 0, said
+    assert '"role":"auditor"' in said
+    assert '"organisation_name":"Compilers"' in said
+
+
 @pytest.fixture
 async def claim(gateway, tmp_path):
     """One event as it can be had: (proof file, answer of GetEvent, key of the log)."""

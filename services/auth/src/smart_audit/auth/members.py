@@ -26,6 +26,11 @@ class Member:
     role: str
     joined_at: datetime
 
+    @property
+    def name(self) -> str:
+        """The display name."""
+        return f"{self.first_name} {self.last_name}"
+
 
 class Settlement(Enum):
     """How an invitation ended."""

@@ -7,7 +7,14 @@ token of the old role is made after the old ones were revoked, and the last owne
 
 from typing import Any
 
-from smart_audit.auth.domain import OWNER, Acting, OrganisationId, Outcome, UserId
+from smart_audit.auth.domain import (
+    OWNER,
+    Acting,
+    Organisation,
+    OrganisationId,
+    Outcome,
+    UserId,
+)
 from smart_audit.auth.errors import LastOwner, MemberNotFound, OwnerRequired
 from smart_audit.auth.members import ADMIN, MANAGE_MEMBERS, Member, may_manage
 from smart_audit.auth.repository import Repositories
@@ -42,7 +49,7 @@ async def update_member(
 
 async def remove_member(user_id: UserId, acting: Acting, work: Work, deps: Deps) -> None:
     """Remove a member. Raises: MemberNotFound, OwnerRequired, LastOwner, ScopeMissing."""
-    async with work.within(acting.organisation_id, acting.me.user_id) as repositories:
+    async with work.within(acting.organisation_id, user_id) as repositories:
         member = await _locked(user_id, acting, repositories)
         await check_manages(acting, repositories, member.role)
         await _remove(member, acting, repositories, deps)
@@ -135,7 +142,15 @@ async def _remove(member: Member, acting: Acting, repositories: Repositories, de
     await _check_not_last(member, organisation_id, repositories)
     await _end_sessions(member, organisation_id, repositories, deps)
     await repositories.members.remove(organisation_id, member.user_id)
+    await _give_a_home(member, repositories, deps)
     await _record(acting, member, repositories, deps, previous_role=member.role)
+
+
+async def _give_a_home(member: Member, repositories: Repositories, deps: Deps) -> None:
+    """A personal organisation for who is in none any more: a login has to lead somewhere."""
+    if not await repositories.organisations.memberships(member.user_id, None, 1):
+        home = Organisation(OrganisationId(deps.new_id()), member.name)
+        await repositories.organisations.add(home, member.user_id, OWNER, deps.now())
 
 
 async def _end_sessions(

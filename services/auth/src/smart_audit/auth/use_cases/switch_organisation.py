@@ -10,6 +10,7 @@ from smart_audit.auth.use_cases.refresh_token import check, refuse_exchange, rot
 from smart_audit.auth.use_cases.sessions import revoke
 from smart_audit.core.errors import Unauthenticated
 from smart_audit.core.revocations import session_key
+from smart_audit.core.rpc.access import ImpersonationForbidden
 
 A_MILLISECOND_AND_MORE = 0.002
 
@@ -28,9 +29,11 @@ async def switch_organisation(
     """Exchange the session's refresh token for tokens of another organisation.
 
     The session moves: a call that races with the same refresh token gets the same successor, for
-    the new organisation. Raises: OrganisationNotFound.
+    the new organisation. Raises: OrganisationNotFound, ImpersonationForbidden.
     """
     me = acting.me
+    if acting.impersonator_id is not None:
+        raise ImpersonationForbidden("an administrator acts as somebody in one organisation alone")
     async with work.within(None, me.user_id) as repositories:
         found = await repositories.sessions.find_token(token_hash(command.refresh_token))
         if found is None or found[1].id != me.session_id:

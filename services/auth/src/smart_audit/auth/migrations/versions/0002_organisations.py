@@ -275,3 +275,8 @@ def upgrade() -> None:
             f"CREATE POLICY visible ON auth.{table} TO smart_audit_auth"
             f" USING ({EVERYWHERE} OR {condition})"
         )
+    # A new organisation is nobody else's.
+    op.execute(
+        "CREATE POLICY founded ON auth.organisations FOR INSERT TO smart_audit_auth"
+        " WITH CHECK (true)"
+    )

@@ -35,8 +35,8 @@ class OrganisationDetails(_message.Message):
     """The display name."""
     sign_in_policy: _builtins.str
     """"second_factor_optional"; "second_factor_required": a session without one
-    has no permissions; or "password_only": no second factor is asked for, and
-    passwords have 15 characters or more.
+    has no permissions; or "password_only": passwords have to do alone, so that
+    new ones have 15 characters or more.
     """
     login_codes: _builtins.bool
     """Whether members may log in by a code or link that is sent by e-mail."""

@@ -185,8 +185,8 @@ class OrganisationServiceServicer:
         The session's earlier access tokens are refused within a second. Where the
         organisation requires a second factor and the session has none, the token
         gives no permissions.
-        Fails with ORGANISATION_NOT_FOUND, TOKEN_INVALID, TOKEN_EXPIRED,
-        TOKEN_REUSED, SESSION_ENDED.
+        Fails with ORGANISATION_NOT_FOUND, IMPERSONATION_FORBIDDEN, TOKEN_INVALID,
+        TOKEN_EXPIRED, TOKEN_REUSED, SESSION_ENDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -61,8 +61,8 @@ class OrganisationServiceStub:
     The session's earlier access tokens are refused within a second. Where the
     organisation requires a second factor and the session has none, the token
     gives no permissions.
-    Fails with ORGANISATION_NOT_FOUND, TOKEN_INVALID, TOKEN_EXPIRED,
-    TOKEN_REUSED, SESSION_ENDED.
+    Fails with ORGANISATION_NOT_FOUND, IMPERSONATION_FORBIDDEN, TOKEN_INVALID,
+    TOKEN_EXPIRED, TOKEN_REUSED, SESSION_ENDED.
     """
     ListMembers: _grpc.UnaryUnaryMultiCallable[_organisations_pb2.ListMembersRequest, _organisations_pb2.ListMembersResponse]
     """Lists the members of the token's organisation, those first who signed up
@@ -165,8 +165,8 @@ class OrganisationServiceAsyncStub(OrganisationServiceStub):
     The session's earlier access tokens are refused within a second. Where the
     organisation requires a second factor and the session has none, the token
     gives no permissions.
-    Fails with ORGANISATION_NOT_FOUND, TOKEN_INVALID, TOKEN_EXPIRED,
-    TOKEN_REUSED, SESSION_ENDED.
+    Fails with ORGANISATION_NOT_FOUND, IMPERSONATION_FORBIDDEN, TOKEN_INVALID,
+    TOKEN_EXPIRED, TOKEN_REUSED, SESSION_ENDED.
     """
     ListMembers: _aio.UnaryUnaryMultiCallable[_organisations_pb2.ListMembersRequest, _organisations_pb2.ListMembersResponse]  # type: ignore[assignment]
     """Lists the members of the token's organisation, those first who signed up
@@ -296,8 +296,8 @@ class OrganisationServiceServicer(metaclass=_abc_1.ABCMeta):
         The session's earlier access tokens are refused within a second. Where the
         organisation requires a second factor and the session has none, the token
         gives no permissions.
-        Fails with ORGANISATION_NOT_FOUND, TOKEN_INVALID, TOKEN_EXPIRED,
-        TOKEN_REUSED, SESSION_ENDED.
+        Fails with ORGANISATION_NOT_FOUND, IMPERSONATION_FORBIDDEN, TOKEN_INVALID,
+        TOKEN_EXPIRED, TOKEN_REUSED, SESSION_ENDED.
         """
 
     @_abc_1.abstractmethod
