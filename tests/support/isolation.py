@@ -137,7 +137,6 @@ def _account() -> dict[str, Fields]:
         "GetAccountPage": {"page": "verify-email"},
         "RequestLoginCode": {"email": email},
         "LoginWithCode": {"challenge": secret, "code": "123456"},
-        "GetAccountPage": {"page": "verify-email"},
     }
 
 
