@@ -10,8 +10,6 @@ from uuid import UUID, uuid4
 import grpc.aio
 import psycopg
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Delete, Select, Update
@@ -23,6 +21,7 @@ from smart_audit.core.database import open_engine
 from tests.support.events import event, record, settled
 from tests.support.governance import place_hold
 from tests.support.isolation import ANSWERS_ALL_ALIKE, ENDS_THE_CALLER, Ids, requests
+from tests.support.reflection import served
 from tests.support.world import User, read_refusal
 
 OURS = "smart_audit."
@@ -105,12 +104,12 @@ def _add_machine_and_passkey(world, ids):
 async def test_no_rpc_shows_or_changes_what_is_anothers(world, foreign):
     """Each is called with foreign ids, then with ids of nothing: nothing tells the two apart."""
     caller = await world.new_user()
-    served = await _served(world)
-    untested = {method.name for method in served} - set(requests(foreign.ids))
+    methods = await served(world)
+    untested = {method.name for method in methods} - set(requests(foreign.ids))
     assert not untested, "tests/support/isolation.py has no request to these RPCs"
     before = _state(world, foreign)
     faults = {}
-    for method in served:
+    for method in methods:
         if fault := await _fault_of(method, world, caller, foreign):
             faults[method.name] = fault
         elif (after := _state(world, foreign)) != before:
@@ -125,12 +124,12 @@ async def test_the_same_requests_find_what_is_ones_own(world):
     """Otherwise the test above would prove nothing."""
     own = await _new_organisation(world)
     blind = []
-    for method in sorted(await _served(world), key=_how_late):
+    for method in sorted(await served(world), key=_how_late):
         fields = requests(own.ids)[method.name]
         if own.ids.are_in(fields) and method.name not in ANSWERS_ALL_ALIKE:
             nothing = requests(Ids.of_nothing())[method.name]
-            of_nothing = await method.answer(nothing, own.owner.metadata)
-            if await method.answer(fields, own.owner.metadata) == of_nothing:
+            of_nothing = await answer_of(method, nothing, own.owner.metadata)
+            if await answer_of(method, fields, own.owner.metadata) == of_nothing:
                 blind.append(method.name)
     assert blind == []
 
@@ -145,7 +144,7 @@ async def _fault_of(method, world, caller, foreign):
     for ids in (foreign.ids, Ids.of_nothing()):
         user = await world.new_user() if method.name in ENDS_THE_CALLER else caller
         fields = requests(ids)[method.name]
-        answers.append(await method.answer(fields, user.metadata))
+        answers.append(await answer_of(method, fields, user.metadata))
         if not ids.are_in(fields):
             break
     if MARK in answers[0]:
@@ -153,82 +152,13 @@ async def _fault_of(method, world, caller, foreign):
     return "" if len(set(answers)) == 1 else "foreign: {}; nothing: {}".format(*answers)
 
 
-@dataclass(frozen=True)
-class Method:
-    """An RPC as the server's own reflection describes it."""
-
-    name: str
-    """Without the package, as in `AuthService.Login`."""
-    path: str
-    streams: bool
-    requests: type
-    answers: type
-    channel: grpc.aio.Channel
-
-    async def answer(self, fields, metadata):
-        """What it answers, or how it refuses: without what differs from call to call."""
-        try:
-            answer = await self._call(json_format.ParseDict(fields, self.requests()), metadata)
-        except grpc.aio.AioRpcError as error:
-            answer = read_refusal(error)
-        return MADE_UP.sub("made-up", str(answer).lower())
-
-    async def _call(self, request, metadata):
-        coding = {
-            "request_serializer": self.requests.SerializeToString,
-            "response_deserializer": self.answers.FromString,
-        }
-        if not self.streams:
-            return await self.channel.unary_unary(self.path, **coding)(request, metadata=metadata)
-        call = self.channel.unary_stream(self.path, **coding)(request, metadata=metadata)
-        first = await call.read()
-        call.cancel()
-        return first
-
-
-async def _served(world):
-    """All RPCs of both services, by reflection."""
-    found = []
-    for channel in (world.auth_channel, world.audit_channel):
-        names = await _reflect(channel, list_services="")
-        for service in names.list_services_response.service:
-            if service.name.startswith(OURS):
-                found += await _methods(channel, service.name)
-    return found
-
-
-async def _methods(channel, service):
-    answer = await _reflect(channel, file_containing_symbol=service)
-    files = map(
-        descriptor_pb2.FileDescriptorProto.FromString,
-        answer.file_descriptor_response.file_descriptor_proto,
-    )
-    short = service.rpartition(".")[2]
-    return [
-        Method(
-            f"{short}.{method.name}",
-            f"/{service}/{method.name}",
-            method.server_streaming,
-            _message(method.input_type),
-            _message(method.output_type),
-            channel,
-        )
-        for file in files
-        for one in file.service
-        if one.name == short
-        for method in one.method
-    ]
-
-
-async def _reflect(channel, **question):
-    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-    call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(**question)]))
-    return await call.read()
-
-
-def _message(name):
-    pool = descriptor_pool.Default()
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name.removeprefix(".")))
+async def answer_of(method, fields, metadata):
+    """What it answers, or how it refuses: without what differs from call to call."""
+    try:
+        answer = await method.call(fields, metadata)
+    except grpc.aio.AioRpcError as error:
+        answer = read_refusal(error)
+    return MADE_UP.sub("made-up", str(answer).lower())
 
 
 def _state(world, foreign):
