@@ -81,6 +81,14 @@ def test_production_takes_what_is_safe(settings, prefix):
     assert settings(prefix, **{f"{prefix}DATABASE_URL": socket})
 
 
+def test_nobody_needs_to_be_exempt_from_throttles(settings):
+    assert settings("AUTH_").throttle_exempt
+    assert settings("AUTH_", AUTH_THROTTLE_EXEMPT=" ").throttle_exempt == ()
+    with pytest.raises(ValidationError, match="has host bits set") as caught:
+        settings("AUTH_", AUTH_THROTTLE_EXEMPT="10.0.0.1/8")
+    assert caught.value.errors()[0]["loc"] == ("throttle_exempt",)
+
+
 def test_production_takes_mail_on_this_machine(settings):
     assert settings("AUTH_", AUTH_SMTP_HOST="localhost", AUTH_SMTP_SECURITY="none")
     assert settings("AUTH_", AUTH_SMTP_HOST="", AUTH_MAIL_DIR="/var/spool/smart-audit")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -19,13 +19,18 @@ LOCALHOST = "localhost"
 
 
 def _by_commas(value: object) -> object:
+    return tuple(map(str.strip, value.split(","))) if isinstance(value, str) else value
+
+
+def _networks(value: object) -> object:
+    """Raises: ValueError."""
     if not isinstance(value, str):
         return value
-    return tuple(part.strip() for part in value.split(",") if part.strip())
+    return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_by_commas)]
-Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_by_commas)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 
 
 def _or_none(value: object) -> object:
