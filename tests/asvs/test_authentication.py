@@ -79,9 +79,12 @@ def open_methods():
                 yield method.name
 
 
-@proves("6.3.5", "mail after wrong second factors behind a right password, and at other signs")
-async def test_a_user_hears_of_wrong_codes_behind_the_right_password(world):
+@proves("6.3.5", "mail of a new device, of wrong second factors behind a right password, and more")
+async def test_a_user_hears_of_a_new_device_and_of_wrong_codes(world):
     user = await world.new_user()
+    execute(world, "UPDATE auth.sessions SET address = '192.0.2.7' WHERE user_id = %s", user.id)
+    await world.login(user.email)
+    assert "new device" in (await last_mail(world, user.email)).subject
     app = await with_app(world, user)
     for _ in range(3):
         challenge = (await challenge_of(world, user)).challenge

@@ -1,13 +1,15 @@
 """ASVS 6.2, password security."""
 
+import re
 from uuid import uuid4
 
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from smart_audit.api.auth.v1 import auth_pb2
+from smart_audit.api.auth.v1 import account_pb2, auth_pb2
 from smart_audit.auth import common_passwords
 from tests.asvs.acting import NEW_PASSWORD, change, execute, login_refused
 from tests.asvs.requirements import proves
+from tests.support.mails import account_of
 from tests.support.world import PASSWORD, refusal
 
 TOO_COMMON = "one of the passwords that are tried first"
@@ -47,11 +49,13 @@ async def test_a_change_needs_the_current_password(world, person):
 
 
 @proves("6.2.4", "an offline list of 422,302 passwords, at signup, change and reset")
-async def test_the_3000_most_used_passwords_are_refused(world):
+async def test_the_3000_most_used_passwords_are_refused(world, person):
     known = common_passwords.load(None)
     assert [password for password in LEAKED[:3000] if not known.hold(password)] == []
     for password in LEAKED[:3]:
         assert TOO_COMMON in await complaint(world, password)
+    refused = await refusal(change(world, person, PASSWORD, LEAKED[0]))
+    assert TOO_COMMON in refused.fields["new_password"]
 
 
 @proves("6.2.5", "any characters of Unicode; no rules of composition")
@@ -60,6 +64,29 @@ async def test_a_password_may_be_of_one_kind_of_characters(world):
         email = f"{uuid4().hex}@example.com"
         await signup(world, password, email=email)
         assert await world.login(email, password)
+
+
+async def page(world):
+    """The built-in page on which a password is chosen, as text."""
+    request = account_pb2.GetAccountPageRequest(page="reset-password")
+    answer = await account_of(world).GetAccountPage(request)
+    return answer.data.decode()
+
+
+@proves("6.2.6", "the built-in page masks its fields; front ends of others are up to them")
+async def test_password_fields_are_masked(world):
+    fields = re.findall(r"<input[^>]*password[^>]*>", await page(world))
+    assert fields
+    assert all('type="password"' in field for field in fields)
+
+
+@proves("6.2.7", "the built-in page names its fields for password managers and stops no paste")
+async def test_password_managers_can_fill_the_fields(world):
+    text = await page(world)
+    fields = re.findall(r"<input[^>]*password[^>]*>", text)
+    named = re.compile('autocomplete="(new|current)-password"')
+    assert all(named.search(field) for field in fields)
+    assert not re.search("paste|keydown|readonly|autocomplete=.off", text)
 
 
 @proves("6.2.8", "checked to the last of 256 characters, as they came")
@@ -95,9 +122,11 @@ async def test_an_old_password_stays_valid(world, person):
 @proves(
     "6.2.11", "no password of the product's, the organisation's or the user's names and address"
 )
-async def test_a_password_made_of_its_context_is_refused(world):
+async def test_a_password_made_of_its_context_is_refused(world, person):
     for password in ("Lovelace1815", "ada.lovelace", "SmartAudit!"):
         assert await complaint(world, password)
+    refused = await refusal(change(world, person, PASSWORD, "ada+lovelace"))
+    assert refused.fields["new_password"]
 
 
 @proves("6.2.12", "the same list, which holds breached ones, and a range server if one is set")
