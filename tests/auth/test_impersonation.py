@@ -9,11 +9,11 @@ import pytest
 
 from smart_audit.api.access.v1 import access_pb2
 from smart_audit.api.audit.v1 import audit_pb2, governance_pb2
-from smart_audit.api.auth.v1 import admin_pb2, auth_pb2, sessions_pb2, sessions_pb2_grpc
+from smart_audit.api.auth.v1 import admin_pb2, auth_pb2, organisations_pb2, sessions_pb2
 from smart_audit.audit import wiring as audit_wiring
 from smart_audit.auth import wiring as auth_wiring
 from tests.auth.test_administration import execute, refused_soon, told
-from tests.support.administrators import Console, new_administrator
+from tests.support.administrators import INSTALLATION_ID, Console, new_administrator
 from tests.support.events import event, get, record
 from tests.support.governance import until
 from tests.support.mails import mail_to
@@ -37,6 +37,10 @@ async def impersonating(console, user, **changes):
 
 def claims_of(user):
     return jwt.decode(user.access_token, options={"verify_signature": False})
+
+
+def act_of(console):
+    return {"sub": console.user.id, "org": INSTALLATION_ID, "reason": REASON}
 
 
 def marks_of(message):
@@ -63,7 +67,7 @@ async def test_the_token_says_who_acts_as_whom_and_ends_by_itself(console, user)
     answer, acting = await impersonating(console, user)
     claims = claims_of(acting)
     assert (claims["sub"], claims["org"]) == (user.id, user.organisation_id)
-    assert claims["act"] == {"sub": console.user.id, "reason": REASON}
+    assert claims["act"] == act_of(console)
     assert claims["exp"] - datetime.now(UTC).timestamp() == pytest.approx(15 * 60, abs=5)
     assert answer.refresh_expires_in == pytest.approx(15 * 60, abs=5)
     me = await console.world.auth.GetMe(auth_pb2.GetMeRequest(), metadata=acting.metadata)
@@ -84,7 +88,7 @@ async def test_no_token_outlives_the_box_and_a_refresh_keeps_the_mark(console, u
     )
     assert renewed.expires_in <= 300
     assert renewed.refresh_expires_in <= 300
-    assert claims_of(renewed)["act"] == {"sub": console.user.id, "reason": REASON}
+    assert claims_of(renewed)["act"] == act_of(console)
     assert marks_of(await latest(console.world, user, "auth.refresh")) == (console.user.id, REASON)
 
 
@@ -100,16 +104,13 @@ async def test_it_needs_a_reason_and_an_end(console, user, changes, field):
 
 async def test_the_user_sees_it_and_ends_it(console, user):
     _, acting = await impersonating(console, user)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{console.world.auth_port}") as channel:
-        sessions = sessions_pb2_grpc.SessionServiceStub(channel)
-        listed = await sessions.ListSessions(
-            sessions_pb2.ListSessionsRequest(), metadata=user.metadata
-        )
-        (seen,) = [one for one in listed.sessions if one.id == acting.session_id]
-        assert (seen.impersonator_id, seen.impersonation_reason) == (console.user.id, REASON)
-        await sessions.RevokeSession(
-            sessions_pb2.RevokeSessionRequest(session_id=seen.id), metadata=user.metadata
-        )
+    sessions = console.world.sessions
+    listed = await sessions.ListSessions(sessions_pb2.ListSessionsRequest(), metadata=user.metadata)
+    (seen,) = [one for one in listed.sessions if one.id == acting.session_id]
+    assert (seen.impersonator_id, seen.impersonation_reason) == (console.user.id, REASON)
+    await sessions.RevokeSession(
+        sessions_pb2.RevokeSessionRequest(session_id=seen.id), metadata=user.metadata
+    )
     await refused_soon(console.world, acting)
     mail = await mail_to(console.world, user.email, "An administrator acted as you")
     assert REASON in mail.text
@@ -211,6 +212,25 @@ async def test_it_needs_a_recent_authentication(console, user):
     request = admin_pb2.ImpersonateRequest(user_id=user.id, reason=REASON)
     refused = await refusal(Console(console.world, console.stub, late).Impersonate(request))
     assert (refused.reason, refused.metadata["max_age_s"]) == ("REAUTHENTICATION_REQUIRED", "600")
+
+
+@pytest.mark.parametrize("end", ["deactivated", "removed"])
+async def test_it_ends_with_the_administrator(console, user, end):
+    world = console.world
+    other = await new_administrator(world)
+    _, acting = await impersonating(Console(world, console.stub, other), user)
+    if end == "deactivated":
+        await console.DeactivateUser(admin_pb2.DeactivateUserRequest(user_id=other.id))
+    else:
+        await world.organisations.RemoveMember(
+            organisations_pb2.RemoveMemberRequest(user_id=other.id), metadata=console.user.metadata
+        )
+    await refused_soon(world, acting)
+    renewed = world.auth.RefreshToken(
+        auth_pb2.RefreshTokenRequest(refresh_token=acting.refresh_token)
+    )
+    assert (await refusal(renewed)).reason == "SESSION_ENDED"
+    assert (await world.auth.GetMe(auth_pb2.GetMeRequest(), metadata=user.metadata)).user.id
 
 
 async def test_the_administrator_ends_it(console, user):

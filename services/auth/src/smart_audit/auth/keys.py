@@ -10,7 +10,7 @@ from uuid import UUID
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from smart_audit.auth.domain import OrganisationId
+from smart_audit.auth.domain import INSTALLATION, OrganisationId
 from smart_audit.auth.repository import Repositories, SigningKeyRow, Work
 from smart_audit.core.ids import new_id, utc_now
 from smart_audit.core.sealing import Sealer
@@ -150,6 +150,7 @@ class TokenIssuer:
         if claims.impersonator_id is not None:
             payload["act"] = {
                 "sub": str(claims.impersonator_id),
+                "org": str(INSTALLATION),
                 "reason": claims.impersonation_reason,
             }
         return jwt.encode(

@@ -86,6 +86,8 @@ class Caller:
     """The administrator who acts as the subject (RFC 8693, section 4.1)."""
     expires_at: int = 0
     """When the token expires; seconds since 1970."""
+    impersonator_organisation_id: UUID | None = None
+    """The organisation that makes the impersonator an administrator."""
     impersonation_reason: str = ""
 
     @property
@@ -264,10 +266,14 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
     )
 
 
-def _impersonation(act: Mapping[str, Any] | None) -> dict[str, str]:
+def _impersonation(act: Mapping[str, Any] | None) -> dict[str, Any]:
     if act is None:
         return {}
-    return {"impersonator": str(act["sub"]), "impersonation_reason": str(act["reason"])}
+    return {
+        "impersonator": str(act["sub"]),
+        "impersonator_organisation_id": UUID(str(act["org"])),
+        "impersonation_reason": str(act["reason"]),
+    }
 
 
 def _keys_of(caller: Caller) -> tuple[bytes, ...]:
@@ -278,4 +284,8 @@ def _keys_of(caller: Caller) -> tuple[bytes, ...]:
     ]
     if caller.session_id is not None:
         keys.append(session_key(caller.session_id))
+    if caller.impersonator is not None and caller.impersonator_organisation_id is not None:
+        # Whoever is no administrator any more acts as nobody any more.
+        keys.append(user_key(caller.impersonator))
+        keys.append(member_key(caller.impersonator, caller.impersonator_organisation_id))
     return tuple(keys)

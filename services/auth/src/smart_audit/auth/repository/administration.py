@@ -1,8 +1,9 @@
 """What administrators of the installation see of users, and change."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, literal, or_, select, update
+from sqlalchemy import Select, delete, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -68,16 +69,12 @@ class Administration:
         await self._session.execute(
             select(organisations.c.id).where(organisations.c.id == INSTALLATION).with_for_update()
         )
-        statement = (
-            select(users.c.id)
-            .join(memberships, memberships.c.user_id == users.c.id)
-            .where(
-                memberships.c.organisation_id == INSTALLATION,
-                memberships.c.role.in_(ADMINISTRATORS),
-                users.c.deactivated_at.is_(None),
-            )
-        )
-        return set((await self._session.execute(statement)).scalars())
+        return set((await self._session.execute(_administrators())).scalars())
+
+    async def administers(self, user_id: UserId) -> bool:
+        """Whether a user can administer the installation."""
+        statement = _administrators().where(users.c.id == user_id)
+        return (await self._session.execute(statement)).one_or_none() is not None
 
     async def add_administrator(self, user_id: UserId, role: str, at: datetime) -> None:
         """Make a user a member of the installation's own organisation, or change the role."""
@@ -98,3 +95,15 @@ class Administration:
             .returning(memberships.c.user_id)
         )
         return (await self._session.execute(statement)).one_or_none() is not None
+
+
+def _administrators() -> Select[Any]:
+    return (
+        select(users.c.id)
+        .join(memberships, memberships.c.user_id == users.c.id)
+        .where(
+            memberships.c.organisation_id == INSTALLATION,
+            memberships.c.role.in_(ADMINISTRATORS),
+            users.c.deactivated_at.is_(None),
+        )
+    )

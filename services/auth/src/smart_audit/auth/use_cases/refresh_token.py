@@ -67,6 +67,9 @@ async def check(
     now = deps.now()
     if not session.is_live(now):
         return SessionEnded("the session has ended; log in again")
+    impersonator = session.impersonator_id
+    if impersonator and not await repositories.administration.administers(impersonator):
+        return SessionEnded("whoever acts as the user is no administrator any more")
     match token.exchange(now, deps.lifetimes.refresh_grace):
         case Exchange.EXPIRED:
             return RefreshTokenExpired("the refresh token has expired; log in again")

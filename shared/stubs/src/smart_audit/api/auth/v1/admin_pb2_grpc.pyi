@@ -77,7 +77,7 @@ class UserAdminServiceStub:
     """Opens a session as another user, for a reason and a limited time. Its
     tokens say who acts (`act`, RFC 8693), and so does every event that they
     cause. The user is told by mail, sees the session and can end it. Sensitive
-    methods refuse it.
+    methods refuse it. It ends with the administrator's own rights, too.
     Fails with USER_NOT_FOUND, USER_DEACTIVATED, IMPERSONATION_FORBIDDEN for an
     administrator, REAUTHENTICATION_REQUIRED.
     """
@@ -135,7 +135,7 @@ class UserAdminServiceAsyncStub(UserAdminServiceStub):
     """Opens a session as another user, for a reason and a limited time. Its
     tokens say who acts (`act`, RFC 8693), and so does every event that they
     cause. The user is told by mail, sees the session and can end it. Sensitive
-    methods refuse it.
+    methods refuse it. It ends with the administrator's own rights, too.
     Fails with USER_NOT_FOUND, USER_DEACTIVATED, IMPERSONATION_FORBIDDEN for an
     administrator, REAUTHENTICATION_REQUIRED.
     """
@@ -238,7 +238,7 @@ class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Opens a session as another user, for a reason and a limited time. Its
         tokens say who acts (`act`, RFC 8693), and so does every event that they
         cause. The user is told by mail, sees the session and can end it. Sensitive
-        methods refuse it.
+        methods refuse it. It ends with the administrator's own rights, too.
         Fails with USER_NOT_FOUND, USER_DEACTIVATED, IMPERSONATION_FORBIDDEN for an
         administrator, REAUTHENTICATION_REQUIRED.
         """
