@@ -69,8 +69,7 @@ def reset(world: World, token: str, password: str = NEW_PASSWORD) -> Any:
 
 async def asked_for_code(world: World, user: User) -> tuple[str, str]:
     """The challenge of a login by mail, and the code that was sent for it."""
-    execute(
-        world,
+    world.database.execute(
         "UPDATE auth.organisations SET login_codes = true WHERE id = %s",
         user.organisation_id,
     )
@@ -92,17 +91,9 @@ async def last_mail(world: World, recipient: str) -> Mail:
     return mails_in(world.mail_dir, recipient)[-1]
 
 
-def execute(world: World, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    """SQL by the owner of the database: what a test cannot wait for, or nobody else can see."""
-    with world.database.connect() as connection:
-        cursor = connection.execute(statement, values)
-        return cursor.fetchall() if cursor.description else []
-
-
 async def an_hour_later(world: World, user: User) -> str:
     """An access token that says that the user has authenticated an hour ago."""
-    execute(
-        world,
+    world.database.execute(
         "UPDATE auth.sessions SET authenticated_at = authenticated_at - interval '1 hour'"
         " WHERE id = %s",
         user.session_id,

@@ -10,7 +10,6 @@ from tests.asvs.acting import (
     asked_for_code,
     change,
     enter_code,
-    execute,
     last_mail,
     listing,
     login_refused,
@@ -43,8 +42,7 @@ async def test_a_new_installation_has_no_accounts(cluster):
 )
 async def test_an_organisation_that_requires_two_factors_gives_no_rights_for_one(world):
     user = await world.new_user()
-    execute(
-        world,
+    world.database.execute(
         "UPDATE auth.organisations SET sign_in_policy = 'second_factor_required' WHERE id = %s",
         user.organisation_id,
     )
@@ -82,7 +80,9 @@ def open_methods():
 @proves("6.3.5", "mail of a new device, of wrong second factors behind a right password, and more")
 async def test_a_user_hears_of_a_new_device_and_of_wrong_codes(world):
     user = await world.new_user()
-    execute(world, "UPDATE auth.sessions SET address = '192.0.2.7' WHERE user_id = %s", user.id)
+    world.database.execute(
+        "UPDATE auth.sessions SET address = '192.0.2.7' WHERE user_id = %s", user.id
+    )
     await world.login(user.email)
     assert "new device" in (await last_mail(world, user.email)).subject
     app = await with_app(world, user)

@@ -12,7 +12,7 @@ from webauthn.helpers import base64url_to_bytes
 import smart_audit.auth
 import smart_audit.core
 from smart_audit.api.auth.v1 import auth_pb2
-from tests.asvs.acting import asked_for_code, enter_code, execute
+from tests.asvs.acting import asked_for_code, enter_code
 from tests.asvs.requirements import proves
 from tests.support.factors import challenge_of, complete, some_time_later, with_app
 from tests.support.world import refusal
@@ -50,11 +50,13 @@ async def test_stored_codes_cannot_be_guessed_from_the_database(world, guarded, 
     user, app = guarded
     letters = [code.replace("-", "") for code in app.recovery_codes]
     assert all(re.fullmatch(r"[a-z2-7]{24}", code) for code in letters)
-    stored = execute(world, "SELECT code_hash FROM auth.recovery_codes WHERE user_id = %s", user.id)
+    stored = world.database.execute(
+        "SELECT code_hash FROM auth.recovery_codes WHERE user_id = %s", user.id
+    )
     hashes = {sha256(f"recovery code:{code}".encode()).digest() for code in letters}
     assert {bytes(row[0]) for row in stored} == hashes
     challenge, code = await asked_for_code(world, person)
-    rows = str(execute(world, "SELECT token_hash, data::text FROM auth.challenges"))
+    rows = str(world.database.execute("SELECT token_hash, data::text FROM auth.challenges"))
     assert not any(
         secret in rows for secret in (code, challenge, sha256(code.encode()).hexdigest())
     )
@@ -100,8 +102,7 @@ async def test_codes_live_for_a_short_time(world, guarded, person):
         call = complete(world, challenge, totp_code=app.code(steps))
         assert (await refusal(call)).reason == WRONG
     challenge, code = await asked_for_code(world, person)
-    late = execute(
-        world,
+    late = world.database.execute(
         "UPDATE auth.challenges SET expires_at = created_at WHERE user_id = %s"
         " AND purpose = 'login.code' AND expires_at <= created_at + interval '10 minutes'"
         " RETURNING user_id",

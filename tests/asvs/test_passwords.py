@@ -7,7 +7,7 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from smart_audit.api.auth.v1 import account_pb2, auth_pb2
 from smart_audit.auth import common_passwords
-from tests.asvs.acting import NEW_PASSWORD, change, execute, login_refused
+from tests.asvs.acting import NEW_PASSWORD, change, login_refused
 from tests.asvs.requirements import proves
 from tests.support.mails import account_of
 from tests.support.world import PASSWORD, refusal
@@ -110,8 +110,7 @@ async def test_a_password_of_256_characters_is_permitted(world):
 
 @proves("6.2.10", "no password expires by age; only a forced reset asks for a new one")
 async def test_an_old_password_stays_valid(world, person):
-    execute(
-        world,
+    world.database.execute(
         "UPDATE auth.users SET password_changed_at = now() - interval '10 years',"
         " created_at = now() - interval '10 years' WHERE id = %s",
         person.id,

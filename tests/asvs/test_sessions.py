@@ -8,7 +8,6 @@ from tests.asvs.acting import (
     an_hour_later,
     change,
     ended_everywhere,
-    execute,
     me,
     refresh,
 )
@@ -27,7 +26,8 @@ async def test_a_refresh_token_is_long_unique_and_not_stored(world, person):
     assert len(tokens) == 2
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", token) for token in tokens)
     stored = b"".join(
-        bytes(row[0]) for row in execute(world, "SELECT token_hash FROM auth.refresh_tokens")
+        bytes(row[0])
+        for row in world.database.execute("SELECT token_hash FROM auth.refresh_tokens")
     )
     assert not any(token.encode() in stored for token in tokens)
 
@@ -47,14 +47,16 @@ async def test_each_authentication_makes_new_tokens_and_ends_the_old(world, pers
 @proves("7.3.1", "a session that is unused for 14 days (`AUTH_REFRESH_TOKEN_LIFETIME`) is over")
 async def test_an_idle_session_ends(world, person):
     session = await world.login(person.email)
-    execute(world, SPAN.format("refresh_tokens", "expires_at", "session_id"), session.session_id)
+    world.database.execute(
+        SPAN.format("refresh_tokens", "expires_at", "session_id"), session.session_id
+    )
     assert (await refusal(refresh(world, session.refresh_token))).reason == "TOKEN_EXPIRED"
 
 
 @proves("7.3.2", "a session is over after 30 days (`AUTH_SESSION_LIFETIME`), used or not")
 async def test_a_session_has_a_greatest_age(world, person):
     session = await world.login(person.email)
-    execute(world, SPAN.format("sessions", "expires_at", "id"), session.session_id)
+    world.database.execute(SPAN.format("sessions", "expires_at", "id"), session.session_id)
     assert (await refusal(refresh(world, session.refresh_token))).reason == "SESSION_ENDED"
 
 

@@ -6,7 +6,7 @@ import pytest
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 from smart_audit.auth.settings import AuthSettings
-from tests.asvs.acting import execute, listing, login_refused, recorded, refresh
+from tests.asvs.acting import listing, login_refused, recorded, refresh
 from tests.asvs.requirements import proves
 from tests.support.processes import Service
 from tests.support.tokens import forged
@@ -15,7 +15,9 @@ from tests.support.world import ISSUER, PASSWORD, free_port, refusal
 
 @proves("11.4.2", "argon2id with 19 MiB and 2 passes, or more: settings below that do not start")
 async def test_passwords_are_stored_as_argon2id_of_current_cost(world, person):
-    ((stored,),) = execute(world, "SELECT password_hash FROM auth.users WHERE id = %s", person.id)
+    ((stored,),) = world.database.execute(
+        "SELECT password_hash FROM auth.users WHERE id = %s", person.id
+    )
     assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     for cheap in ({"argon2_memory_kib": 19 * 1024 - 1}, {"argon2_passes": 1}):
         with pytest.raises(ValueError, match="greater than or equal"):
@@ -82,14 +84,18 @@ async def test_a_refused_authorisation_is_recorded(world, person):
     "16.5.3", "what cannot be recorded is not done, and errors of our own say nothing of themselves"
 )
 async def test_a_login_that_cannot_be_recorded_fails_closed(world, person):
-    before = execute(world, "SELECT count(*) FROM auth.sessions WHERE user_id = %s", person.id)
-    execute(world, "ALTER TABLE auth.outbox RENAME TO outbox_away")
+    before = world.database.execute(
+        "SELECT count(*) FROM auth.sessions WHERE user_id = %s", person.id
+    )
+    world.database.execute("ALTER TABLE auth.outbox RENAME TO outbox_away")
     try:
         request = auth_pb2.LoginRequest(email=person.email, password=PASSWORD)
         refused = await refusal(world.auth.Login(request))
         assert (await refusal(refresh(world, person.refresh_token))).reason == "INTERNAL"
     finally:
-        execute(world, "ALTER TABLE auth.outbox_away RENAME TO outbox")
+        world.database.execute("ALTER TABLE auth.outbox_away RENAME TO outbox")
     assert (refused.reason, "outbox" in refused.message) == ("INTERNAL", False)
-    after = execute(world, "SELECT count(*) FROM auth.sessions WHERE user_id = %s", person.id)
+    after = world.database.execute(
+        "SELECT count(*) FROM auth.sessions WHERE user_id = %s", person.id
+    )
     assert before == after

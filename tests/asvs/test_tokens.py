@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.api.httpbody_pb2 import HttpBody
 
 from smart_audit.api.auth.v1 import oauth_pb2, oauth_pb2_grpc
-from tests.asvs.acting import execute, me, refresh, refused_everywhere
+from tests.asvs.acting import me, refresh, refused_everywhere
 from tests.asvs.requirements import proves
 from tests.support.tokens import claims_of, forged, rewritten, signed_by_hmac, signing_key
 from tests.support.world import PASSWORD, refusal
@@ -91,8 +91,7 @@ async def test_no_implicit_and_no_password_grant_is_offered(world, person):
 async def test_a_refresh_token_that_is_used_twice_ends_the_session(world):
     user = await world.new_user()
     answer = await refresh(world, user.refresh_token)
-    execute(
-        world,
+    world.database.execute(
         "UPDATE auth.refresh_tokens SET rotated_at = rotated_at - interval '11 seconds'"
         " WHERE session_id = %s",
         user.session_id,
@@ -105,8 +104,8 @@ async def test_a_refresh_token_that_is_used_twice_ends_the_session(world):
 async def test_a_refresh_token_has_a_greatest_age(world, person):
     session = await world.login(person.email)
     soon = datetime.now(UTC) + timedelta(hours=1)
-    execute(
-        world, "UPDATE auth.sessions SET expires_at = %s WHERE id = %s", soon, session.session_id
+    world.database.execute(
+        "UPDATE auth.sessions SET expires_at = %s WHERE id = %s", soon, session.session_id
     )
     answer = await refresh(world, session.refresh_token)
     assert answer.refresh_expires_in == pytest.approx(3600, abs=10)

@@ -1,77 +1,36 @@
-"""What administrators of the installation see and do, at the wire."""
+"""What administrators of the installation see, and who else does not, at the wire."""
 
-import asyncio
-from contextlib import contextmanager
 from uuid import uuid4
 
 import grpc
 import pytest
 
 from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.api.auth.v1 import account_pb2, admin_pb2, auth_pb2
-from smart_audit.auth.passwords import Hasher
+from smart_audit.api.auth.v1 import admin_pb2
 from tests.support.administrators import (
+    CALLS,
     INSTALLATION_ID,
+    REASON,
     Console,
     as_administrator,
-    new_administrator,
+    call_about,
+    told,
 )
 from tests.support.events import event, record, settled
-from tests.support.governance import until
-from tests.support.mails import account_of, mail_to
-from tests.support.world import PASSWORD, refusal
-
-
-def execute(world, statement, *values):
-    with world.database.connect() as connection:
-        cursor = connection.execute(statement, values)
-        return cursor.fetchall() if cursor.description else []
+from tests.support.world import refusal
 
 
 async def named(world, **names):
     """A user with a name of its own."""
     user = await world.new_user()
     for column, name in names.items():
-        execute(world, f"UPDATE auth.users SET {column} = %s WHERE id = %s", name, user.id)
+        world.database.execute(f"UPDATE auth.users SET {column} = %s WHERE id = %s", name, user.id)
     return user
 
 
 async def listed(console, **narrow):
     answer = await console.ListUsers(admin_pb2.ListUsersRequest(**narrow))
     return [user.id for user in answer.users], answer.next_page_token
-
-
-async def refused_soon(world, user):
-    """Both services refuse the user's access token within a second."""
-
-    async def reason_of(call):
-        try:
-            await call
-        except grpc.aio.AioRpcError as error:
-            return error.code()
-        return None
-
-    async def refused():
-        codes = {
-            await reason_of(world.auth.GetMe(auth_pb2.GetMeRequest(), metadata=user.metadata)),
-            await reason_of(
-                world.events.ListEvents(audit_pb2.ListEventsRequest(), metadata=user.metadata)
-            ),
-        }
-        return codes == {grpc.StatusCode.UNAUTHENTICATED}
-
-    assert await until(refused, seconds=1)
-
-
-async def told(console, action, target):
-    """The latest event of one kind about somebody, in the installation's log."""
-    request = audit_pb2.ListEventsRequest(action=action, target_id=target, page_size=1)
-
-    async def found():
-        answer = await console.world.events.ListEvents(request, metadata=console.user.metadata)
-        return answer.events[0] if answer.events else None
-
-    return await until(found)
 
 
 async def test_users_are_found_by_a_part_of_the_address_or_of_the_name(console):
@@ -109,22 +68,19 @@ async def test_deactivated_users_can_be_listed_apart(console):
 async def test_a_user_is_shown_whole_and_without_anything_secret(console):
     world = console.world
     user = await world.new_user()
-    execute(
-        world,
+    world.database.execute(
         "INSERT INTO auth.totp_secrets (user_id, sealed_secret, created_at, confirmed_at)"
         " VALUES (%s, 'sealed', now(), now())",
         user.id,
     )
-    execute(
-        world,
+    world.database.execute(
         "INSERT INTO auth.recovery_codes (code_hash, user_id, created_at, used_at)"
         " SELECT sha256(n::text::bytea || %s::bytea), %s, now(), CASE WHEN n > 8 THEN now() END"
         " FROM generate_series(1, 10) n",
         user.id,
         user.id,
     )
-    execute(
-        world,
+    world.database.execute(
         "INSERT INTO auth.passkeys (credential_id, id, user_id, name, public_key, sign_count,"
         " backed_up, created_at) VALUES (%s, gen_random_uuid(), %s, 'Key ring', 'public', 0,"
         " false, now())",
@@ -142,125 +98,6 @@ async def test_a_user_is_shown_whole_and_without_anything_secret(console):
     assert [session.id for session in whole.sessions] == [user.session_id]
     assert not whole.sessions[0].current
     assert "argon2" not in str(whole)
-
-
-async def test_a_deactivated_user_is_out_at_once_and_everywhere(console):
-    world = console.world
-    user = await world.new_user()
-    answer = await console.DeactivateUser(admin_pb2.DeactivateUserRequest(user_id=user.id))
-    assert answer.user.state == admin_pb2.USER_STATE_DEACTIVATED
-    await refused_soon(world, user)
-    exchange = auth_pb2.RefreshTokenRequest(refresh_token=user.refresh_token)
-    assert (await refusal(world.auth.RefreshToken(exchange))).reason == "SESSION_ENDED"
-    assert (await told(console, "user.deactivate", user.id)).actor.id == console.user.id
-
-
-async def test_a_deactivated_user_gets_the_answer_of_a_wrong_password_until_reactivated(console):
-    world = console.world
-    user = await world.new_user()
-    right = auth_pb2.LoginRequest(email=user.email, password=PASSWORD)
-    wrong = auth_pb2.LoginRequest(email=user.email, password="not the password")
-    before = await refusal(world.auth.Login(wrong))
-    await console.DeactivateUser(admin_pb2.DeactivateUserRequest(user_id=user.id))
-    assert await refusal(world.auth.Login(right)) == before
-    await console.ReactivateUser(admin_pb2.ReactivateUserRequest(user_id=user.id))
-    assert (await world.login(user.email)).id == user.id
-
-
-@pytest.mark.parametrize("method", ["DeactivateUser", "ForcePasswordReset"])
-async def test_a_login_under_way_opens_no_session_after_it(console, monkeypatch, method):
-    user = await console.world.new_user()
-    verify = Hasher.verify
-
-    async def slow(self, password, password_hash):
-        verified = await verify(self, password, password_hash)
-        await getattr(console, method)(call_about(method, user.id))
-        return verified
-
-    monkeypatch.setattr(Hasher, "verify", slow)
-    login = auth_pb2.LoginRequest(email=user.email, password=PASSWORD)
-    refused = await refusal(console.world.auth.Login(login))
-    assert refused.code is grpc.StatusCode.UNAUTHENTICATED
-    shown = await console.GetUser(admin_pb2.GetUserRequest(user_id=user.id))
-    assert not shown.sessions
-
-
-@contextmanager
-def alone(world, *administrators):
-    """Nobody else can administer the installation."""
-    others = execute(
-        world,
-        "UPDATE auth.users SET deactivated_at = now() FROM auth.memberships WHERE user_id = id"
-        " AND organisation_id = %s AND deactivated_at IS NULL AND id <> ALL(%s::uuid[])"
-        " RETURNING id",
-        INSTALLATION_ID,
-        [one.id for one in administrators],
-    )
-    try:
-        yield
-    finally:
-        back = "UPDATE auth.users SET deactivated_at = NULL WHERE id = ANY(%s)"
-        execute(world, back, [other for (other,) in others])
-
-
-async def test_the_last_administrator_stays(console):
-    with alone(console.world, console.user):
-        request = admin_pb2.DeactivateUserRequest(user_id=console.user.id)
-        refused = await refusal(console.DeactivateUser(request))
-    assert (refused.code, refused.reason) == (
-        grpc.StatusCode.FAILED_PRECONDITION,
-        "LAST_ADMINISTRATOR",
-    )
-
-
-async def test_two_administrators_cannot_deactivate_each_other_at_once(console):
-    world = console.world
-    pair = [await new_administrator(world) for _ in range(2)]
-    with alone(world, *pair):
-        calls = [
-            Console(world, console.stub, one).DeactivateUser(
-                admin_pb2.DeactivateUserRequest(user_id=other.id)
-            )
-            for one, other in (pair, pair[::-1])
-        ]
-        done = await asyncio.gather(*calls, return_exceptions=True)
-    assert sum(isinstance(one, admin_pb2.DeactivateUserResponse) for one in done) == 1
-
-
-async def test_a_forced_reset_ends_all_sessions_and_the_password(console):
-    world = console.world
-    user = await world.new_user()
-    answer = await console.ForcePasswordReset(admin_pb2.ForcePasswordResetRequest(user_id=user.id))
-    assert answer.user.password_reset_required
-    await refused_soon(world, user)
-    login = auth_pb2.LoginRequest(email=user.email, password=PASSWORD)
-    assert (await refusal(world.auth.Login(login))).reason == "CREDENTIALS_INVALID"
-    assert await mail_to(world, user.email, "You have to choose a new password")
-    mail = await mail_to(world, user.email, "Choose a new password")
-    assert "127.0.0.1" not in mail.text
-    reset = account_pb2.ResetPasswordRequest(token=mail.token, new_password="another long phrase")
-    await account_of(world).ResetPassword(reset)
-    assert (await world.login(user.email, "another long phrase")).id == user.id
-
-
-async def test_an_administrator_ends_one_session_or_all(console):
-    world = console.world
-    first = await world.new_user()
-    second, third = await world.login(first.email), await world.login(first.email)
-    one = admin_pb2.EndUserSessionsRequest(user_id=first.id, session_id=second.session_id)
-    assert (await console.EndUserSessions(one)).ended == 1
-    await refused_soon(world, second)
-    assert (await refusal(console.EndUserSessions(one))).reason == "SESSION_NOT_FOUND"
-    assert (await world.auth.GetMe(auth_pb2.GetMeRequest(), metadata=third.metadata)).user.id
-    everything = admin_pb2.EndUserSessionsRequest(user_id=first.id)
-    assert (await console.EndUserSessions(everything)).ended == 2
-    await refused_soon(world, third)
-
-
-async def test_a_session_of_somebody_else_is_not_ended(console):
-    mine, foreign = await console.world.new_user(), console.user
-    request = admin_pb2.EndUserSessionsRequest(user_id=mine.id, session_id=foreign.session_id)
-    assert (await refusal(console.EndUserSessions(request))).reason == "SESSION_NOT_FOUND"
 
 
 async def events_of(console, user, **narrow):
@@ -307,26 +144,6 @@ async def test_no_log_is_read_that_the_user_has_nothing_to_do_with(console):
     assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "USER_NOT_FOUND")
 
 
-CALLS = {
-    "ListUsers": admin_pb2.ListUsersRequest,
-    "GetUser": admin_pb2.GetUserRequest,
-    "DeactivateUser": admin_pb2.DeactivateUserRequest,
-    "ReactivateUser": admin_pb2.ReactivateUserRequest,
-    "ForcePasswordReset": admin_pb2.ForcePasswordResetRequest,
-    "EndUserSessions": admin_pb2.EndUserSessionsRequest,
-    "ListUserEvents": admin_pb2.ListUserEventsRequest,
-    "Impersonate": admin_pb2.ImpersonateRequest,
-}
-
-
-def call_about(method, user_id):
-    """A valid request of a method about somebody."""
-    fields = {} if method == "ListUsers" else {"user_id": user_id}
-    if method == "Impersonate":
-        fields["reason"] = "support case 4711"
-    return CALLS[method](**fields)
-
-
 async def test_the_owner_of_another_organisation_may_do_none_of_it(console):
     owner = await console.world.new_user()
     for method in CALLS:
@@ -347,8 +164,7 @@ async def test_a_user_who_is_not_there_is_not_found(console, method):
 async def test_an_auditor_of_the_installation_reads_its_log_and_no_users(console):
     world = console.world
     auditor = await world.new_user()
-    execute(
-        world,
+    world.database.execute(
         "INSERT INTO auth.memberships (organisation_id, user_id, role, created_at)"
         " VALUES (%s, %s, 'auditor', now())",
         INSTALLATION_ID,
@@ -369,7 +185,7 @@ async def test_a_console_works_by_json(console, gateway):
     path = f"/v1/users/{user.id}"
     done = await gateway.http.post(f"{path}:deactivate", json={}, headers=headers)
     assert (done.status_code, done.json()["user"]["state"]) == (200, "USER_STATE_DEACTIVATED")
-    request = {"reason": "support case 4711"}
+    request = {"reason": REASON}
     refused = await gateway.http.post(f"{path}:impersonate", json=request, headers=headers)
     assert refused.status_code == 400
     assert "USER_DEACTIVATED" in refused.text

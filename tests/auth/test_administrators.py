@@ -5,13 +5,17 @@ from uuid import uuid4
 import pytest
 
 from smart_audit.auth.administrators import grant_admin, revoke_admin
-from tests.auth.test_administration import execute, refused_soon, told
-from tests.support.administrators import INSTALLATION_ID, new_administrator, settings_of
+from tests.support.administrators import (
+    INSTALLATION_ID,
+    new_administrator,
+    refused_soon,
+    settings_of,
+    told,
+)
 
 
 def role_of(world, user):
-    return execute(
-        world,
+    return world.database.execute(
         "SELECT role FROM auth.memberships WHERE organisation_id = %s AND user_id = %s",
         INSTALLATION_ID,
         user.id,

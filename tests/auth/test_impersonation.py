@@ -12,14 +12,19 @@ from smart_audit.api.audit.v1 import audit_pb2, governance_pb2
 from smart_audit.api.auth.v1 import admin_pb2, auth_pb2, organisations_pb2, sessions_pb2
 from smart_audit.audit import wiring as audit_wiring
 from smart_audit.auth import wiring as auth_wiring
-from tests.auth.test_administration import execute, refused_soon, told
-from tests.support.administrators import INSTALLATION_ID, Console, new_administrator
+from tests.support.administrators import (
+    INSTALLATION_ID,
+    REASON,
+    Console,
+    new_administrator,
+    refused_soon,
+    told,
+)
 from tests.support.events import event, get, record
 from tests.support.governance import until
 from tests.support.mails import mail_to
 from tests.support.world import refusal
 
-REASON = "support case 4711"
 MARKS = ("impersonator_id", "impersonation_reason")
 
 
@@ -78,8 +83,7 @@ async def test_no_token_outlives_the_box_and_a_refresh_keeps_the_mark(console, u
     answer, acting = await impersonating(console, user, minutes=60)
     assert answer.expires_in == 1800
     assert answer.refresh_expires_in == pytest.approx(3600, abs=5)
-    execute(
-        console.world,
+    console.world.database.execute(
         "UPDATE auth.sessions SET expires_at = now() + interval '5 minutes' WHERE id = %s",
         acting.session_id,
     )
@@ -200,8 +204,7 @@ async def test_nobody_acts_as_a_user_who_is_kept_out(console, user):
 
 
 async def test_it_needs_a_recent_authentication(console, user):
-    execute(
-        console.world,
+    console.world.database.execute(
         "UPDATE auth.sessions SET authenticated_at = now() - interval '11 minutes' WHERE id = %s",
         console.user.session_id,
     )

@@ -1,17 +1,31 @@
-"""Administrators of the installation."""
+"""Administrators of the installation, what they call, and what comes of it."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc.aio
 
-from smart_audit.api.auth.v1 import admin_pb2_grpc, organisations_pb2
+from smart_audit.api.audit.v1 import audit_pb2
+from smart_audit.api.auth.v1 import admin_pb2, admin_pb2_grpc, auth_pb2, organisations_pb2
 from smart_audit.auth.administrators import grant_admin
 from smart_audit.auth.domain import INSTALLATION
 from smart_audit.auth.settings import AuthSettings
-from tests.support.world import User, World
+from tests.support.governance import until
+from tests.support.world import User, World, ended_within
 
 INSTALLATION_ID = str(INSTALLATION)
+REASON = "support case 4711"
+CALLS = {
+    "ListUsers": admin_pb2.ListUsersRequest,
+    "GetUser": admin_pb2.GetUserRequest,
+    "DeactivateUser": admin_pb2.DeactivateUserRequest,
+    "ReactivateUser": admin_pb2.ReactivateUserRequest,
+    "ForcePasswordReset": admin_pb2.ForcePasswordResetRequest,
+    "EndUserSessions": admin_pb2.EndUserSessionsRequest,
+    "ListUserEvents": admin_pb2.ListUserEventsRequest,
+    "Impersonate": admin_pb2.ImpersonateRequest,
+}
 
 
 @dataclass(frozen=True)
@@ -59,3 +73,32 @@ async def as_administrator(world: World, user: User) -> User:
 def admin_stub(channel: grpc.aio.Channel) -> Any:
     """The service, for whoever calls."""
     return admin_pb2_grpc.UserAdminServiceStub(channel)
+
+
+def call_about(method: str, user_id: str) -> Any:
+    """A valid request of a method about somebody."""
+    fields = {} if method == "ListUsers" else {"user_id": user_id}
+    if method == "Impersonate":
+        fields["reason"] = REASON
+    return CALLS[method](**fields)
+
+
+async def told(console: Console, action: str, target: str) -> audit_pb2.Event:
+    """The latest event of one kind about somebody, in the installation's log, once it is there."""
+    request = audit_pb2.ListEventsRequest(action=action, target_id=target, page_size=1)
+
+    async def found() -> audit_pb2.Event | None:
+        answer = await console.world.events.ListEvents(request, metadata=console.user.metadata)
+        return answer.events[0] if answer.events else None
+
+    event: audit_pb2.Event = await until(found)
+    return event
+
+
+async def refused_soon(world: World, user: User) -> None:
+    """Both services refuse the user's access token within a second."""
+    me, listing = auth_pb2.GetMeRequest(), audit_pb2.ListEventsRequest()
+    await asyncio.gather(
+        ended_within(lambda: world.auth.GetMe(me, metadata=user.metadata)),
+        ended_within(lambda: world.events.ListEvents(listing, metadata=user.metadata)),
+    )

@@ -8,6 +8,7 @@ import subprocess
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, LiteralString
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -77,6 +78,12 @@ class Database:
     def connect(self) -> psycopg.Connection:
         """A connection of the owner, whom no policy binds; the attacker with all rights."""
         return psycopg.connect(self.owner_url, autocommit=True)
+
+    def execute(self, statement: LiteralString, *values: Any) -> list[tuple[Any, ...]]:
+        """Run one statement as the owner; gives its rows."""
+        with self.connect() as connection:
+            cursor = connection.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
 
 
 def start_cluster(run_dir: Path) -> Cluster:
