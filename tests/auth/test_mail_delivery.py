@@ -174,7 +174,7 @@ async def test_several_dispatchers_share_the_queue_and_send_each_mail_once(clust
 async def test_a_delayed_mail_is_due_later_each_time_and_given_up_in_the_end(cluster):
     async with queue(cluster) as (work, database):
         await put(work)
-        mailman = Mailman(*[MailDelayed("away")] * 5)
+        mailman = Mailman(*[MailDelayed("away"), RuntimeError("nobody has foreseen it")] * 3)
         dispatcher = MailDispatcher(work, SEALER, mailman, utc_now)
         delays = []
         async with background(dispatcher.run):

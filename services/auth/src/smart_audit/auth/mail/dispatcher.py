@@ -67,17 +67,20 @@ class MailDispatcher:
             return await repositories.mails.take(AT_ONCE, self._now(), DELAYS)
 
     async def _send(self, mail: QueuedMail) -> None:
+        """Hand one mail over; unless it has to be tried again, it leaves the queue."""
         try:
             message = self._opened(mail)
             if message["To"]:
                 await self._mailer.send(message)
-        except MailDelayed as error:
-            if mail.attempts < MAX_ATTEMPTS:
-                log.warning("mail.delayed", mail=mail.position, error=str(error))
-                return
-            log.error("mail.given_up", mail=mail.position, error=str(error))
         except (MailRefused, SealBroken) as error:
             log.error("mail.refused", mail=mail.position, error=str(error))
+        except Exception as error:  # noqa: BLE001  (whatever it is, it must not hold up the others)
+            # Who has foreseen it says what may be told.
+            why = str(error) if isinstance(error, MailDelayed) else type(error).__name__
+            if mail.attempts < MAX_ATTEMPTS:
+                log.warning("mail.delayed", mail=mail.position, error=why)
+                return
+            log.error("mail.given_up", mail=mail.position, error=why)
         else:
             log.info("mail.sent", mail=mail.position, attempts=mail.attempts)
         async with self._work.everywhere() as repositories:
