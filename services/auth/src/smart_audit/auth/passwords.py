@@ -5,6 +5,9 @@ login. `foreign_hashes` says which.
 """
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +21,9 @@ from smart_audit.core.errors import ResourceExhausted
 from smart_audit.core.ids import new_secret
 
 T = TypeVar("T")
+
+# How much a hash gives way to the rest; 0 is not at all, 19 the most (setpriority(2)).
+NICENESS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,9 @@ class Hasher:
             argon2__time_cost=passes,
             argon2__parallelism=1,
         )
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hash")
+        self._pool = ThreadPoolExecutor(
+            threads, thread_name_prefix="hash", initializer=_give_way_to_others
+        )
         self._room = asyncio.BoundedSemaphore(threads + queue)
         # What an unknown user's password is compared with: the same work, never the same password.
         self._nobody = self._context.hash(new_secret())
@@ -80,3 +88,12 @@ class Hasher:
     def close(self) -> None:
         """End the threads, after the hashes that are running."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _give_way_to_others() -> None:
+    """Let a thread that hashes run after all that is short: whoever asks anything else is waiting.
+
+    On Linux a niceness is of a thread; elsewhere it would be that of the whole process.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

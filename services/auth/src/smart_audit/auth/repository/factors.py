@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,6 +21,23 @@ TOTP = (
 )
 
 
+# Read at each login, and so made once.
+FACTORS_OF = (
+    select(
+        *TOTP,
+        select(func.count())
+        .where(recovery_codes.c.user_id == bindparam("of_user"), recovery_codes.c.used_at.is_(None))
+        .scalar_subquery(),
+        *PASSKEY,
+    )
+    .select_from(users)
+    .outerjoin(totp_secrets, totp_secrets.c.user_id == users.c.id)
+    .outerjoin(passkeys, passkeys.c.user_id == users.c.id)
+    .where(users.c.id == bindparam("of_user"))
+    .order_by(passkeys.c.id)
+)
+
+
 class Factors:
     """The second factors of users."""
 
@@ -29,20 +46,7 @@ class Factors:
 
     async def of(self, user_id: UserId) -> FactorsOf:
         """All factors of a user, the oldest passkey first."""
-        codes_left = (
-            select(func.count())
-            .where(recovery_codes.c.user_id == user_id, recovery_codes.c.used_at.is_(None))
-            .scalar_subquery()
-        )
-        statement = (
-            select(*TOTP, codes_left, *PASSKEY)
-            .select_from(users)
-            .outerjoin(totp_secrets, totp_secrets.c.user_id == users.c.id)
-            .outerjoin(passkeys, passkeys.c.user_id == users.c.id)
-            .where(users.c.id == user_id)
-            .order_by(passkeys.c.id)
-        )
-        rows = (await self._session.execute(statement)).all()
+        rows = (await self._session.execute(FACTORS_OF, {"of_user": user_id})).all()
         totp = TotpSecret(*rows[0][: len(TOTP)]) if rows and rows[0][0] else None
         keys = (row[len(TOTP) + 1 :] for row in rows)
         return FactorsOf(

@@ -13,6 +13,10 @@ from smart_audit.auth.tables import outbox
 OUTBOX_LOCK = 0x5341_0002
 
 
+# Nobody asks for the position, so that it need not be sent back.
+ADD = insert(outbox).inline()
+
+
 class Outbox:
     """Audit events that wait to be sent, in the order in which they were decided."""
 
@@ -22,7 +26,7 @@ class Outbox:
     async def add(self, event: Mapping[str, Any]) -> None:
         """Add an event, in the transaction of the decision that it tells of."""
         queued(self._session, Queue.EVENTS)
-        await self._session.execute(insert(outbox).values(event=event))
+        await self._session.execute(ADD, {"event": event})
 
     async def lock(self) -> None:
         """Keep other processes from sending until the end of the transaction."""

@@ -41,6 +41,12 @@ TOKEN = (
 )
 
 REMEMBERED_ORIGINS = 50
+ORIGINS = (
+    select(sessions.c.address, sessions.c.user_agent)
+    .where(sessions.c.user_id == bindparam("of_user"), sessions.c.impersonator_id.is_(None))
+    .order_by(sessions.c.created_at.desc())
+    .limit(REMEMBERED_ORIGINS)
+)
 # The statements of a refresh, made once: making them anew took a third of it.
 FIND_TOKEN = (
     select(*TOKEN, *SESSION)
@@ -76,20 +82,21 @@ class Sessions:
     async def add(self, session: Session) -> None:
         """Add a session."""
         await self._session.execute(
-            insert(sessions).values(
-                id=session.id,
-                user_id=session.user_id,
-                organisation_id=session.organisation_id,
-                created_at=session.created_at,
-                expires_at=session.expires_at,
-                authenticated_at=session.authenticated_at,
-                amr=list(session.amr),
-                last_used_at=session.last_used_at,
-                address=session.address,
-                user_agent=session.user_agent,
-                impersonator_id=session.impersonator_id,
-                impersonation_reason=session.impersonation_reason,
-            )
+            insert(sessions),
+            {
+                "id": session.id,
+                "user_id": session.user_id,
+                "organisation_id": session.organisation_id,
+                "created_at": session.created_at,
+                "expires_at": session.expires_at,
+                "authenticated_at": session.authenticated_at,
+                "amr": list(session.amr),
+                "last_used_at": session.last_used_at,
+                "address": session.address,
+                "user_agent": session.user_agent,
+                "impersonator_id": session.impersonator_id,
+                "impersonation_reason": session.impersonation_reason,
+            },
         )
 
     async def get(self, session_id: SessionId, *, lock: bool = False) -> Session | None:
@@ -134,13 +141,7 @@ class Sessions:
 
     async def origins(self, user_id: UserId) -> list[tuple[str, str]]:
         """(address, user agent) of a user's last sessions, ended ones included."""
-        statement = (
-            select(sessions.c.address, sessions.c.user_agent)
-            .where(sessions.c.user_id == user_id, sessions.c.impersonator_id.is_(None))
-            .order_by(sessions.c.created_at.desc())
-            .limit(REMEMBERED_ORIGINS)
-        )
-        rows = await self._session.execute(statement)
+        rows = await self._session.execute(ORIGINS, {"of_user": user_id})
         return [(row.address, row.user_agent) for row in rows]
 
     async def end(self, session_ids: Sequence[SessionId], at: datetime) -> None:
@@ -160,11 +161,12 @@ class Sessions:
     async def add_token(self, token: RefreshToken) -> None:
         """Add a refresh token."""
         await self._session.execute(
-            insert(refresh_tokens).values(
-                token_hash=token.token_hash,
-                session_id=token.session_id,
-                expires_at=token.expires_at,
-            )
+            insert(refresh_tokens),
+            {
+                "token_hash": token.token_hash,
+                "session_id": token.session_id,
+                "expires_at": token.expires_at,
+            },
         )
 
     async def replace_tokens(self, token: RefreshToken) -> None:

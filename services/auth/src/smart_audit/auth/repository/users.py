@@ -3,14 +3,15 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smart_audit.auth.domain import CanonicalEmail, User, UserId, canonical
+from smart_audit.auth.domain import CanonicalEmail, Membership, User, UserId, canonical
 from smart_audit.auth.errors import EmailTaken
-from smart_audit.auth.tables import users
+from smart_audit.auth.repository.organisations import ORGANISATION, to_membership
+from smart_audit.auth.tables import memberships, organisations, users
 
 USER = (
     users.c.id,
@@ -22,6 +23,17 @@ USER = (
     users.c.email_verified_at,
     users.c.password_reset_required,
     users.c.deactivated_at,
+)
+
+
+# The first statement of a login, made once: making one anew takes as long as sending it.
+FIND_WITH_HOME = (
+    select(*USER, *ORGANISATION, memberships.c.role)
+    .outerjoin(memberships, memberships.c.user_id == users.c.id)
+    .outerjoin(organisations, organisations.c.id == memberships.c.organisation_id)
+    .where(users.c.email_canonical == bindparam("email"))
+    .order_by(memberships.c.created_at)
+    .limit(1)
 )
 
 
@@ -55,6 +67,17 @@ class Users:
         statement = select(*USER).where(users.c.email_canonical == email)
         row = (await self._session.execute(statement)).one_or_none()
         return None if row is None else User(*row)
+
+    async def find_with_home(self, email: CanonicalEmail) -> tuple[User | None, Membership | None]:
+        """The user with this address, and the organisation joined first: the personal one.
+
+        It is one statement, whether there is such a user or not.
+        """
+        row = (await self._session.execute(FIND_WITH_HOME, {"email": email})).one_or_none()
+        if row is None:
+            return None, None
+        home = row[len(USER) :]
+        return User(*row[: len(USER)]), to_membership(home) if home[-1] is not None else None
 
     async def get(self, user_id: UUID, *, lock: bool = False) -> User | None:
         """A user; locked until the end of the transaction if asked."""

@@ -8,7 +8,6 @@ from typing import Any
 from smart_audit.auth.domain import (
     INSTALLATION,
     MULTIPLE_FACTORS,
-    NOBODY,
     PASSWORD,
     Acting,
     Challenge,
@@ -89,10 +88,7 @@ async def login(
     domain = domain_of(account)
     await check_limits("login", acting, work, deps, account=account, organisation=domain)
     async with work.everywhere() as repositories:
-        user = await repositories.users.find(account)
-        organisations = repositories.organisations
-        # Nobody has a membership; but asking takes the same time.
-        membership = await organisations.first_membership(user.id if user else NOBODY)
+        user, membership = await repositories.users.find_with_home(account)
     password_hash = user.password_hash if user and user.deactivated_at is None else None
     verified = await deps.hasher.verify(command.password, password_hash)
     if verified is not None:
