@@ -90,7 +90,7 @@ async def test_invitations_to_one_address_are_bounded(world, owner):
     email = address()
     invitation = (await invite(world, owner, email)).invitation
     again = pb2.ResendInvitationRequest(invitation_id=invitation.id)
-    for _ in range(2):
+    for _ in range(3):
         await world.organisations.ResendInvitation(again, metadata=owner.metadata)
     refused = await refusal(world.organisations.ResendInvitation(again, metadata=owner.metadata))
     assert refused.reason == "TOO_MANY_ATTEMPTS"

@@ -268,6 +268,12 @@ async def test_an_erasure_waits_while_audit_is_away(cluster):
     database = cluster.new_database()
     async with running_world(database, auth={"audit_address": "127.0.0.1:1"}) as lonely:
         user = await lonely.new_user()
+        join(lonely, user, INSTALLATION, "owner")
+        assert (await refusal(delete(account_of(lonely), user))).reason == "LAST_ADMINISTRATOR"
+        with lonely.database.connect() as connection:
+            connection.execute(
+                "DELETE FROM auth.memberships WHERE organisation_id = %s", [INSTALLATION]
+            )
         await delete(account_of(lonely), user)
         assert not await all_erased(lonely, user)
     async with running_world(database) as world:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from smart_audit.auth.administration import is_last
 from smart_audit.auth.domain import (
     INSTALLATION,
     Acting,
@@ -13,7 +14,7 @@ from smart_audit.auth.domain import (
     User,
     canonical,
 )
-from smart_audit.auth.errors import ConfirmationWrong, LastOwner
+from smart_audit.auth.errors import ConfirmationWrong, LastAdministrator, LastOwner
 from smart_audit.auth.repository import Repositories
 from smart_audit.auth.repository.persons import Standing
 from smart_audit.auth.use_cases.accounts import record_own, the_user
@@ -69,7 +70,7 @@ async def delete_my_account(confirm_email: str, acting: Acting, work: Work, deps
     The erasures are queued in the same transaction: audit may be away. The event of the deletion
     holds no personal data, so that it outlives them.
 
-    Raises: ConfirmationWrong, LastOwner.
+    Raises: ConfirmationWrong, LastOwner, LastAdministrator.
     """
     async with work.everywhere() as repositories:
         user = await the_user(acting.me.user_id, repositories)
@@ -77,6 +78,8 @@ async def delete_my_account(confirm_email: str, acting: Acting, work: Work, deps
             raise ConfirmationWrong("confirm_email is not the e-mail address of the account")
         standings = await repositories.persons.standings(user.id)
         _check_owners(standings)
+        if is_last(user.id, await repositories.administration.active_administrators()):
+            raise LastAdministrator("make somebody else an administrator of the installation first")
         concerned = {INSTALLATION, *await repositories.erasures.concerned(user.id)}
         await notify(user, "account.deleted", acting, repositories, deps)
         await _end(user, standings, repositories, deps)

@@ -186,7 +186,8 @@ class AccountServiceServicer:
         logs of all organisations that the caller was a member of is erased soon
         after; the events and their proofs stay.
         Fails with LAST_OWNER while the caller is the only owner of an organisation
-        that has other members, and with CONFIRMATION_WRONG.
+        that has other members, with LAST_ADMINISTRATOR for the only one of the
+        installation, and with CONFIRMATION_WRONG.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

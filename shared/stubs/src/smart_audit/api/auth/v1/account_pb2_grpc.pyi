@@ -84,7 +84,8 @@ class AccountServiceStub:
     logs of all organisations that the caller was a member of is erased soon
     after; the events and their proofs stay.
     Fails with LAST_OWNER while the caller is the only owner of an organisation
-    that has other members, and with CONFIRMATION_WRONG.
+    that has other members, with LAST_ADMINISTRATOR for the only one of the
+    installation, and with CONFIRMATION_WRONG.
     """
     GetAccountPage: _grpc.UnaryUnaryMultiCallable[_account_pb2.GetAccountPageRequest, _httpbody_pb2.HttpBody]
     """Returns the page that a link in a mail leads to, unless the installation has
@@ -158,7 +159,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
     logs of all organisations that the caller was a member of is erased soon
     after; the events and their proofs stay.
     Fails with LAST_OWNER while the caller is the only owner of an organisation
-    that has other members, and with CONFIRMATION_WRONG.
+    that has other members, with LAST_ADMINISTRATOR for the only one of the
+    installation, and with CONFIRMATION_WRONG.
     """
     GetAccountPage: _aio.UnaryUnaryMultiCallable[_account_pb2.GetAccountPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Returns the page that a link in a mail leads to, unless the installation has
@@ -283,7 +285,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         logs of all organisations that the caller was a member of is erased soon
         after; the events and their proofs stay.
         Fails with LAST_OWNER while the caller is the only owner of an organisation
-        that has other members, and with CONFIRMATION_WRONG.
+        that has other members, with LAST_ADMINISTRATOR for the only one of the
+        installation, and with CONFIRMATION_WRONG.
         """
 
     @_abc_1.abstractmethod
