@@ -39,7 +39,10 @@ class RevocationFollower:
         call = self._auth.WatchRevocations(sessions_pb2.WatchRevocationsRequest())
         try:
             while True:
-                message = await asyncio.wait_for(call.read(), SILENCE_S)
+                # Not wait_for: before Python 3.12 it lost the cancellation of a service that stops
+                # in the moment in which the stream ends.
+                async with asyncio.timeout(SILENCE_S):
+                    message = await call.read()
                 if not isinstance(message, sessions_pb2.WatchRevocationsResponse):
                     return  # the end of the stream
                 self._revocations.hear(

@@ -61,7 +61,8 @@ class Dispatcher:
                 retry_s = min(retry_s * 2, LAST_RETRY_S)
                 continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), POLL_S)
+                async with asyncio.timeout(POLL_S):
+                    await self._woken.wait()
                 # A batch costs audit little more than a single event: let some come together.
                 await asyncio.sleep(GATHER_S)
 

@@ -59,7 +59,8 @@ class Eraser:
             except Exception as error:  # noqa: BLE001  (whatever it is, the erasures wait)
                 log.warning("erasure.waits", error=type(error).__name__)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), POLL_S)
+                async with asyncio.timeout(POLL_S):
+                    await self._woken.wait()
 
     async def _erase(self, erasure: Erasure) -> None:
         try:

@@ -78,7 +78,8 @@ class Revocations:
         """Right after a start, let calls wait for the first word instead of refusing them."""
         if not self._word.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._word.wait(), FIRST_WORD_S)
+                async with asyncio.timeout(FIRST_WORD_S):
+                    await self._word.wait()
 
     def hear(self, revocations: Iterable[Revocation] = ()) -> None:
         """Take in what the feed says; nothing new is a sign of life too."""

@@ -60,7 +60,8 @@ class MailDispatcher:
             except Exception as error:  # noqa: BLE001  (whatever it is, the mails wait)
                 log.warning("mail.waits", error=type(error).__name__)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), POLL_S)
+                async with asyncio.timeout(POLL_S):
+                    await self._woken.wait()
 
     async def _take(self) -> list[QueuedMail]:
         async with self._work.everywhere() as repositories:
