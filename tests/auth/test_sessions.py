@@ -86,6 +86,25 @@ async def test_a_session_of_somebody_else_is_as_one_that_is_not_there(world):
     assert await sessions_of(world, theirs)
 
 
+async def test_an_end_of_more_sessions_than_an_event_can_name_is_told_too(world):
+    owner = await world.new_user()
+    world.database.execute(
+        "INSERT INTO auth.sessions (id, user_id, organisation_id, created_at, expires_at,"
+        " authenticated_at, last_used_at) SELECT gen_random_uuid(), user_id, organisation_id,"
+        " created_at, expires_at, authenticated_at, last_used_at"
+        " FROM auth.sessions, generate_series(1, 70) WHERE id = %s",
+        owner.session_id,
+    )
+    answer = await world.sessions.RevokeOtherSessions(
+        sessions_pb2.RevokeOtherSessionsRequest(), metadata=owner.metadata
+    )
+    assert answer.ended == 70
+    await settled(world, owner, 3)
+    request = audit_pb2.ListEventsRequest(action="auth.session.revoke_others")
+    (told,) = (await world.events.ListEvents(request, metadata=owner.metadata)).events
+    assert (len(told.targets), told.metadata["targets_left_out"]) == (64, 6)
+
+
 async def test_ends_of_sessions_and_refusals_of_them_are_events(world):
     owner = await world.new_user()
     other = await world.login(owner.email)

@@ -23,11 +23,13 @@ async def erase_subject(
     async with database.session(organisation_id) as session:
         there = await GovernanceReader(session, organisation_id).has_key(subject)
     if there:
-        # The reason is sealed under the caller's key. Who erases themselves destroys that one, and
-        # to seal a reason that nobody could ever read would take a new one.
-        kept = "" if subject == by.subject else reason
+        # Disclosures are sealed under the caller's key. Who erases themselves destroys that one;
+        # to seal what nobody could ever read would take a new one.
+        disclosing = subject != by.subject
         facts = erasure_facts(subject)
-        new = own_event(organisation_id, ERASE_SUBJECT, by, facts, deps, reason=kept)
+        new = own_event(
+            organisation_id, ERASE_SUBJECT, by, facts, deps, reason=reason, disclosing=disclosing
+        )
         effect = destroying_key(organisation_id, subject, new.event.id)
         try:
             index = await append_own(new, effect, database, deps)

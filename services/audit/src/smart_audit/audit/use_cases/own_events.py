@@ -46,10 +46,15 @@ def own_event(
     deps: Governing,
     *,
     reason: str = "",
+    disclosing: bool = True,
 ) -> NewEvent:
-    """An event of the log itself. Its targets are public; the reason is a disclosure."""
+    """An event of the log itself. Its targets are public.
+
+    The reason and the facts of the call are disclosures, sealed under the key of who acts;
+    disclosing: whether to keep them at all.
+    """
     call = current_call()
-    facts_of_call = {"reason": reason} | (call.facts if call else {})
+    facts_of_call = {"reason": reason} | (call.facts if call else {}) if disclosing else {}
     event = Event(
         id=EventId(deps.new_id()),
         organisation_id=organisation_id,

@@ -33,6 +33,9 @@ from smart_audit.core.sealing import Sealer
 
 R = TypeVar("R", bound=DomainError)
 
+# Audit refuses an event of more, and it would be lost.
+MOST_TARGETS = 64
+
 __all__ = [
     "Basics",
     "Deps",
@@ -146,7 +149,11 @@ def decision(
     unknown.
     """
     actor_id, actor_type = _actor(acting, user.id if user else user_id)
-    facts = {"request_id": acting.client.request_id, **acting.marks}
+    facts = {
+        "request_id": acting.client.request_id,
+        "targets_left_out": max(0, len(targets) - MOST_TARGETS),
+        **acting.marks,
+    }
     return AuditEvent(
         id=deps.new_id(),
         organisation_id=organisation_id,
@@ -159,7 +166,7 @@ def decision(
         actor_type=actor_type,
         actor_name=user.name if user else "",
         actor_email=user.email if user else email,
-        targets=targets,
+        targets=targets[:MOST_TARGETS],
         metadata={name: value for name, value in (facts | metadata).items() if value},
     )
 
