@@ -1,7 +1,7 @@
 """Retention: what goes, what stays, and that the log tells of it."""
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -39,18 +39,22 @@ class Aged:
     async def record(self, user, messages, age):
         """Record events as they would have been so long ago; gives their receipts."""
         at = datetime.now(UTC) - age
-        with self.at(at):
+        async with self.at(at):
             results = await record_batch(self.world, user, messages)
         return [result.receipt for result in results]
 
-    @contextmanager
-    def at(self, time):
+    @asynccontextmanager
+    async def at(self, time):
         """Let it be another time."""
         self.clock.at = time
-        with self.world.database.connect() as connection:
-            connection.execute("SELECT audit.ensure_partitions(%s)", [time])
+        await asyncio.to_thread(self._ensure_partitions, time)
         yield
         self.clock.at = None
+
+    def _ensure_partitions(self, time):
+        # It waits for the service's transactions, which need this process's event loop to end.
+        with self.world.database.connect() as connection:
+            connection.execute("SELECT audit.ensure_partitions(%s)", [time])
 
     async def runs(self, user, removed):
         """The events of retention, once content of so many events has gone."""
@@ -173,7 +177,7 @@ async def test_proofs_of_expired_events_stay(aged, world, user):
 
 
 async def test_the_logs_own_events_stay(aged, world, user):
-    with aged.at(datetime.now(UTC) - 400 * DAY):
+    async with aged.at(datetime.now(UTC) - 400 * DAY):
         hold = (await place_hold(world, user, subject="u_9")).hold
         await release_hold(world, user, hold.id)
         await record(world, user, event())
@@ -224,7 +228,7 @@ async def test_it_goes_in_batches_each_with_an_event_of_its_own(aged, world, use
     start = datetime.now(UTC) - 100 * DAY
     held = audit_pb2.Target(id="d_held")
     for number in range(35):
-        with aged.at(start + timedelta(seconds=number)):
+        async with aged.at(start + timedelta(seconds=number)):
             targets = [held] if 10 <= number < 20 else []
             await record(world, user, event(targets=targets))
     # More than a batch in one moment: it goes as one.
@@ -289,18 +293,18 @@ async def test_two_processes_that_append_and_remove_at_once(aged, world, user, b
 
 async def test_one_log_that_fails_holds_up_no_other(aged, world):
     users = [await world.new_user() for _ in range(4)]
-    receipts = []
     for one in users:
         await settled(world, one)
-        receipts += await aged.record(one, [event()], 100 * DAY)
+    receipts = [(await aged.record(one, [event()], 100 * DAY))[0] for one in users]
     failing = users[0]
     with world.database.connect() as connection:
-        connection.execute(
+        await asyncio.to_thread(
+            connection.execute,
             "CREATE FUNCTION audit.break() RETURNS trigger LANGUAGE plpgsql AS"
             " $$ BEGIN RAISE 'broken'; END $$;"
             " CREATE TRIGGER broken BEFORE DELETE ON audit.payloads FOR EACH ROW"
             f" WHEN (OLD.organisation_id = '{failing.organisation_id}')"
-            " EXECUTE FUNCTION audit.break()"
+            " EXECUTE FUNCTION audit.break()",
         )
         try:
             size = (await checkpoint(world, failing)).tree_size
@@ -312,7 +316,8 @@ async def test_one_log_that_fails_holds_up_no_other(aged, world):
             assert not await expired(world, failing, receipts[0].event_id)
             assert (await checkpoint(world, failing)).tree_size == size + 1
         finally:
-            connection.execute("DROP TRIGGER broken ON audit.payloads; DROP FUNCTION audit.break()")
+            drop = "DROP TRIGGER broken ON audit.payloads; DROP FUNCTION audit.break()"
+            await asyncio.to_thread(connection.execute, drop)
     await aged.runs(failing, 1)
 
 

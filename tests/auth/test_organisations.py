@@ -8,8 +8,9 @@ import grpc
 import pytest
 
 from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.api.auth.v1 import auth_pb2
+from smart_audit.api.auth.v1 import admin_pb2, auth_pb2
 from smart_audit.api.auth.v1 import organisations_pb2 as pb2
+from tests.support.administrators import admin_stub, new_administrator
 from tests.support.company import (
     claims,
     joined,
@@ -229,12 +230,11 @@ async def test_the_roles_answer_what_tokens_hold(world):
 
 async def test_who_acts_as_somebody_stays_in_one_organisation(world, user):
     created = await create(world, user)
-    with world.database.connect() as connection:
-        connection.execute(
-            "UPDATE auth.sessions SET impersonator_id = %s WHERE id = %s",
-            [uuid4(), user.session_id],
-        )
-    acting = await refreshed(world, user)
+    administrator = await new_administrator(world)
+    request = admin_pb2.ImpersonateRequest(user_id=user.id, reason="the user has asked for help")
+    impersonate = admin_stub(world.auth_channel).Impersonate
+    answer = await impersonate(request, metadata=administrator.metadata)
+    acting = replace(user, access_token=answer.access_token)
     assert (await refusal(switch(world, acting, created.id))).reason == "IMPERSONATION_FORBIDDEN"
 
 

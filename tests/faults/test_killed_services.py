@@ -53,11 +53,11 @@ def stored_log(world, user):
 async def test_killing_audit_loses_and_doubles_nothing(cluster, tmp_path):
     chance = random.Random(7)
     async with (
-        running_processes(cluster.new_database(), tmp_path) as (auth, (audit,)),
+        running_processes(database := cluster.new_database(), tmp_path) as (auth, (audit,)),
         channel_to(auth.port) as auth_channel,
         channel_to(audit.port) as audit_channel,
     ):
-        world = world_of(None, auth, audit, auth_channel, audit_channel)
+        world = world_of(database, auth, audit, auth_channel, audit_channel)
         user = await world.new_user()
         batches = [[event() for _ in range(20)] for _ in range(50)]
         senders = [asyncio.create_task(persistently(world, user, batch)) for batch in batches[:30]]
@@ -108,12 +108,12 @@ async def test_two_processes_write_one_log_without_a_fork(cluster, tmp_path):
 
 async def test_auth_killed_after_a_decision_still_tells_of_it(cluster, tmp_path):
     async with (
-        running_processes(cluster.new_database(), tmp_path) as (auth, (audit,)),
+        running_processes(database := cluster.new_database(), tmp_path) as (auth, (audit,)),
         channel_to(auth.port) as auth_channel,
         channel_to(audit.port) as audit_channel,
     ):
         await audit.kill()
-        world = world_of(None, auth, audit, auth_channel, audit_channel)
+        world = world_of(database, auth, audit, auth_channel, audit_channel)
         user = await world.new_user()
         await auth.kill()
         await asyncio.gather(audit.start(), auth.start())
@@ -126,11 +126,11 @@ async def test_auth_killed_after_a_decision_still_tells_of_it(cluster, tmp_path)
 
 async def test_services_stop_cleanly_and_log_no_secret(cluster, tmp_path):
     async with (
-        running_processes(cluster.new_database(), tmp_path) as (auth, (audit,)),
+        running_processes(database := cluster.new_database(), tmp_path) as (auth, (audit,)),
         channel_to(auth.port) as auth_channel,
         channel_to(audit.port) as audit_channel,
     ):
-        world = world_of(None, auth, audit, auth_channel, audit_channel)
+        world = world_of(database, auth, audit, auth_channel, audit_channel)
         user = await world.new_user()
         await settled(world, user)
         assert [await auth.stop(), await audit.stop()] == [0, 0]

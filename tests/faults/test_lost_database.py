@@ -17,15 +17,15 @@ def cut_connections(world):
         )
 
 
-async def persistently(world, user, batch):
+async def persistently(call, *arguments):
     for _ in range(100):
         try:
-            return await record_batch(world, user, batch)
+            return await call(*arguments)
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNAVAILABLE:
                 raise
             await asyncio.sleep(0.02)
-    raise TimeoutError("the batch was never answered")
+    raise TimeoutError("the call was never answered")
 
 
 async def test_cut_connections_are_unavailable_at_worst_and_lose_nothing(cluster):
@@ -33,14 +33,16 @@ async def test_cut_connections_are_unavailable_at_worst_and_lose_nothing(cluster
         user = await world.new_user()
         await settled(world, user)
         batches = [[event() for _ in range(10)] for _ in range(30)]
-        senders = [asyncio.create_task(persistently(world, user, batch)) for batch in batches]
+        senders = [
+            asyncio.create_task(persistently(record_batch, world, user, batch)) for batch in batches
+        ]
         for _ in range(3):
             await asyncio.sleep(0.03)
             await asyncio.to_thread(cut_connections, world)
         answers = await asyncio.gather(*senders)
-        state = await settled(world, user, 302)
-        again = await world.login(user.email)
-        await settled(world, again, 303)
+        state = await persistently(settled, world, user, 302)
+        again = await persistently(world.login, user.email)
+        await persistently(settled, world, again, 303)
     assert state.tree_size == 302
     for answer in answers:
         for result in answer:

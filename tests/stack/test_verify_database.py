@@ -3,11 +3,10 @@
 import subprocess
 import sys
 
-import httpx
 import psycopg
 
 from tests.stack.running import environment, eventually
-from tests.stack.test_up import PERSON, database_password
+from tests.stack.test_up import database_password, signed_up
 
 
 def verify(folder, **extra):
@@ -32,7 +31,7 @@ def test_it_works_whether_the_system_runs_or_not(folder, stack):
     assert ended.returncode == 1
     assert "has no database yet; smart-audit up makes one" in ended.stderr
     running = stack()
-    httpx.post(f"{running.state['gateway_url']}/auth/signup", json=PERSON, timeout=20)
+    assert signed_up(running)
     with psycopg.connect(
         host=running.state["socket_dir"],
         user="postgres",
