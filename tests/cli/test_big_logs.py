@@ -39,7 +39,8 @@ async def peak_mib(cli, *arguments):
 
 async def test_the_memory_does_not_grow_with_the_log(cli, world):
     # Beyond one full tile of level 1, so that there are three levels.
-    small, big = public_log(world, 2_000)[0], public_log(world, 66_000)[0]
+    small, _ = await asyncio.to_thread(public_log, world, 2_000)
+    big, _ = await asyncio.to_thread(public_log, world, 66_000)
     _, before = await peak_mib(cli, "--log", small)
     said, peak = await peak_mib(cli, "--log", big)
     assert said.startswith("verified 66000 entries of ")
