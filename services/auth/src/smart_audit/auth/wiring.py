@@ -127,25 +127,8 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             recent=settings.recent_authentication,
             on_refusal=Refusals(*common).record,
         )
-        server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(*common, keys))
-        server.add(factors_pb2_grpc.add_FactorServiceServicer_to_server, FactorServicer(*common))
-        server.add(account_pb2_grpc.add_AccountServiceServicer_to_server, AccountServicer(*common))
-        server.add(
-            machines_pb2_grpc.add_ServiceAccountServiceServicer_to_server,
-            ServiceAccountServicer(*common),
-        )
-        server.add(
-            add_oauth_to_server,
-            OAuthServicer(*common, clients, verifier, settings.issuer),
-        )
-        server.add(
-            organisations_pb2_grpc.add_OrganisationServiceServicer_to_server,
-            OrganisationServicer(*common),
-        )
-        server.add(sessions_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer(*common))
-        server.add(
-            sessions_pb2_grpc.add_RevocationServiceServicer_to_server, RevocationServicer(feed)
-        )
+        _add_servicers(server, common, keys, feed)
+        server.add(add_oauth_to_server, OAuthServicer(*common, clients, verifier, settings.issuer))
         server.add(
             admin_pb2_grpc.add_UserAdminServiceServicer_to_server,
             UserAdminServicer(*common, Trail(issuer, channel)),
@@ -161,6 +144,25 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
         ):
             yield port
         hasher.close()
+
+
+def _add_servicers(
+    server: Server, common: tuple[Work, Deps], keys: KeyRing, feed: RevocationFeed
+) -> None:
+    """Serve what needs little besides the work and the dependencies."""
+    server.add(auth_pb2_grpc.add_AuthServiceServicer_to_server, AuthServicer(*common, keys))
+    server.add(factors_pb2_grpc.add_FactorServiceServicer_to_server, FactorServicer(*common))
+    server.add(account_pb2_grpc.add_AccountServiceServicer_to_server, AccountServicer(*common))
+    server.add(
+        machines_pb2_grpc.add_ServiceAccountServiceServicer_to_server,
+        ServiceAccountServicer(*common),
+    )
+    server.add(
+        organisations_pb2_grpc.add_OrganisationServiceServicer_to_server,
+        OrganisationServicer(*common),
+    )
+    server.add(sessions_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer(*common))
+    server.add(sessions_pb2_grpc.add_RevocationServiceServicer_to_server, RevocationServicer(feed))
 
 
 def _mailer(settings: AuthSettings) -> Mailer:
