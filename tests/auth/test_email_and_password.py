@@ -1,16 +1,14 @@
 """Verify and change an address, change a password, and get a forgotten one back: at the wire."""
 
-import re
-from contextlib import contextmanager
 from uuid import uuid4
 
 import grpc
 import pytest
-from sqlalchemy import Engine, event
 
 from smart_audit.api.auth.v1 import account_pb2, auth_pb2
 from tests.support.governance import until
 from tests.support.mails import account_of, mail_to, mails_in, queue_is_empty
+from tests.support.statements import statements
 from tests.support.world import PASSWORD, refusal
 
 NEW_PASSWORD = "a longer and better password"
@@ -217,20 +215,6 @@ async def test_reset_mails_are_bounded_for_known_and_unknown_addresses_alike(wor
     resets = [m for m in mails_in(world.mail_dir, user.email) if "new password" in m.subject]
     assert len(resets) == 3
     await reset(account, resets[0].token)
-
-
-@contextmanager
-def statements():
-    """The statements that the services send meanwhile, but for those of the dispatchers."""
-    sent = []
-
-    def note(_connection, _cursor, statement, *_):
-        if not re.search("queue|outbox.position|advisory|^DELETE", statement):
-            sent.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(Engine, "before_cursor_execute", note)
 
 
 async def test_a_request_for_an_unknown_address_costs_the_same_statements(world, account):

@@ -3,11 +3,9 @@
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
-from smart_audit.core.rpc.context import current_call
 from tests.auth.test_signup_and_login import count_hashes
+from tests.support.statements import statements
 from tests.support.world import PASSWORD
 
 NAMES = {"first_name": "Eve", "last_name": "Moneypenny"}
@@ -24,39 +22,23 @@ CALLS = {
 OWN_HEADERS = {"date", "x-request-id", "x-envoy-upstream-service-time"}
 
 
-@pytest.fixture
-def statements():
-    """The statements of auth's calls; not of its work in the background, nor of audit's calls."""
-    seen = []
-
-    def note(_connection, _cursor, statement, *_):
-        if current_call() is not None and "auth." in statement:
-            seen.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(Engine, "before_cursor_execute", note)
-
-
 @pytest.mark.parametrize("name", CALLS)
-async def test_known_and_unknown_get_the_same_answer_for_the_same_work(
-    gateway, monkeypatch, statements, name
-):
+async def test_known_and_unknown_get_the_same_answer_for_the_same_work(gateway, monkeypatch, name):
     path, fields, hashes, same_statements = CALLS[name]
     known = (await gateway.world.new_user()).email
     calls = count_hashes(monkeypatch)
     told = {}
     for email in (known, f"{uuid4().hex}@example.com"):
         calls.clear()
-        statements.clear()
-        answer = await gateway.http.post(path, json={"email": email, **fields})
+        with statements() as sent:
+            answer = await gateway.http.post(path, json={"email": email, **fields})
+        assert sent
         headers = {key: value for key, value in answer.headers.items() if key not in OWN_HEADERS}
-        work = list(statements) if same_statements else []
+        work = sent if same_statements else []
         told[email] = (answer.status_code, headers, shape(answer.json()), list(calls), work)
     first, second = told.values()
     assert first == second
     assert len(calls) == hashes
-    assert statements
 
 
 def shape(value):

@@ -5,9 +5,10 @@ from uuid import uuid4
 import pytest
 
 from smart_audit.api.auth.v1 import account_pb2, auth_pb2
-from tests.auth.test_email_and_password import add_second_factor, statements
+from tests.auth.test_email_and_password import add_second_factor
 from tests.support.governance import until
 from tests.support.mails import account_of, mails_in, queue_is_empty
+from tests.support.statements import statements
 from tests.support.world import refusal
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import sys
 
+import pytest
+
 from tests.cli.logs import public_log
 from tests.support.processes import plain_environment
 
@@ -37,6 +39,7 @@ async def peak_mib(cli, *arguments):
     return out.decode(), int(err.split()[-1]) / 1024
 
 
+@pytest.mark.soak
 async def test_the_memory_does_not_grow_with_the_log(cli, world):
     # Beyond one full tile of level 1, so that there are three levels.
     small, _ = await asyncio.to_thread(public_log, world, 2_000)
