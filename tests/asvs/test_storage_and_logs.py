@@ -32,6 +32,7 @@ async def talkative(cluster, tmp_path):
         "AUTH_PORT": str(port),
         "AUTH_DATABASE_URL": cluster.new_database().service_url("auth"),
         "AUTH_ISSUER": ISSUER,
+        "AUTH_MAIL_DIR": str(tmp_path / "mail"),
         "AUTH_LOG_LEVEL": "DEBUG",
         "AUTH_LOG_FORMAT": "json",
     }

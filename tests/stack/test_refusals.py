@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from smart_audit.stack.datadir import claimed
 from tests.stack.running import free_port, outside_postgres, refusal, smart_audit
 
 
@@ -38,6 +39,13 @@ def test_a_directory_of_something_else_is_refused(folder):
     (data / "thesis.txt").touch()
     assert "holds files that are not Smart Audit's" in up(folder)
     assert [path.name for path in data.iterdir()] == ["thesis.txt"]
+
+
+def test_mail_of_a_service_that_was_run_by_hand_is_no_obstacle(folder):
+    data = folder / ".smart-audit"
+    (data / "mail").mkdir(parents=True)
+    with claimed(data) as claim:
+        assert claim.lock.exists()
 
 
 def test_a_file_in_place_of_the_directory_is_refused(folder):

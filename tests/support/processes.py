@@ -84,6 +84,7 @@ async def running_processes(
         {
             "AUTH_PORT": str(auth_port),
             "AUTH_DATABASE_URL": database.service_url("auth"),
+            "AUTH_MAIL_DIR": str(folder / "mail"),
             "AUTH_AUDIT_ADDRESS": ",".join(f"127.0.0.1:{port}" for port in audit_ports),
             "AUTH_ISSUER": ISSUER,
             "AUTH_LOG_FORMAT": "json",

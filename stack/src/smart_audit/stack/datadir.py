@@ -136,7 +136,9 @@ def _refuse_foreign(data: DataDir) -> None:
             f"The data directory {data.root} belongs to {_user_name(owner)}; "
             "run as that user, or choose another with --data-dir."
         )
-    if any(data.root.iterdir()) and not data.lock.exists():
+    # A service that was run by hand in this folder has left its mail here.
+    foreign = set(data.root.iterdir()) - {data.mail}
+    if foreign and not data.lock.exists():
         raise Problem(
             f"{data.root} holds files that are not Smart Audit's; "
             "choose an empty or a new directory with --data-dir."
