@@ -11,7 +11,6 @@ ADMINISTRATORS = (OWNER, ADMIN)
 """Roles in the installation's own organisation that administer all users."""
 
 DEFAULT_IMPERSONATION = timedelta(minutes=15)
-LONGEST_IMPERSONATION = timedelta(minutes=60)
 
 
 @dataclass(frozen=True, slots=True)

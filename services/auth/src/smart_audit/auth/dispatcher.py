@@ -5,7 +5,6 @@ for audit: while it is away the outbox grows, and nothing is lost.
 """
 
 import asyncio
-import contextlib
 from datetime import timedelta
 
 import grpc
@@ -17,12 +16,12 @@ from smart_audit.auth.domain import INSTALLATION, SERVICE_SCOPES
 from smart_audit.auth.keys import AccessClaims, TokenIssuer
 from smart_audit.auth.messages.events import to_event
 from smart_audit.auth.repository import Repositories, Work
+from smart_audit.auth.waking import Woken
 
 log = structlog.get_logger()
 
 BATCH = 200
 DEADLINE_S = 10
-POLL_S = 2.0
 GATHER_S = 0.05
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
@@ -30,18 +29,14 @@ SUBJECT = "service:auth"
 TOKEN_LIFETIME = timedelta(minutes=5)
 
 
-class Dispatcher:
+class Dispatcher(Woken):
     """Runs beside the server until it is cancelled."""
 
     def __init__(self, work: Work, issuer: TokenIssuer, channel: grpc.aio.Channel) -> None:
+        super().__init__()
         self._work = work
         self._issuer = issuer
         self._audit = audit_pb2_grpc.EventServiceStub(channel)
-        self._woken = asyncio.Event()
-
-    def wake(self) -> None:
-        """Tell the dispatcher that an event may have been committed."""
-        self._woken.set()
 
     async def run(self) -> None:
         """Send what waits; then wait to be woken, or look again after two seconds.
@@ -50,7 +45,6 @@ class Dispatcher:
         """
         retry_s = FIRST_RETRY_S
         while True:
-            self._woken.clear()
             try:
                 while await self._send_batch():
                     pass
@@ -60,9 +54,7 @@ class Dispatcher:
                 await asyncio.sleep(retry_s)
                 retry_s = min(retry_s * 2, LAST_RETRY_S)
                 continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_S):
-                    await self._woken.wait()
+            if await self._pause():
                 # A batch costs audit little more than a single event: let some come together.
                 await asyncio.sleep(GATHER_S)
 

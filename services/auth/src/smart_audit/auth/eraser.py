@@ -3,8 +3,6 @@
 Erasing twice changes nothing, so several processes share the queue as they share the mails.
 """
 
-import asyncio
-import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -13,10 +11,11 @@ import grpc.aio
 import structlog
 
 from smart_audit.api.audit.v1 import governance_pb2, governance_pb2_grpc
-from smart_audit.auth.dispatcher import DEADLINE_S, POLL_S, SUBJECT, TOKEN_LIFETIME
+from smart_audit.auth.dispatcher import DEADLINE_S, SUBJECT, TOKEN_LIFETIME
 from smart_audit.auth.keys import AccessClaims, TokenIssuer
 from smart_audit.auth.repository import Work
 from smart_audit.auth.repository.erasures import Erasure
+from smart_audit.auth.waking import Woken
 
 log = structlog.get_logger()
 
@@ -27,7 +26,7 @@ SCOPES = ("subjects.erase",)
 REASON = "the person has deleted the account"
 
 
-class Eraser:
+class Eraser(Woken):
     """Runs beside the server until it is cancelled."""
 
     def __init__(
@@ -37,20 +36,15 @@ class Eraser:
         channel: grpc.aio.Channel,
         now: Callable[[], datetime],
     ) -> None:
+        super().__init__()
         self._work = work
         self._issuer = issuer
         self._audit = governance_pb2_grpc.GovernanceServiceStub(channel)
         self._now = now
-        self._woken = asyncio.Event()
-
-    def wake(self) -> None:
-        """Tell the eraser that an erasure may have been committed."""
-        self._woken.set()
 
     async def run(self) -> None:
         """Erase whom it is time for; then wait to be woken, or look again after two seconds."""
         while True:
-            self._woken.clear()
             try:
                 async with self._work.everywhere() as repositories:
                     due = await repositories.erasures.take(AT_ONCE, self._now(), DELAYS)
@@ -58,9 +52,7 @@ class Eraser:
                     await self._erase(erasure)
             except Exception as error:  # noqa: BLE001  (whatever it is, the erasures wait)
                 log.warning("erasure.waits", error=type(error).__name__)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_S):
-                    await self._woken.wait()
+            await self._pause()
 
     async def _erase(self, erasure: Erasure) -> None:
         try:

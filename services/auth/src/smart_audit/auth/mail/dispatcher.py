@@ -5,7 +5,6 @@ meanwhile has lost nothing, and the next attempt needs no decision.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from email import message_from_bytes
@@ -18,19 +17,19 @@ from smart_audit.auth.mail.queue import PURPOSE
 from smart_audit.auth.mail.sending import MailDelayed, Mailer, MailRefused
 from smart_audit.auth.repository import Work
 from smart_audit.auth.repository.mails import QueuedMail
+from smart_audit.auth.waking import Woken
 from smart_audit.core.sealing import SealBroken, Sealer
 
 log = structlog.get_logger()
 
 AT_ONCE = 8
-POLL_S = 2.0
 # The first is longer than an attempt may take, so that nobody else begins one meanwhile.
 DELAYS = (timedelta(seconds=30), timedelta(hours=1))
 # The last is a day after the first.
 MAX_ATTEMPTS = 30
 
 
-class MailDispatcher:
+class MailDispatcher(Woken):
     """Runs beside the server until it is cancelled."""
 
     def __init__(
@@ -40,28 +39,21 @@ class MailDispatcher:
         mailer: Mailer,
         now: Callable[[], datetime],
     ) -> None:
+        super().__init__()
         self._work = work
         self._sealer = sealer
         self._mailer = mailer
         self._now = now
-        self._woken = asyncio.Event()
-
-    def wake(self) -> None:
-        """Tell the dispatcher that a mail may have been committed."""
-        self._woken.set()
 
     async def run(self) -> None:
         """Send what is due; then wait to be woken, or look again after two seconds."""
         while True:
-            self._woken.clear()
             try:
                 while mails := await self._take():
                     await asyncio.gather(*map(self._send, mails))
             except Exception as error:  # noqa: BLE001  (whatever it is, the mails wait)
                 log.warning("mail.waits", error=type(error).__name__)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_S):
-                    await self._woken.wait()
+            await self._pause()
 
     async def _take(self) -> list[QueuedMail]:
         async with self._work.everywhere() as repositories:
