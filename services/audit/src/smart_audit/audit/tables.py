@@ -195,6 +195,8 @@ projections = Table(
     Column("organisation_id", Uuid, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
+    # How often it was made anew.
+    Column("generation", Integer, nullable=False),
 )
 
 # The distinct kinds of event. The id is a hash of all but the text, the same in each projection.
