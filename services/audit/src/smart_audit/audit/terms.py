@@ -115,6 +115,15 @@ def words(text: str) -> list[str]:
     return [word for word in found if len(word) <= MAX_WORD]
 
 
+def asked_words(text: str) -> list[str]:
+    """The words that a text asks for: none of their parts, which only some spellings have.
+
+    Empty where it has no word, or one that is too long to be in an index.
+    """
+    runs = [run.casefold() for run in _RUN.findall(unicodedata.normalize("NFKC", text))]
+    return [] if any(len(run) > MAX_WORD for run in runs) else list(dict.fromkeys(runs))
+
+
 def _objects_around(path: str) -> Iterator[str]:
     while (path := path.rpartition(".")[0]) and path != "metadata":
         yield path
