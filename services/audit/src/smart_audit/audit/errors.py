@@ -129,3 +129,9 @@ class LogDamaged(DataLoss):
     """A stored entry is not what was recorded."""
 
     reason = "LOG_DAMAGED"
+
+
+class ExportFormatUnavailable(FailedPrecondition):
+    """The format needs a package that the installation has not."""
+
+    reason = "EXPORT_FORMAT_UNAVAILABLE"
