@@ -24,6 +24,7 @@ from smart_audit.audit.integrity.background import Verification
 from smart_audit.audit.integrity.secrets import Secrets
 from smart_audit.audit.log_feed import LogFeed
 from smart_audit.audit.opening import open_database
+from smart_audit.audit.projector import keep_projecting
 from smart_audit.audit.repository import Database
 from smart_audit.audit.retention import keep_retention
 from smart_audit.audit.revocation_feed import RevocationFollower
@@ -116,6 +117,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
                 background(RevocationFollower(channel, revocations).run),
                 background(feed.run),
                 server.listening(settings.host, settings.port) as port,
+                background(partial(keep_projecting, feed, database)),
                 background(partial(_keep_partitions, database)),
                 background(
                     partial(keep_checkpoints, settings.checkpoint_every, database, checkpointing)
