@@ -168,6 +168,7 @@ log_settings = Table(
     Column("organisation_id", Uuid, primary_key=True),
     Column("retention_days", Integer, nullable=False),
     Column("readers", SmallInteger, nullable=False),
+    Column("records_reads", Boolean, nullable=False),
     Column("event_id", Uuid, nullable=False),
 )
 
