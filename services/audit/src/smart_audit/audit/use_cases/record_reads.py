@@ -24,9 +24,9 @@ from smart_audit.audit.domain import (
     Outcome,
     Target,
 )
+from smart_audit.audit.governance import SOURCE
 from smart_audit.audit.repository import Database
 from smart_audit.audit.use_cases.log_settings import get_log_settings
-from smart_audit.audit.use_cases.own_events import SOURCE
 from smart_audit.audit.use_cases.record_events import Deps, record_events
 from smart_audit.core.errors import DomainError
 
