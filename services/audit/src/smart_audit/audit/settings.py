@@ -67,7 +67,7 @@ class AuditSettings(ServiceSettings):
         description="of the service with /v1/embeddings, for `service`",
     )
     embeddings_model: str = Field("", description="the service's name of the model")
-    embeddings_key: SecretStr | None = Field(None, description="the service's bearer token")
+    embeddings_key: SecretStr = Field(SecretStr(""), description="the service's bearer token")
     embeddings_folder: Annotated[Path | None, BeforeValidator(lambda text: text or None)] = Field(
         None, description="the folder of the model, for `sentence-transformers`"
     )
