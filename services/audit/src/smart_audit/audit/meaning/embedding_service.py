@@ -28,9 +28,9 @@ class EmbeddingService:
     def __init__(
         self, url: str, model: str, dimensions: int, key: SecretStr, timeout_s: float
     ) -> None:
-        """url: of the service, without `/v1/embeddings`. key: sent as a bearer token, unless it is empty.
+        """url: of the service, without `/v1/embeddings`. timeout_s: for one request.
 
-        timeout_s: for one request.
+        key: sent as a bearer token, unless it is empty.
         """
         self.model = versioned(model)
         self.dimensions = dimensions
