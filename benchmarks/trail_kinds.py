@@ -43,9 +43,9 @@ VERBS = words(
 )
 SOURCES = words(
     "admin-console api-gateway backoffice batch-worker billing-api build-runner chat-service"
-    " cloud-console command-line crm-sync data-platform deploy-agent document-service edge-"
-    " proxy identity-service mail-relay mobile-app network-controller partner-portal report-"
-    " service scheduler search-service storage-service support-desk vault-agent web-app"
+    " cloud-console command-line crm-sync data-platform deploy-agent document-service"
+    " edge-proxy identity-service mail-relay mobile-app network-controller partner-portal"
+    " report-service scheduler search-service storage-service support-desk vault-agent web-app"
 )
 REASONS = {
     Outcome.FAILURE: words(
