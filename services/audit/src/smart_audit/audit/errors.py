@@ -110,3 +110,9 @@ class LogDamaged(DataLoss):
     """A stored entry is not what was recorded."""
 
     reason = "LOG_DAMAGED"
+
+
+class AggregationInvalid(InvalidArgument):
+    """What is asked for cannot be counted so."""
+
+    reason = "AGGREGATION_INVALID"
