@@ -30,6 +30,11 @@ class Field(StrEnum):
     ADDRESS = "source_address"
     KIND = "kind"
 
+    @property
+    def several(self) -> bool:
+        """Whether an event may have several values, or none."""
+        return self in (Field.TARGET, Field.TARGET_TYPE)
+
 
 DISTINCT = (Field.ACTION, Field.ACTOR, Field.TARGET, Field.ADDRESS)
 """The fields whose distinct values are worth counting."""

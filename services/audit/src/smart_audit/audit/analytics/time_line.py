@@ -50,11 +50,11 @@ MONTHS = {Bucket.MONTH: 1, Bucket.QUARTER: 3, Bucket.YEAR: 12}
 class TooFine(ValueError):
     """The range would have more pieces than there may be."""
 
-    def __init__(self, bucket: Bucket, pieces: int, finest: Bucket) -> None:
+    def __init__(self, bucket: Bucket, pieces: int, finest: Bucket | None) -> None:
         super().__init__(f"{bucket.name} makes {pieces:,} buckets of the range")
         self.pieces = pieces
         self.finest = finest
-        """The finest length that would do."""
+        """The finest length that would do; None when only a shorter range does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +74,23 @@ class TimeLine:
 def time_line(first: datetime, end: datetime, bucket: Bucket, zone: ZoneInfo) -> TimeLine:
     """The whole pieces that hold the times from `first` to `end`, which is not among them.
 
-    Raises: TooFine for more than 1,000 pieces; AUTO never does.
+    Raises: TooFine for more than 1,000 pieces; of AUTO, for more than 1,000 years.
     """
     end = max(end, first + datetime.resolution)
     if bucket is Bucket.AUTO:
-        bucket = _finest(first, end, AUTO_BUCKETS)
+        bucket = _finest(first, end, AUTO_BUCKETS) or Bucket.YEAR
     pieces = (end - first) / LENGTHS[bucket]
     if pieces > MAX_BUCKETS:
         raise TooFine(bucket, round(pieces), _finest(first, end, MAX_BUCKETS))
     return TimeLine(bucket, list(_bounds(first, end, bucket, zone)))
 
 
-def _finest(first: datetime, end: datetime, pieces: int) -> Bucket:
+def _finest(first: datetime, end: datetime, pieces: int) -> Bucket | None:
     """The finest length that makes so many pieces or fewer, the halves at both ends included."""
     for bucket, length in LENGTHS.items():
         if (end - first) / length <= pieces - 2:
             return bucket
-    return Bucket.YEAR
+    return None
 
 
 def _bounds(

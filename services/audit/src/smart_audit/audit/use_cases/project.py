@@ -12,7 +12,7 @@ from smart_audit.audit.repository import Database, LogReader
 from smart_audit.audit.repository.projection import Progress, ProjectedEvent, ProjectionStore
 from smart_audit.audit.terms import TermKey, terms_of
 
-VERSION = 1
+VERSION = 2
 """Of what the projection holds. Whoever changes it raises it, and all is projected anew."""
 
 BATCH = 500
