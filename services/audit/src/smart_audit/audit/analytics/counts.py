@@ -33,7 +33,7 @@ class Keyed(NamedTuple):
     """A value that events have in common, as the database has it, and how many do."""
 
     key: str
-    count: int
+    events: int
 
 
 class Listed(NamedTuple):
@@ -42,8 +42,8 @@ class Listed(NamedTuple):
     top: Sequence[Keyed]
     groups: int
     """All of them, those at the top included."""
-    count: int
-    """The events in all groups; one that is in several counts in each."""
+    events: int
+    """Those in all groups; one that is in several counts in each."""
 
 
 NOTHING_LISTED = Listed((), 0, 0)

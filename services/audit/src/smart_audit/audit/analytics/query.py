@@ -51,6 +51,12 @@ class Span(NamedTuple):
         """Whether nothing can have happened in it."""
         return self.first is not None and self.before is not None and self.first >= self.before
 
+    def within(self, other: "Span") -> "Span":
+        """The span that both have in common."""
+        firsts = [span.first for span in (self, other) if span.first is not None]
+        befores = [span.before for span in (self, other) if span.before is not None]
+        return Span(max(firsts, default=None), min(befores, default=None))
+
 
 @dataclass(frozen=True, slots=True)
 class Query:

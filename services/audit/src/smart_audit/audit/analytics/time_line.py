@@ -93,9 +93,7 @@ def _finest(first: datetime, end: datetime, pieces: int) -> Bucket | None:
     return None
 
 
-def _bounds(
-    first: datetime, end: datetime, bucket: Bucket, zone: ZoneInfo
-) -> Iterator[datetime]:
+def _bounds(first: datetime, end: datetime, bucket: Bucket, zone: ZoneInfo) -> Iterator[datetime]:
     starts = _steady(first, bucket, zone) if bucket <= Bucket.HOUR else _dated(first, bucket, zone)
     last = None
     for start in starts:

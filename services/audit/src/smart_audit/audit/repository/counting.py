@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.audit.analytics.counts import NOTHING_LISTED, Counts, Extent, Keyed, Listed, Scope
@@ -32,24 +32,23 @@ from smart_audit.audit.analytics.time_line import TimeLine
 from smart_audit.audit.domain import OrganisationId, Outcome
 from smart_audit.audit.meaning.phrases import Phrase, PhraseId
 from smart_audit.audit.repository.facts import ACTOR, ADDRESS, PHRASE, TARGET, Facts
-from smart_audit.audit.tables import phrases, search_events
+from smart_audit.audit.tables import found_events, phrases, projections
+from smart_audit.audit.terms import TermKey
 
 # What suits the service's other queries, which indexes answer, is wrong for sums over many rows.
-PLANNING = select(
-    *(
-        func.set_config(name, value, True)  # noqa: FBT003
-        for name, value in {
-            "enable_seqscan": "on",
-            "enable_bitmapscan": "on",
-            "enable_sort": "on",
-            "work_mem": "64MB",
-            "jit": "off",
-        }.items()
-    )
-)
+PLANNING = {
+    "enable_seqscan": "on",
+    "enable_bitmapscan": "on",
+    "enable_sort": "on",
+    "work_mem": "64MB",
+    "jit": "off",
+    # Each plan is made for its own terms and times.
+    "plan_cache_mode": "force_custom_plan",
+}
 
 COLUMN_OF = {Field.ACTOR: ACTOR, Field.ADDRESS: ADDRESS, Field.TARGET: TARGET}
 """The column that a field is counted by; for all others it is the phrase."""
+BIGINTS = ARRAY(BigInteger)
 TIMES = ARRAY(DateTime(timezone=True))
 OF_PHRASES: dict[Field, ColumnElement[Any]] = {
     Field.ACTION: phrases.c.action,
@@ -75,22 +74,33 @@ class Row(NamedTuple):
 class EventCounter:
     """Counts the projected events of one organisation, in one transaction.
 
-    The transaction sees one moment, or the counts do not agree with each other.
+    size: how many entries of the log are projected.
     """
 
     def __init__(
-        self, session: AsyncSession, organisation_id: OrganisationId, facts: Facts
+        self, session: AsyncSession, organisation_id: OrganisationId, key: TermKey, size: int
     ) -> None:
         self._session = session
         self._organisation_id = organisation_id
-        self._facts = facts
+        self._facts = Facts(organisation_id, key, size)
+        self.size = size
 
-    async def prepare(self) -> None:
-        """Let the database plan for many rows, in this transaction."""
-        await self._session.execute(PLANNING)
+    @classmethod
+    async def open(
+        cls, session: AsyncSession, organisation_id: OrganisationId, key: TermKey
+    ) -> "EventCounter":
+        """The counter of a transaction that has just begun, and sees one moment."""
+        settings = PLANNING | {"audit.organisation_id": str(organisation_id)}
+        await session.execute(
+            select(*(func.set_config(*setting, True) for setting in settings.items()))  # noqa: FBT003
+        )
+        size = await session.scalar(
+            select(projections.c.size).where(projections.c.organisation_id == organisation_id)
+        )
+        return cls(session, organisation_id, key, size or 0)
 
-    async def kinds(self) -> list[Phrase]:
-        """All kinds of events."""
+    async def kinds(self, ids: Sequence[int] | None = None) -> list[Phrase]:
+        """The kinds with these ids, or all kinds of events."""
         statement = select(
             phrases.c.phrase_id,
             phrases.c.action,
@@ -100,14 +110,19 @@ class EventCounter:
             phrases.c.source,
             phrases.c.text,
         ).where(phrases.c.organisation_id == self._organisation_id)
+        if ids is not None:
+            statement = statement.where(phrases.c.phrase_id.in_(ids))
         return [
             Phrase(PhraseId(id_), action, tuple(types), Outcome(outcome), *rest)
             for id_, action, types, outcome, *rest in await self._session.execute(statement)
         ]
 
-    async def extent(self, scope: Scope) -> Extent:
-        """How many events there are, and when the first and the last happened, to the day."""
-        facts = self._facts.rows(scope, (), None)
+    async def extent(self, scope: Scope, *, exact: bool = False) -> Extent:
+        """How many events there are, and when the first and the last of them happened.
+
+        If not exact, the times may be the midnights (UTC) before.
+        """
+        facts = self._facts.rows(scope, (), None, exact=exact)
         statement = select(_sum(facts.c.events), func.min(facts.c.at), func.max(facts.c.at))
         total, first, last = (await self._session.execute(statement)).one()
         return Extent(total or 0, first, last)
@@ -123,8 +138,9 @@ class EventCounter:
         if len(fields) > 1:
             parts.append(_cells(keyed, top))
         if not any(field.several for field in fields):
-            pieces = select(keyed.c.piece, _sum(keyed.c.n).label("n")).group_by(keyed.c.piece)
-            pieces = pieces.subquery()
+            pieces = (
+                select(keyed.c.piece, _sum(keyed.c.n).label("n")).group_by(keyed.c.piece).subquery()
+            )
             parts.append(_part("pieces", pieces, piece=pieces.c.piece))
         found: dict[str, list[Row]] = defaultdict(list)
         for part, *row in await self._session.execute(union_all(*parts)):
@@ -149,26 +165,25 @@ class EventCounter:
 
     async def places_of(self, addresses: Sequence[int]) -> dict[int, int]:
         """For each address, the place in the log of an event that came from it."""
-        found = {}
-        for address in addresses:
-            statement = (
-                select(search_events.c.log_index)
-                .where(
-                    search_events.c.organisation_id == self._organisation_id,
-                    # The address is a term, too; terms have an index.
-                    search_events.c.terms.contains([address]),
-                    search_events.c.address == address,
-                )
-                .limit(1)
+        # To stop at the first one, the planner would go over events until one is from there. An
+        # address is a term as well, and the index on terms knows at once.
+        for name in ("enable_seqscan", "enable_indexscan"):
+            await self._session.execute(select(func.set_config(name, "off", True)))  # noqa: FBT003
+        wanted = func.unnest(bindparam(None, list(addresses), type_=BIGINTS, unique=True))
+        address = wanted.column_valued("address")
+        place = (
+            select(found_events.c.log_index)
+            .where(
+                found_events.c.terms.contains(array([address], type_=BigInteger)),
+                found_events.c.address == address,
             )
-            place = await self._session.scalar(statement)
-            if place is not None:
-                found[address] = place
-        return found
+            .limit(1)
+            .scalar_subquery()
+        )
+        found = await self._session.execute(select(address, place))
+        return {address: place for address, place in found if place is not None}
 
-    def _values(
-        self, scope: Scope, fields: Sequence[Field], line: TimeLine | None
-    ) -> Select[Any]:
+    def _values(self, scope: Scope, fields: Sequence[Field], line: TimeLine | None) -> Select[Any]:
         """Rows with the values of the fields as text, the piece of time, and events."""
         columns = {COLUMN_OF.get(field, PHRASE) for field in fields}
         facts = self._facts.rows(scope, columns, line)
@@ -253,8 +268,11 @@ def _listed(found: Mapping[str, Sequence[Row]], name: str) -> Listed:
     if f"{name}s" not in found:
         return NOTHING_LISTED
     (all_groups,) = found[f"{name}s"]
-    top = [Keyed((row.row if name == "row" else row.column) or "", row.n) for row in found[f"top {name}s"]]
-    top.sort(key=lambda keyed: (-keyed.count, keyed.key))
+    top = [
+        Keyed((row.row if name == "row" else row.column) or "", row.n)
+        for row in found[f"top {name}s"]
+    ]
+    top.sort(key=lambda keyed: (-keyed.events, keyed.key))
     return Listed(top, all_groups.piece, all_groups.n or 0)
 
 

@@ -33,8 +33,8 @@ from smart_audit.audit.tables import (
     actor_counts,
     address_counts,
     entry_targets,
+    found_events,
     kind_counts,
-    search_events,
 )
 from smart_audit.audit.terms import TermKey
 
@@ -44,11 +44,11 @@ PHRASE, ACTOR, ADDRESS, TARGET = "phrase_id", "actor_id", "address", "target_id"
 Clause = ColumnElement[bool]
 
 OF_EVENTS: dict[str, ColumnElement[Any]] = {
-    PHRASE: search_events.c.phrase_id,
-    ACTOR: search_events.c.actor_id,
-    ADDRESS: func.coalesce(search_events.c.address, 0),
+    PHRASE: found_events.c.phrase_id,
+    ACTOR: found_events.c.actor_id,
+    ADDRESS: func.coalesce(found_events.c.address, 0),
     # A row for each target, and none without.
-    TARGET: func.unnest(search_events.c.target_ids),
+    TARGET: func.unnest(found_events.c.target_ids),
 }
 
 
@@ -71,13 +71,21 @@ class Facts:
         self._key = key
         self._size = size
 
-    def rows(self, scope: Scope, columns: Collection[str], line: TimeLine | None) -> Subquery:
+    def rows(
+        self,
+        scope: Scope,
+        columns: Collection[str],
+        line: TimeLine | None,
+        *,
+        exact: bool = False,
+    ) -> Subquery:
         """Rows with the columns, `events`, and `at`, which is when they happened.
 
-        `at` is as exact as the pieces of the line need it. Events without any target have no row
-        where `target_id` is asked for, and those with several have a row for each.
+        `at` is as exact as the pieces of the line need it, unless it has to be quite. Events
+        without any target have no row where `target_id` is asked for, and those with several have
+        a row for each.
         """
-        kept = _kept(scope, columns, line)
+        kept = None if exact else _kept(scope, columns, line)
         if kept is not None:
             parts = list(self._with_days(scope, kept, columns))
         elif set(columns) == {TARGET} and scope.kinds is None and scope.condition is None:
@@ -112,15 +120,15 @@ class Facts:
 
     def _of_events(self, scope: Scope, span: Span, columns: Collection[str]) -> Select[Any]:
         rows = select(
-            search_events.c.occurred_at.label("at"),
+            found_events.c.occurred_at.label("at"),
             *(OF_EVENTS[column].label(column) for column in columns),
             literal(1, BigInteger).label("events"),
-        ).where(search_events.c.organisation_id == self._organisation_id)
+        ).where(found_events.c.organisation_id == self._organisation_id)
         if scope.kinds is not None:
-            rows = rows.where(search_events.c.phrase_id == _any(scope.kinds))
+            rows = rows.where(found_events.c.phrase_id == _any(scope.kinds))
         if scope.condition is not None:
             rows = rows.where(condition(scope.condition, self._organisation_id, self._key))
-        return rows.where(*_within(span, search_events.c.occurred_at))
+        return rows.where(*_within(span, found_events.c.occurred_at))
 
     def _of_targets(self, span: Span) -> Select[Any]:
         """Out of the log's own table, whose key holds all that is needed."""

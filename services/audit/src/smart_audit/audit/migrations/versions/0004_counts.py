@@ -5,10 +5,11 @@ from alembic import op
 revision = "0004"
 down_revision = "0003"
 
-# How many events of a day (in UTC) are of a kind, by an actor, from an address (0: none). They follow
-# `search_events` by triggers, whoever changes it: the projector, an erasure, retention, a rebuild.
-# A row whose count is 0 goes, since an address that was forgotten must not stay here. Targets have
-# no such table: most have few events in a day, so that it would be as long as what it counts.
+# How many events of a day (in UTC) are of a kind, by an actor, from an address (0: from none). They
+# follow `search_events` by triggers, whoever changes it: the projector, an erasure, retention, a
+# rebuild. A row whose count is 0 goes, since an address that was forgotten must not stay here.
+# Targets have no such table: most have few events in a day, so that it would be as long as what it
+# counts.
 COUNTS = """
 ALTER TABLE audit.search_events ADD COLUMN target_ids text[] NOT NULL DEFAULT '{}';
 

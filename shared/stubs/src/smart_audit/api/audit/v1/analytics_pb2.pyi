@@ -223,7 +223,6 @@ class Group(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     OVER_TIME_FIELD_NUMBER: _builtins.int
     CELLS_FIELD_NUMBER: _builtins.int
-    OTHER_COLUMNS_FIELD_NUMBER: _builtins.int
     value: _builtins.str
     """The value; empty for events that have none. For `kind` it is the kind in
     words.
@@ -236,8 +235,6 @@ class Group(_message.Message):
     """What finds these events: a filter to be joined to that of the request by
     AND. Empty, when no filter can tell them.
     """
-    other_columns: _builtins.int
-    """How many there are in columns that are not listed."""
     @_builtins.property
     def over_time(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """How many there are in each bucket."""
@@ -255,11 +252,10 @@ class Group(_message.Message):
         filter: _builtins.str = ...,
         over_time: _abc.Iterable[_builtins.int] | None = ...,
         cells: _abc.Iterable[Global___Cell] | None = ...,
-        other_columns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells", "count", b"count", "erased", b"erased", "filter", b"filter", "other_columns", b"other_columns", "over_time", b"over_time", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells", "count", b"count", "erased", b"erased", "filter", b"filter", "over_time", b"over_time", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -277,7 +273,7 @@ class OtherGroups(_message.Message):
     """How many groups."""
     count: _builtins.int
     """How many events in them. An event with several targets is in the groups of
-    all of them, and counts in each.
+    all of them and counts in each; one without targets is in none.
     """
     def __init__(
         self,
@@ -334,16 +330,22 @@ class AggregateEventsResponse(_message.Message):
     BUCKET_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     DISTINCT_FIELD_NUMBER: _builtins.int
+    LOG_SIZE_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     """How many events the filter matches."""
     bucket: Global___TimeBucket.ValueType
     """How long the buckets are."""
     time_zone: _builtins.str
     """The time zone in which days begin."""
+    log_size: _builtins.int
+    """How many entries of the log have been counted over. What was recorded just
+    before the call is missing when this is less than its `log_index` plus one,
+    which can be for a moment under load.
+    """
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___Group]:
-        """The most frequent values of the first field, and of equally frequent ones
-        those that come first in the alphabet.
+        """The most frequent values of the first field; of equally frequent ones
+        always the same are listed.
         """
 
     @_builtins.property
@@ -378,10 +380,11 @@ class AggregateEventsResponse(_message.Message):
         bucket: Global___TimeBucket.ValueType = ...,
         time_zone: _builtins.str = ...,
         distinct: _abc.Iterable[Global___DistinctCount] | None = ...,
+        log_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["other", b"other", "other_columns", b"other_columns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "buckets", b"buckets", "columns", b"columns", "distinct", b"distinct", "groups", b"groups", "other", b"other", "other_columns", b"other_columns", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "buckets", b"buckets", "columns", b"columns", "distinct", b"distinct", "groups", b"groups", "log_size", b"log_size", "other", b"other", "other_columns", b"other_columns", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

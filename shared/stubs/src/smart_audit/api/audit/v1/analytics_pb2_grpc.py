@@ -50,7 +50,7 @@ class AnalyticsServiceServicer:
         """Counts the events that a filter matches: all of them, over time, by one
         field or by two against each other, and how many distinct values some
         fields have. Counts are exact: what is too much to list is summed up.
-        It counts every event that was recorded before the call.
+        It waits a moment for what was recorded just before the call.
         Fails with FILTER_INVALID, AGGREGATION_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -37,7 +37,7 @@ class AnalyticsServiceStub:
     """Counts the events that a filter matches: all of them, over time, by one
     field or by two against each other, and how many distinct values some
     fields have. Counts are exact: what is too much to list is summed up.
-    It counts every event that was recorded before the call.
+    It waits a moment for what was recorded just before the call.
     Fails with FILTER_INVALID, AGGREGATION_INVALID.
     """
 
@@ -50,7 +50,7 @@ class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
     """Counts the events that a filter matches: all of them, over time, by one
     field or by two against each other, and how many distinct values some
     fields have. Counts are exact: what is too much to list is summed up.
-    It counts every event that was recorded before the call.
+    It waits a moment for what was recorded just before the call.
     Fails with FILTER_INVALID, AGGREGATION_INVALID.
     """
 
@@ -66,7 +66,7 @@ class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Counts the events that a filter matches: all of them, over time, by one
         field or by two against each other, and how many distinct values some
         fields have. Counts are exact: what is too much to list is summed up.
-        It counts every event that was recorded before the call.
+        It waits a moment for what was recorded just before the call.
         Fails with FILTER_INVALID, AGGREGATION_INVALID.
         """
 
