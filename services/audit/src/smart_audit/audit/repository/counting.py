@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     CTE,
     BigInteger,
+    Column,
     ColumnElement,
     DateTime,
     Integer,
@@ -131,12 +132,18 @@ class EventCounter:
         self, scope: Scope, fields: Sequence[Field], line: TimeLine | None, top: int
     ) -> Counts:
         """Events by up to two fields and over time."""
-        keyed = self._keyed(scope, fields, line)
-        parts: list[Select[Any]] = []
-        for name, _ in zip(("row", "column"), fields, strict=False):
-            parts += _of_field(keyed, name, top, line)
+        named = dict(zip(("row", "column"), fields, strict=False))
+        keyed = self._keyed("keyed", scope, named, line)
+        # An event that has several targets is several pairs, and one of each of its other values.
+        alone = {
+            name: self._keyed(f"{name}_alone", scope, {name: field}, line)
+            if len(fields) > 1 and any(field.several for field in fields)
+            else keyed
+            for name, field in named.items()
+        }
+        parts = [part for name in named for part in _of_field(alone[name], name, top, line)]
         if len(fields) > 1:
-            parts.append(_cells(keyed, top))
+            parts.append(_cells(keyed, *(_top(alone[name], name, top) for name in named)))
         if not any(field.several for field in fields):
             pieces = (
                 select(keyed.c.piece, _sum(keyed.c.n).label("n")).group_by(keyed.c.piece).subquery()
@@ -156,7 +163,7 @@ class EventCounter:
 
     async def distinct(self, scope: Scope, field: Field) -> int:
         """How many distinct values a field has."""
-        values = self._values(scope, [field], None).subquery()
+        values = self._values(scope, {"row": field}, None).subquery()
         found = select(values.c.row).distinct()
         if field is Field.ADDRESS:
             found = found.where(values.c.row != NO_ADDRESS)
@@ -169,8 +176,10 @@ class EventCounter:
         # address is a term as well, and the index on terms knows at once.
         for name in ("enable_seqscan", "enable_indexscan"):
             await self._session.execute(select(func.set_config(name, "off", True)))  # noqa: FBT003
-        wanted = func.unnest(bindparam(None, list(addresses), type_=BIGINTS, unique=True))
-        address = wanted.column_valued("address")
+        array_of_all = bindparam(None, list(addresses), type_=BIGINTS, unique=True)
+        wanted = func.unnest(array_of_all).table_valued(Column("address", BigInteger))
+        wanted = wanted.render_derived(name="wanted")
+        address = wanted.c.address
         place = (
             select(found_events.c.log_index)
             .where(
@@ -178,28 +187,38 @@ class EventCounter:
                 found_events.c.address == address,
             )
             .limit(1)
+            .correlate(wanted)
             .scalar_subquery()
         )
         found = await self._session.execute(select(address, place))
         return {address: place for address, place in found if place is not None}
 
-    def _values(self, scope: Scope, fields: Sequence[Field], line: TimeLine | None) -> Select[Any]:
-        """Rows with the values of the fields as text, the piece of time, and events."""
-        columns = {COLUMN_OF.get(field, PHRASE) for field in fields}
+    def _values(
+        self, scope: Scope, fields: Mapping[str, Field], line: TimeLine | None
+    ) -> Select[Any]:
+        """Rows with the values of the row's and the column's field, piece of time, and events."""
+        columns = {COLUMN_OF.get(field, PHRASE) for field in fields.values()}
         facts = self._facts.rows(scope, columns, line)
-        keys: list[ColumnElement[Any]] = [
-            OF_PHRASES[field] if field in OF_PHRASES else cast(facts.c[COLUMN_OF[field]], Text)
-            for field in fields
-        ]
-        keys += [cast(null(), Text)] * (2 - len(keys))
+
+        def key(name: str) -> ColumnElement[str]:
+            field = fields.get(name)
+            if field is None:
+                return cast(null(), Text)
+            return (
+                OF_PHRASES[field] if field in OF_PHRASES else cast(facts.c[COLUMN_OF[field]], Text)
+            )
+
         piece: ColumnElement[int] = literal(0, Integer)
         if line is not None:
             bounds = bindparam(None, list(line.bounds), unique=True, type_=TIMES)
             piece = func.width_bucket(facts.c.at, cast(bounds, TIMES)) - 1
         rows = select(
-            keys[0].label("row"), keys[1].label("column"), piece.label("piece"), facts.c.events
+            key("row").label("row"),
+            key("column").label("column"),
+            piece.label("piece"),
+            facts.c.events,
         )
-        if OF_PHRASES.keys() & set(fields):
+        if OF_PHRASES.keys() & set(fields.values()):
             of_facts = and_(
                 phrases.c.organisation_id == self._organisation_id,
                 phrases.c.phrase_id == facts.c.phrase_id,
@@ -207,10 +226,12 @@ class EventCounter:
             rows = rows.select_from(facts.join(phrases, of_facts))
         return rows
 
-    def _keyed(self, scope: Scope, fields: Sequence[Field], line: TimeLine | None) -> CTE:
+    def _keyed(
+        self, name: str, scope: Scope, fields: Mapping[str, Field], line: TimeLine | None
+    ) -> CTE:
         values = self._values(scope, fields, line).subquery()
         keys = (values.c.row, values.c.column, values.c.piece)
-        return select(*keys, _sum(values.c.events).label("n")).group_by(*keys).cte("keyed")
+        return select(*keys, _sum(values.c.events).label("n")).group_by(*keys).cte(name)
 
 
 def _of_field(keyed: CTE, name: str, top: int, line: TimeLine | None) -> list[Select[Any]]:
@@ -235,9 +256,8 @@ def _of_field(keyed: CTE, name: str, top: int, line: TimeLine | None) -> list[Se
     return parts
 
 
-def _cells(keyed: CTE, top: int) -> Select[Any]:
+def _cells(keyed: CTE, rows: Subquery, columns: Subquery) -> Select[Any]:
     """What the rows and the columns at the top have in common."""
-    rows, columns = _top(keyed, "row", top), _top(keyed, "column", top)
     cells = (
         select(keyed)
         .join(rows, keyed.c.row == rows.c.key)
