@@ -135,3 +135,9 @@ class AggregationInvalid(InvalidArgument):
     """What is asked for cannot be counted so."""
 
     reason = "AGGREGATION_INVALID"
+
+
+class ExportFormatUnavailable(FailedPrecondition):
+    """The format needs a package that the installation has not."""
+
+    reason = "EXPORT_FORMAT_UNAVAILABLE"

@@ -170,6 +170,7 @@ log_settings = Table(
     Column("organisation_id", Uuid, primary_key=True),
     Column("retention_days", Integer, nullable=False),
     Column("readers", SmallInteger, nullable=False),
+    Column("records_reads", Boolean, nullable=False),
     Column("event_id", Uuid, nullable=False),
 )
 
@@ -197,6 +198,8 @@ projections = Table(
     Column("organisation_id", Uuid, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
+    # How often it was made anew.
+    Column("generation", Integer, nullable=False),
 )
 
 # The distinct kinds of event. The id is a hash of all but the text, the same in each projection.
