@@ -131,6 +131,12 @@ class LogDamaged(DataLoss):
     reason = "LOG_DAMAGED"
 
 
+class AggregationInvalid(InvalidArgument):
+    """What is asked for cannot be counted so."""
+
+    reason = "AGGREGATION_INVALID"
+
+
 class ExportFormatUnavailable(FailedPrecondition):
     """The format needs a package that the installation has not."""
 

@@ -11,6 +11,8 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from smart_audit.api.audit.v1 import (
+    analytics_pb2,
+    analytics_pb2_grpc,
     audit_pb2,
     audit_pb2_grpc,
     governance_pb2,
@@ -29,6 +31,7 @@ from smart_audit.audit.repository import Database
 from smart_audit.audit.retention import keep_retention
 from smart_audit.audit.revocation_feed import RevocationFollower
 from smart_audit.audit.sequencer import Sequencer
+from smart_audit.audit.servicer.analytics import AnalyticsServicer
 from smart_audit.audit.servicer.events import EventServicer
 from smart_audit.audit.servicer.governance import GovernanceServicer
 from smart_audit.audit.servicer.log import LogServicer
@@ -55,6 +58,7 @@ from smart_audit.tlog.disclosure import new_salts
 log = structlog.get_logger()
 
 SERVICES = [
+    analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"],
     audit_pb2.DESCRIPTOR.services_by_name["EventService"],
     audit_pb2.DESCRIPTOR.services_by_name["LogService"],
     governance_pb2.DESCRIPTOR.services_by_name["GovernanceService"],
@@ -97,6 +101,9 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         server.add(
             audit_pb2_grpc.add_EventServiceServicer_to_server,
             EventServicer(database, deps, checkpointing),
+        )
+        server.add(
+            analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server, AnalyticsServicer(database)
         )
         server.add(
             audit_pb2_grpc.add_LogServiceServicer_to_server, LogServicer(database, checkpointing)

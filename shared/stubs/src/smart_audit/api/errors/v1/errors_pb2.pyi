@@ -210,6 +210,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The invitation is for another e-mail address than the caller's."""
     ERROR_REASON_SECOND_FACTOR_UNUSED: _ErrorReason.ValueType  # 59
     """The caller has logged in without a second factor, and cannot require one."""
+    ERROR_REASON_AGGREGATION_INVALID: _ErrorReason.ValueType  # 140
+    """What is to be counted cannot be counted so; the message says what can."""
     ERROR_REASON_EXPORT_FORMAT_UNAVAILABLE: _ErrorReason.ValueType  # 145
     """The installation cannot write this format: it needs a package that is not
     installed; install it, or ask for another format.
@@ -409,6 +411,8 @@ ERROR_REASON_INVITATION_FOR_ANOTHER: ErrorReason.ValueType  # 58
 """The invitation is for another e-mail address than the caller's."""
 ERROR_REASON_SECOND_FACTOR_UNUSED: ErrorReason.ValueType  # 59
 """The caller has logged in without a second factor, and cannot require one."""
+ERROR_REASON_AGGREGATION_INVALID: ErrorReason.ValueType  # 140
+"""What is to be counted cannot be counted so; the message says what can."""
 ERROR_REASON_EXPORT_FORMAT_UNAVAILABLE: ErrorReason.ValueType  # 145
 """The installation cannot write this format: it needs a package that is not
 installed; install it, or ask for another format.
