@@ -210,6 +210,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The invitation is for another e-mail address than the caller's."""
     ERROR_REASON_SECOND_FACTOR_UNUSED: _ErrorReason.ValueType  # 59
     """The caller has logged in without a second factor, and cannot require one."""
+    ERROR_REASON_CURSOR_INVALID: _ErrorReason.ValueType  # 120
+    """The cursor is malformed, belongs to another log, or lies beyond this one."""
+    ERROR_REASON_TAIL_LIMIT_REACHED: _ErrorReason.ValueType  # 121
+    """Too many streams follow this log, or all logs; close some or retry later."""
+    ERROR_REASON_TAIL_TOO_SLOW: _ErrorReason.ValueType  # 122
+    """Whoever reads the stream took nothing for too long; resume by the cursor."""
+    ERROR_REASON_SERVICE_STOPPING: _ErrorReason.ValueType  # 123
+    """The service stops or starts anew; resume by the cursor."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. It travels as `google.rpc.ErrorInfo.reason` without
@@ -405,4 +413,12 @@ ERROR_REASON_INVITATION_FOR_ANOTHER: ErrorReason.ValueType  # 58
 """The invitation is for another e-mail address than the caller's."""
 ERROR_REASON_SECOND_FACTOR_UNUSED: ErrorReason.ValueType  # 59
 """The caller has logged in without a second factor, and cannot require one."""
+ERROR_REASON_CURSOR_INVALID: ErrorReason.ValueType  # 120
+"""The cursor is malformed, belongs to another log, or lies beyond this one."""
+ERROR_REASON_TAIL_LIMIT_REACHED: ErrorReason.ValueType  # 121
+"""Too many streams follow this log, or all logs; close some or retry later."""
+ERROR_REASON_TAIL_TOO_SLOW: ErrorReason.ValueType  # 122
+"""Whoever reads the stream took nothing for too long; resume by the cursor."""
+ERROR_REASON_SERVICE_STOPPING: ErrorReason.ValueType  # 123
+"""The service stops or starts anew; resume by the cursor."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
