@@ -7,6 +7,8 @@ from smart_audit.core.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    ResourceExhausted,
+    Unavailable,
 )
 
 
@@ -141,3 +143,27 @@ class ExportFormatUnavailable(FailedPrecondition):
     """The format needs a package that the installation has not."""
 
     reason = "EXPORT_FORMAT_UNAVAILABLE"
+
+
+class CursorInvalid(InvalidArgument):
+    """The cursor of a stream is malformed, of another log, or beyond the end of this one."""
+
+    reason = "CURSOR_INVALID"
+
+
+class TailLimitReached(ResourceExhausted):
+    """Too many streams follow a log at the same time."""
+
+    reason = "TAIL_LIMIT_REACHED"
+
+
+class TailTooSlow(ResourceExhausted):
+    """The reader of a stream took nothing for too long."""
+
+    reason = "TAIL_TOO_SLOW"
+
+
+class ServiceStopping(Unavailable):
+    """The service stops, and with it the streams."""
+
+    reason = "SERVICE_STOPPING"
