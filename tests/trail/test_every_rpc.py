@@ -40,6 +40,7 @@ async def test_every_change_leaves_exactly_its_event(world, play):
     await scenes.machines(play, owner)
     await scenes.administration(play, await world.new_user())
     await scenes.governance(play, await world.new_user())
+    await scenes.exports(play, await world.new_user())
     await scenes.organisations(play, owner)
     called = {made.method.name for made in play.made.values()}
     changing = {name for name, one in play.methods.items() if not one.rule.refusals_only}

@@ -7,6 +7,7 @@ from smart_audit.core.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    ResourceExhausted,
 )
 
 
@@ -110,3 +111,34 @@ class LogDamaged(DataLoss):
     """A stored entry is not what was recorded."""
 
     reason = "LOG_DAMAGED"
+
+
+class ExportNotFound(NotFound):
+    """The caller's organisation has no such export, or not any longer."""
+
+    reason = "EXPORT_NOT_FOUND"
+
+
+class ExportCursorInvalid(InvalidArgument):
+    """The cursor is malformed, or belongs to another export."""
+
+    reason = "EXPORT_CURSOR_INVALID"
+
+
+class ExportNotReady(FailedPrecondition):
+    """The export has no file: it is still being written, has failed, or was cancelled."""
+
+    reason = "EXPORT_NOT_READY"
+
+
+class ExportExpired(NotFound):
+    """The export's file has been destroyed."""
+
+    reason = "EXPORT_EXPIRED"
+
+
+class ExportLimitReached(ResourceExhausted):
+    """The organisation has as many exports, or as many bytes of them, as it may."""
+
+    reason = "EXPORT_LIMIT_REACHED"
+    retry_after_s = 60

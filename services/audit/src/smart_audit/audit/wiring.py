@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from smart_audit.api.audit.v1 import (
     audit_pb2,
     audit_pb2_grpc,
+    exports_pb2,
+    exports_pb2_grpc,
     governance_pb2,
     governance_pb2_grpc,
     tiles_pb2,
@@ -20,6 +22,9 @@ from smart_audit.api.audit.v1 import (
 )
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 from smart_audit.audit.checkpoints import CheckpointKeys
+from smart_audit.audit.export_runner import ExportRunner
+from smart_audit.audit.export_sealing import ExportSealing
+from smart_audit.audit.export_streams import Streams
 from smart_audit.audit.integrity.background import Verification
 from smart_audit.audit.integrity.secrets import Secrets
 from smart_audit.audit.opening import open_database
@@ -28,6 +33,7 @@ from smart_audit.audit.retention import keep_retention
 from smart_audit.audit.revocation_feed import RevocationFollower
 from smart_audit.audit.sequencer import Sequencer
 from smart_audit.audit.servicer.events import EventServicer
+from smart_audit.audit.servicer.exports import ExportServicer
 from smart_audit.audit.servicer.governance import GovernanceServicer
 from smart_audit.audit.servicer.log import LogServicer
 from smart_audit.audit.servicer.refusals import Refusals
@@ -35,6 +41,7 @@ from smart_audit.audit.servicer.tiles import TileServicer
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.subject_keys import SubjectKeys
 from smart_audit.audit.use_cases.checkpoint import Checkpointing, ensure_key
+from smart_audit.audit.use_cases.order_exports import Exporting, ExportLimits
 from smart_audit.audit.use_cases.own_events import Governing
 from smart_audit.audit.use_cases.record_events import Deps
 from smart_audit.audit.witnesses.policy import read_policy
@@ -53,6 +60,7 @@ log = structlog.get_logger()
 SERVICES = [
     audit_pb2.DESCRIPTOR.services_by_name["EventService"],
     audit_pb2.DESCRIPTOR.services_by_name["LogService"],
+    exports_pb2.DESCRIPTOR.services_by_name["ExportService"],
     governance_pb2.DESCRIPTOR.services_by_name["GovernanceService"],
     tiles_pb2.DESCRIPTOR.services_by_name["TileService"],
 ]
@@ -82,9 +90,18 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         subject_keys = SubjectKeys(database, Wrapping(sealer))
         deps = _deps(settings, database, subject_keys)
         governing = Governing(utc_now, new_id, new_salts, subject_keys)
+        limits = ExportLimits(settings.export_jobs, settings.export_bytes, settings.export_kept_for)
+        waiting = asyncio.Event()
+        exporting = Exporting(
+            governing, checkpointing, ExportSealing(sealer), limits, wake=waiting.set
+        )
+        exports = ExportRunner(
+            database, exporting, settings.export_every, settings.export_lease, waiting
+        )
+        verifier = TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer)
         server = Server(
             SERVICES,
-            TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer),
+            verifier,
             recent=settings.recent_authentication,
             on_refusal=Refusals(database, deps, governing).record,
         )
@@ -101,6 +118,10 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         )
         server.add(
             tiles_pb2_grpc.add_TileServiceServicer_to_server, TileServicer(database, checkpointing)
+        )
+        server.add(
+            exports_pb2_grpc.add_ExportServiceServicer_to_server,
+            ExportServicer(database, exporting, verifier, Streams(settings.export_streams)),
         )
         verification = Verification(
             settings.database_url.get_secret_value(),
@@ -119,6 +140,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
                 ),
                 background(partial(keep_retention, settings.retention_every, database, governing)),
                 background(partial(verification.keep_on, settings.verify_every)),
+                background(exports.run),
             ):
                 yield port
         finally:

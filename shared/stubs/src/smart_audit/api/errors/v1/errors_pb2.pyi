@@ -204,6 +204,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The invitation is for another e-mail address than the caller's."""
     ERROR_REASON_SECOND_FACTOR_UNUSED: _ErrorReason.ValueType  # 59
     """The caller has logged in without a second factor, and cannot require one."""
+    ERROR_REASON_EXPORT_NOT_FOUND: _ErrorReason.ValueType  # 125
+    """The caller's organisation has no such export, or not any longer."""
+    ERROR_REASON_EXPORT_CURSOR_INVALID: _ErrorReason.ValueType  # 126
+    """The cursor is malformed, or belongs to another export; start again without one."""
+    ERROR_REASON_EXPORT_NOT_READY: _ErrorReason.ValueType  # 127
+    """The export has no file: it is still being written, has failed, or was cancelled."""
+    ERROR_REASON_EXPORT_EXPIRED: _ErrorReason.ValueType  # 128
+    """The export's file has been destroyed; order a new one."""
+    ERROR_REASON_EXPORT_LIMIT_REACHED: _ErrorReason.ValueType  # 129
+    """The organisation has as many exports, or as many bytes of them, as it may."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. It travels as `google.rpc.ErrorInfo.reason` without
@@ -393,4 +403,14 @@ ERROR_REASON_INVITATION_FOR_ANOTHER: ErrorReason.ValueType  # 58
 """The invitation is for another e-mail address than the caller's."""
 ERROR_REASON_SECOND_FACTOR_UNUSED: ErrorReason.ValueType  # 59
 """The caller has logged in without a second factor, and cannot require one."""
+ERROR_REASON_EXPORT_NOT_FOUND: ErrorReason.ValueType  # 125
+"""The caller's organisation has no such export, or not any longer."""
+ERROR_REASON_EXPORT_CURSOR_INVALID: ErrorReason.ValueType  # 126
+"""The cursor is malformed, or belongs to another export; start again without one."""
+ERROR_REASON_EXPORT_NOT_READY: ErrorReason.ValueType  # 127
+"""The export has no file: it is still being written, has failed, or was cancelled."""
+ERROR_REASON_EXPORT_EXPIRED: ErrorReason.ValueType  # 128
+"""The export's file has been destroyed; order a new one."""
+ERROR_REASON_EXPORT_LIMIT_REACHED: ErrorReason.ValueType  # 129
+"""The organisation has as many exports, or as many bytes of them, as it may."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
