@@ -27,7 +27,9 @@ from smart_audit.audit.export_sealing import ExportSealing
 from smart_audit.audit.export_streams import Streams
 from smart_audit.audit.integrity.background import Verification
 from smart_audit.audit.integrity.secrets import Secrets
+from smart_audit.audit.log_feed import LogFeed
 from smart_audit.audit.opening import open_database
+from smart_audit.audit.projector import keep_projecting
 from smart_audit.audit.repository import Database
 from smart_audit.audit.retention import keep_retention
 from smart_audit.audit.revocation_feed import RevocationFollower
@@ -90,14 +92,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         subject_keys = SubjectKeys(database, Wrapping(sealer))
         deps = _deps(settings, database, subject_keys)
         governing = Governing(utc_now, new_id, new_salts, subject_keys)
-        limits = ExportLimits(settings.export_jobs, settings.export_bytes, settings.export_kept_for)
-        waiting = asyncio.Event()
-        exporting = Exporting(
-            governing, checkpointing, ExportSealing(sealer), limits, wake=waiting.set
-        )
-        exports = ExportRunner(
-            database, exporting, settings.export_every, settings.export_lease, waiting
-        )
+        exports = _exports(settings, database, sealer, governing, checkpointing)
         verifier = TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer)
         server = Server(
             SERVICES,
@@ -121,8 +116,9 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         )
         server.add(
             exports_pb2_grpc.add_ExportServiceServicer_to_server,
-            ExportServicer(database, exporting, verifier, Streams(settings.export_streams)),
+            ExportServicer(database, exports.deps, verifier, Streams(settings.export_streams)),
         )
+        feed = LogFeed(settings.database_url.get_secret_value())
         verification = Verification(
             settings.database_url.get_secret_value(),
             settings.verify_rate,
@@ -133,7 +129,9 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         try:
             async with (
                 background(RevocationFollower(channel, revocations).run),
+                background(feed.run),
                 server.listening(settings.host, settings.port) as port,
+                background(partial(keep_projecting, feed, database)),
                 background(partial(_keep_partitions, database)),
                 background(
                     partial(keep_checkpoints, settings.checkpoint_every, database, checkpointing)
@@ -161,6 +159,19 @@ def _deps(settings: AuditSettings, database: Database, keys: SubjectKeys) -> Dep
             queue_bytes=settings.queue_bytes,
         ),
     )
+
+
+def _exports(
+    settings: AuditSettings,
+    database: Database,
+    sealer: Sealer,
+    governing: Governing,
+    checkpointing: Checkpointing,
+) -> ExportRunner:
+    limits = ExportLimits(settings.export_jobs, settings.export_bytes, settings.export_kept_for)
+    woken = asyncio.Event()
+    deps = Exporting(governing, checkpointing, ExportSealing(sealer), limits, wake=woken.set)
+    return ExportRunner(database, deps, settings.export_every, settings.export_lease, woken)
 
 
 class PublishedKeys:
