@@ -19,6 +19,9 @@ from smart_audit.audit.domain import (
     Target,
 )
 from smart_audit.audit.leaves import Leaf, to_leaves
+from smart_audit.audit.messages.events import to_new_event
+from smart_audit.cli.imports.cloudtrail import to_event
+from smart_audit.core.tokens import Caller
 
 ORGANISATION = OrganisationId(UUID("0b7b9fd6-98bd-4c1f-8c12-8a0f7f1c9d11"))
 NOW = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
@@ -118,3 +121,10 @@ EVENTS = st.builds(
 RECORDED = st.builds(
     recorded, EVENTS, st.integers(0, 2**53), st.just(()) | st.just(("actor.name",))
 )
+
+
+def imported(records: Sequence[Any]) -> list[Recorded]:
+    """Records of CloudTrail as the product imports and reads them."""
+    caller = Caller("u_9", ORGANISATION, None, frozenset())
+    events = [to_new_event(to_event(record), caller).event for record in records]
+    return [recorded(event, log_index) for log_index, event in enumerate(events)]

@@ -169,6 +169,7 @@ log_settings = Table(
     Column("organisation_id", Uuid, primary_key=True),
     Column("retention_days", Integer, nullable=False),
     Column("readers", SmallInteger, nullable=False),
+    Column("records_reads", Boolean, nullable=False),
     Column("event_id", Uuid, nullable=False),
 )
 
@@ -247,6 +248,8 @@ projections = Table(
     Column("organisation_id", Uuid, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
+    # How often it was made anew.
+    Column("generation", Integer, nullable=False),
 )
 
 # The distinct kinds of event. The id is a hash of all but the text, the same in each projection.
@@ -306,3 +309,8 @@ search_events = Table(
     Index("search_events_actor_id_idx", "organisation_id", "actor_id", "occurred_at", "log_index"),
     Index("search_events_terms_idx", "terms", postgresql_using="gin"),
 )
+
+# `search_events` as readers see it: a view of what is the transaction's organisation's. Row
+# security would say the same, and keep the planner from the index on terms: behind it only
+# operators that Postgres knows to be leakproof may use an index, and those of arrays are not.
+found_events = search_events.to_metadata(MetaData(schema="audit"), name="found_events")

@@ -38,6 +38,7 @@ from smart_audit.audit.servicer.events import EventServicer
 from smart_audit.audit.servicer.exports import ExportServicer
 from smart_audit.audit.servicer.governance import GovernanceServicer
 from smart_audit.audit.servicer.log import LogServicer
+from smart_audit.audit.servicer.reads import ReadCalls
 from smart_audit.audit.servicer.refusals import Refusals
 from smart_audit.audit.servicer.tiles import TileServicer
 from smart_audit.audit.settings import AuditSettings
@@ -46,6 +47,7 @@ from smart_audit.audit.use_cases.checkpoint import Checkpointing, ensure_key
 from smart_audit.audit.use_cases.order_exports import Exporting, ExportLimits
 from smart_audit.audit.use_cases.own_events import Governing
 from smart_audit.audit.use_cases.record_events import Deps
+from smart_audit.audit.use_cases.record_reads import Reads
 from smart_audit.audit.witnesses.policy import read_policy
 from smart_audit.audit.witnesses.runner import keep_checkpoints
 from smart_audit.audit.wrapping import Wrapping
@@ -94,11 +96,13 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         governing = Governing(utc_now, new_id, new_salts, subject_keys)
         exports = _exports(settings, database, sealer, governing, checkpointing)
         verifier = TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer)
+        reads = Reads(database, deps, new_id)
         server = Server(
             SERVICES,
             verifier,
             recent=settings.recent_authentication,
             on_refusal=Refusals(database, deps, governing).record,
+            on_read=ReadCalls(reads).record,
         )
         server.add(
             audit_pb2_grpc.add_EventServiceServicer_to_server,
@@ -143,6 +147,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
                 yield port
         finally:
             # Callers that left have set off work that still needs the database.
+            await reads.settle()
             await deps.sequencer.settle()
             await subject_keys.settle()
 

@@ -12,8 +12,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.audit import arrays
-from smart_audit.audit.domain import OrganisationId, Recorded, Subject
+from smart_audit.audit.domain import OrganisationId, Subject
 from smart_audit.audit.meaning.phrases import Phrase
+from smart_audit.audit.recent import ReadableEvent
 from smart_audit.audit.tables import (
     entry_targets,
     logs,
@@ -52,16 +53,20 @@ DISCARDED = 0
 class ProjectedEvent(NamedTuple):
     """An event as search finds it."""
 
-    recorded: Recorded
+    readable: ReadableEvent
     phrase: Phrase
     terms: EventTerms
 
 
 class Progress(NamedTuple):
-    """How many entries of the log are projected, and by which version."""
+    """How far a projection has come."""
 
     size: int
+    """How many entries of the log are projected."""
     version: int
+    """Of the code that does it."""
+    generation: int
+    """How often it was made anew."""
 
 
 class ProjectionStore:
@@ -77,14 +82,14 @@ class ProjectionStore:
         version: of a projection that begins now.
         """
         statement = (
-            select(projections.c.size, projections.c.version)
+            select(projections.c.size, projections.c.version, projections.c.generation)
             .where(projections.c.organisation_id == self._organisation_id)
             .with_for_update(skip_locked=True)
         )
         row = (await self._session.execute(statement)).one_or_none()
         if row is None:
             begun = insert(projections).values(
-                organisation_id=self._organisation_id, size=0, version=version
+                organisation_id=self._organisation_id, size=0, version=version, generation=0
             )
             await self._session.execute(begun.on_conflict_do_nothing())
             row = (await self._session.execute(statement)).one_or_none()
@@ -103,7 +108,7 @@ class ProjectionStore:
         await self._session.execute(
             update(projections)
             .where(projections.c.organisation_id == self._organisation_id)
-            .values(size=progress.size, version=progress.version)
+            .values(progress._asdict())
         )
 
     async def discard(self) -> None:
@@ -134,17 +139,17 @@ class ProjectionStore:
 
     async def add_events(self, events: Sequence[ProjectedEvent]) -> None:
         """Add events; those that are there already stay as they are."""
-        connection = await self._raw()
+        connection = await self.connection()
         columns = self._columns(events) | {
-            "occurred": arrays.times([event.recorded.event.occurred_at for event in events]),
+            "occurred": arrays.times([event.readable.event.occurred_at for event in events]),
             "phrase_ids": arrays.bigints([event.phrase.id for event in events]),
-            "actor_ids": arrays.texts([event.recorded.event.actor.id for event in events]),
+            "actor_ids": arrays.texts([event.readable.event.actor.id for event in events]),
         }
         await connection.execute(INSERT, columns)
 
     async def replace_terms(self, events: Sequence[ProjectedEvent]) -> None:
         """Give events the terms that they have now."""
-        connection = await self._raw()
+        connection = await self.connection()
         await connection.execute(REPLACE, self._columns(events))
 
     async def concerning(self, subject: Subject, before: int, first: int, limit: int) -> list[int]:
@@ -190,7 +195,7 @@ class ProjectionStore:
         )
         return size or 0
 
-    async def _raw(self) -> "AsyncConnection[Any]":
+    async def connection(self) -> "AsyncConnection[Any]":
         """The transaction's own connection, which takes columns."""
         raw = await (await self._session.connection()).get_raw_connection()
         connection: AsyncConnection[Any] = raw.driver_connection  # type: ignore[assignment]
@@ -200,8 +205,8 @@ class ProjectionStore:
     def _columns(self, events: Sequence[ProjectedEvent]) -> dict[str, Any]:
         return {
             "organisation_id": self._organisation_id,
-            "recorded": arrays.times([event.recorded.recorded_at for event in events]),
-            "indexes": arrays.bigints([event.recorded.log_index for event in events]),
+            "recorded": arrays.times([event.readable.recorded_at for event in events]),
+            "indexes": arrays.bigints([event.readable.log_index for event in events]),
             "addresses": arrays.bigints([event.terms.address or 0 for event in events]),
             "terms": arrays.texts([_literal(event.terms) for event in events]),
             "public_terms": arrays.smallints([len(event.terms.public) for event in events]),

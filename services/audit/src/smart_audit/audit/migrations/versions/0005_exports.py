@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0007"
 
 # A file holds personal data: its chunks are sealed under a key of its own, which is destroyed with
 # it. The filter may name persons, too, so it is sealed as well.

@@ -30,7 +30,7 @@ class _ExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportFo
     EXPORT_FORMAT_UNSPECIFIED: _ExportFormat.ValueType  # 0
     """Taken as EXPORT_FORMAT_JSONL."""
     EXPORT_FORMAT_JSONL: _ExportFormat.ValueType  # 1
-    """The API's own events in JSON, one a line."""
+    """The API's own events in JSON, one a line. Takes proofs."""
     EXPORT_FORMAT_CSV: _ExportFormat.ValueType  # 2
     """A table with a header (RFC 4180)."""
     EXPORT_FORMAT_PARQUET: _ExportFormat.ValueType  # 3
@@ -38,7 +38,7 @@ class _ExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportFo
     EXPORT_FORMAT_OCSF: _ExportFormat.ValueType  # 4
     """Events of the Open Cybersecurity Schema Framework in JSON, one a line."""
     EXPORT_FORMAT_CLOUDEVENTS: _ExportFormat.ValueType  # 5
-    """CloudEvents 1.0 in JSON, one a line."""
+    """CloudEvents 1.0 in JSON, one a line. Takes proofs."""
     EXPORT_FORMAT_CEF: _ExportFormat.ValueType  # 6
     """ArcSight Common Event Format, one a line."""
 
@@ -48,7 +48,7 @@ class ExportFormat(_ExportFormat, metaclass=_ExportFormatEnumTypeWrapper):
 EXPORT_FORMAT_UNSPECIFIED: ExportFormat.ValueType  # 0
 """Taken as EXPORT_FORMAT_JSONL."""
 EXPORT_FORMAT_JSONL: ExportFormat.ValueType  # 1
-"""The API's own events in JSON, one a line."""
+"""The API's own events in JSON, one a line. Takes proofs."""
 EXPORT_FORMAT_CSV: ExportFormat.ValueType  # 2
 """A table with a header (RFC 4180)."""
 EXPORT_FORMAT_PARQUET: ExportFormat.ValueType  # 3
@@ -56,7 +56,7 @@ EXPORT_FORMAT_PARQUET: ExportFormat.ValueType  # 3
 EXPORT_FORMAT_OCSF: ExportFormat.ValueType  # 4
 """Events of the Open Cybersecurity Schema Framework in JSON, one a line."""
 EXPORT_FORMAT_CLOUDEVENTS: ExportFormat.ValueType  # 5
-"""CloudEvents 1.0 in JSON, one a line."""
+"""CloudEvents 1.0 in JSON, one a line. Takes proofs."""
 EXPORT_FORMAT_CEF: ExportFormat.ValueType  # 6
 """ArcSight Common Event Format, one a line."""
 Global___ExportFormat: _TypeAlias = ExportFormat  # noqa: Y015
@@ -122,7 +122,7 @@ class ExportEventsRequest(_message.Message):
     """Which events, as in ListEvents; all when empty."""
     proofs: _builtins.bool
     """Whether to put its inclusion proof beside each event; the checkpoint that all
-    of them lead to stands in the last record. Only in JSON lines.
+    of them lead to stands in the last record. Not in all formats.
     """
     cursor: _builtins.str
     """The header `export-cursor` of an answer that was cut off, to go on with that
@@ -161,7 +161,7 @@ class CreateExportRequest(_message.Message):
     filter: _builtins.str
     """Which events, as in ListEvents; all when empty."""
     proofs: _builtins.bool
-    """Whether to put its inclusion proof beside each event. Only in JSON lines."""
+    """Whether to put its inclusion proof beside each event. Not in all formats."""
     def __init__(
         self,
         *,

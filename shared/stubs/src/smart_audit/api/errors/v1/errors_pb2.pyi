@@ -186,6 +186,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The user is deactivated; reactivate first."""
     ERROR_REASON_NOT_IMPERSONATING: _ErrorReason.ValueType  # 102
     """The access token belongs to no impersonation."""
+    ERROR_REASON_FILTER_INVALID: _ErrorReason.ValueType  # 110
+    """The filter cannot be read, or asks for what cannot be answered; `column`
+    says where, from 1.
+    """
+    ERROR_REASON_ORDER_BY_INVALID: _ErrorReason.ValueType  # 111
+    """Nothing is listed in this order."""
     ERROR_REASON_ORGANISATION_NOT_FOUND: _ErrorReason.ValueType  # 54
     """The caller is in no such organisation."""
     ERROR_REASON_MEMBER_NOT_FOUND: _ErrorReason.ValueType  # 51
@@ -214,6 +220,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The export's file has been destroyed; order a new one."""
     ERROR_REASON_EXPORT_LIMIT_REACHED: _ErrorReason.ValueType  # 129
     """The organisation has as many exports, or as many bytes of them, as it may."""
+    ERROR_REASON_EXPORT_FORMAT_UNAVAILABLE: _ErrorReason.ValueType  # 145
+    """The installation cannot write this format: it needs a package that is not
+    installed; install it, or ask for another format.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. It travels as `google.rpc.ErrorInfo.reason` without
@@ -385,6 +395,12 @@ ERROR_REASON_USER_DEACTIVATED: ErrorReason.ValueType  # 101
 """The user is deactivated; reactivate first."""
 ERROR_REASON_NOT_IMPERSONATING: ErrorReason.ValueType  # 102
 """The access token belongs to no impersonation."""
+ERROR_REASON_FILTER_INVALID: ErrorReason.ValueType  # 110
+"""The filter cannot be read, or asks for what cannot be answered; `column`
+says where, from 1.
+"""
+ERROR_REASON_ORDER_BY_INVALID: ErrorReason.ValueType  # 111
+"""Nothing is listed in this order."""
 ERROR_REASON_ORGANISATION_NOT_FOUND: ErrorReason.ValueType  # 54
 """The caller is in no such organisation."""
 ERROR_REASON_MEMBER_NOT_FOUND: ErrorReason.ValueType  # 51
@@ -413,4 +429,8 @@ ERROR_REASON_EXPORT_EXPIRED: ErrorReason.ValueType  # 128
 """The export's file has been destroyed; order a new one."""
 ERROR_REASON_EXPORT_LIMIT_REACHED: ErrorReason.ValueType  # 129
 """The organisation has as many exports, or as many bytes of them, as it may."""
+ERROR_REASON_EXPORT_FORMAT_UNAVAILABLE: ErrorReason.ValueType  # 145
+"""The installation cannot write this format: it needs a package that is not
+installed; install it, or ask for another format.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
