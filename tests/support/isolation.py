@@ -27,6 +27,7 @@ class Ids:
     passkey: str
     event: str
     hold: str
+    export: str
     leaf_hash: str
     """In base64."""
 
@@ -99,6 +100,7 @@ def requests(ids: Ids) -> dict[str, Fields]:
         "TileService": _tiles(ids),
         "TailService": _tails(),
         "GovernanceService": _governance(ids),
+        "ExportService": _exports(ids),
     }
     return {
         f"{service}.{method}": request
@@ -278,6 +280,19 @@ def _governance(ids: Ids) -> dict[str, Fields]:
         "PlaceHold": {"target_id": ids.event, "reason": "case 7"},
         "ReleaseHold": {"hold_id": ids.hold},
         "ListHolds": {},
+    }
+
+
+def _exports(ids: Ids) -> dict[str, Fields]:
+    operation = {"operation_id": ids.export}
+    return {
+        "ExportEvents": {},
+        "CreateExport": {},
+        "GetOperation": operation,
+        "ListOperations": {},
+        "CancelOperation": operation,
+        "DeleteOperation": operation,
+        "DownloadExport": {"export_id": ids.export},
     }
 
 

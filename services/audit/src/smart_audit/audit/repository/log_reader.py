@@ -9,6 +9,7 @@ from sqlalchemy import Row, Select, and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.audit.domain import (
+    Bytes,
     EventId,
     Filter,
     KeyId,
@@ -143,6 +144,23 @@ class LogReader:
             .order_by(entries.c.log_index)
         )
         return [row.leaf for row in await self._session.execute(statement)]
+
+    async def run(self, first: int, before: int, most: Bytes) -> list[Recorded]:
+        """Events in the order of the log, from `first` on and before `before`.
+
+        They end behind the one that brings them to `most` bytes; those without content are left
+        out. Raises: LogDamaged.
+        """
+        size = func.octet_length(payloads.c.leaf) + func.octet_length(payloads.c.disclosures)
+        rows = (
+            self._recorded()
+            .add_columns((func.sum(size).over(order_by=entries.c.log_index) - size).label("ahead"))
+            .where(entries.c.log_index >= first, entries.c.log_index < before)
+            .subquery()
+        )
+        statement = select(rows).where(rows.c.ahead < most).order_by(rows.c.log_index)
+        found = (await self._session.execute(statement)).all()
+        return [_to_recorded(entry) for entry in await self._open(found)]
 
     async def page(self, narrow: Filter, after: Position | None, limit: int) -> list[Recorded]:
         """The next events in order of (occurred_at, log_index), the latest first.
