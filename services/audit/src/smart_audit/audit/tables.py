@@ -1,9 +1,11 @@
 """The tables of schema `audit`. The migrations make them; a test holds the two together."""
 
+from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Computed,
     DateTime,
     Index,
     Integer,
@@ -17,7 +19,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 
 metadata = MetaData(schema="audit")
 timestamp = DateTime(timezone=True)
@@ -184,4 +186,71 @@ holds = Table(
     Column("placed_at", timestamp, nullable=False),
     Column("released_at", timestamp),
     PrimaryKeyConstraint("organisation_id", "hold_id"),
+)
+
+# How far each log is projected (see `use_cases/project.py`), by which version of the code.
+projections = Table(
+    "projections",
+    metadata,
+    Column("organisation_id", Uuid, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+# The distinct kinds of event. The id is a hash of all but the text, the same in each projection.
+phrases = Table(
+    "phrases",
+    metadata,
+    Column("organisation_id", Uuid, nullable=False),
+    Column("phrase_id", BigInteger, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target_types", ARRAY(Text), nullable=False),
+    Column("outcome", SmallInteger, nullable=False),
+    Column("outcome_reason", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    # What is embedded.
+    Column("text", Text, nullable=False),
+    Column(
+        "words",
+        TSVECTOR,
+        Computed("to_tsvector('english'::regconfig, text)", persisted=True),
+        nullable=False,
+    ),
+    PrimaryKeyConstraint("organisation_id", "phrase_id"),
+    Index("phrases_words_idx", "words", postgresql_using="gin"),
+)
+
+# `audit.index_vectors` makes an HNSW index for each model.
+phrase_vectors = Table(
+    "phrase_vectors",
+    metadata,
+    Column("organisation_id", Uuid, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("phrase_id", BigInteger, nullable=False),
+    Column("vector", HALFVEC, nullable=False),
+    PrimaryKeyConstraint("organisation_id", "model", "phrase_id"),
+)
+
+# What search finds events by; partitioned by month of `recorded_at`, as their content is.
+search_events = Table(
+    "search_events",
+    metadata,
+    Column("organisation_id", Uuid, nullable=False),
+    Column("recorded_at", timestamp, nullable=False),
+    Column("log_index", BigInteger, nullable=False),
+    Column("occurred_at", timestamp, nullable=False),
+    Column("phrase_id", BigInteger, nullable=False),
+    Column("actor_id", Text, nullable=False),
+    # The term of the source address.
+    Column("address", BigInteger),
+    # Keyed hashes (see `terms.py`); those of public facts come first, and are so many.
+    Column("terms", ARRAY(BigInteger), nullable=False),
+    Column("public_terms", SmallInteger, nullable=False),
+    PrimaryKeyConstraint("organisation_id", "recorded_at", "log_index"),
+    Index("search_events_occurred_at_idx", "organisation_id", "occurred_at", "log_index"),
+    Index(
+        "search_events_phrase_id_idx", "organisation_id", "phrase_id", "occurred_at", "log_index"
+    ),
+    Index("search_events_actor_id_idx", "organisation_id", "actor_id", "occurred_at", "log_index"),
+    Index("search_events_terms_idx", "terms", postgresql_using="gin"),
 )

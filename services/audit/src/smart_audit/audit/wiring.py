@@ -22,7 +22,9 @@ from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 from smart_audit.audit.checkpoints import CheckpointKeys
 from smart_audit.audit.integrity.background import Verification
 from smart_audit.audit.integrity.secrets import Secrets
+from smart_audit.audit.log_feed import LogFeed
 from smart_audit.audit.opening import open_database
+from smart_audit.audit.projector import keep_projecting
 from smart_audit.audit.repository import Database
 from smart_audit.audit.retention import keep_retention
 from smart_audit.audit.revocation_feed import RevocationFollower
@@ -102,6 +104,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         server.add(
             tiles_pb2_grpc.add_TileServiceServicer_to_server, TileServicer(database, checkpointing)
         )
+        feed = LogFeed(settings.database_url.get_secret_value())
         verification = Verification(
             settings.database_url.get_secret_value(),
             settings.verify_rate,
@@ -112,7 +115,9 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         try:
             async with (
                 background(RevocationFollower(channel, revocations).run),
+                background(feed.run),
                 server.listening(settings.host, settings.port) as port,
+                background(partial(keep_projecting, feed, database)),
                 background(partial(_keep_partitions, database)),
                 background(
                     partial(keep_checkpoints, settings.checkpoint_every, database, checkpointing)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from psycopg import AsyncConnection, OperationalError
@@ -14,9 +15,13 @@ from smart_audit.audit import append as appending
 from smart_audit.audit.append import Appended, Effect
 from smart_audit.audit.domain import Entry, OrganisationId, WrappedKey
 from smart_audit.audit.repository.log_reader import LogReader
+from smart_audit.audit.repository.projection import ProjectionStore
 from smart_audit.audit.repository.subjects import live_keys
+from smart_audit.audit.terms import TermKey
 from smart_audit.audit.wrapping import Wrapping
 from smart_audit.core.rpc.status import is_unreachable
+
+REMEMBERED_TERM_KEYS = 64
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -28,6 +33,7 @@ class Database:
         self._appenders = appenders
         self._sessions = async_sessionmaker(engine)
         self._wrapping = wrapping
+        self._term_keys = lru_cache(REMEMBERED_TERM_KEYS)(wrapping.term_key)
 
     @asynccontextmanager
     async def session(self, organisation_id: OrganisationId) -> AsyncIterator[AsyncSession]:
@@ -42,6 +48,19 @@ class Database:
         """One transaction on the log of one organisation."""
         async with self.session(organisation_id) as session:
             yield LogReader(session, organisation_id, self._wrapping)
+
+    @asynccontextmanager
+    async def projecting(
+        self, organisation_id: OrganisationId
+    ) -> AsyncIterator[tuple[ProjectionStore, LogReader]]:
+        """One transaction on the log of one organisation and on what search reads of it."""
+        async with self.session(organisation_id) as session:
+            reader = LogReader(session, organisation_id, self._wrapping)
+            yield ProjectionStore(session, organisation_id), reader
+
+    def term_key(self, organisation_id: OrganisationId) -> TermKey:
+        """The key of an organisation's terms."""
+        return self._term_keys(organisation_id)
 
     @asynccontextmanager
     async def everywhere(self) -> AsyncIterator[AsyncSession]:

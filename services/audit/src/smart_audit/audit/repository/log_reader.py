@@ -96,6 +96,14 @@ class LogReader:
         rows = (await self._session.execute(statement)).all()
         return {entry.log_index: entry for entry in await self._open(rows)}
 
+    async def recorded(self, indexes: Iterable[int]) -> dict[int, Recorded]:
+        """Events by their place in the log; those without content are left out.
+
+        Raises: LogDamaged.
+        """
+        opened = await self.opened(indexes)
+        return {index: _to_recorded(entry) for index, entry in opened.items()}
+
     async def placed(self, indexes: Iterable[int]) -> dict[int, Placed]:
         """What stays for ever of entries, by their place in the log."""
         statement = self._placed().where(entries.c.log_index.in_(list(indexes)))
