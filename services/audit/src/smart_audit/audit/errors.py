@@ -100,6 +100,25 @@ class PageTokenInvalid(InvalidArgument):
     reason = "PAGE_TOKEN_INVALID"
 
 
+class FilterInvalid(InvalidArgument):
+    """The filter cannot be read, or asks for what cannot be answered."""
+
+    reason = "FILTER_INVALID"
+
+    def __init__(self, what: str, column: int, **metadata: str) -> None:
+        """What is wrong, after the words "the filter", and where, from 1."""
+        said = f"{what} (column {column})"
+        super().__init__(
+            f"the filter {said}", fields={"filter": said}, column=str(column), **metadata
+        )
+
+
+class OrderByInvalid(InvalidArgument):
+    """Nothing is listed in this order."""
+
+    reason = "ORDER_BY_INVALID"
+
+
 class LogRangeInvalid(InvalidArgument):
     """The index or the tree size lies outside the log."""
 

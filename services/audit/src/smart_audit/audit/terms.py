@@ -86,6 +86,15 @@ def words(text: str) -> list[str]:
     return [word for word in found if len(word) <= MAX_WORD]
 
 
+def asked_words(text: str) -> list[str]:
+    """The words that a text asks for: none of their parts, which only some spellings have.
+
+    Empty where it has no word, or one that is too long to be in an index.
+    """
+    runs = [run.casefold() for run in _RUN.findall(unicodedata.normalize("NFKC", text))]
+    return [] if any(len(run) > MAX_WORD for run in runs) else list(dict.fromkeys(runs))
+
+
 def text_of(value: Any) -> str:
     """A metadata value as filters spell it: `true`, `12`, `1.5`; a text as it is."""
     if isinstance(value, bool):

@@ -186,6 +186,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The user is deactivated; reactivate first."""
     ERROR_REASON_NOT_IMPERSONATING: _ErrorReason.ValueType  # 102
     """The access token belongs to no impersonation."""
+    ERROR_REASON_FILTER_INVALID: _ErrorReason.ValueType  # 110
+    """The filter cannot be read, or asks for what cannot be answered; `column`
+    says where, from 1.
+    """
+    ERROR_REASON_ORDER_BY_INVALID: _ErrorReason.ValueType  # 111
+    """Nothing is listed in this order."""
     ERROR_REASON_ORGANISATION_NOT_FOUND: _ErrorReason.ValueType  # 54
     """The caller is in no such organisation."""
     ERROR_REASON_MEMBER_NOT_FOUND: _ErrorReason.ValueType  # 51
@@ -375,6 +381,12 @@ ERROR_REASON_USER_DEACTIVATED: ErrorReason.ValueType  # 101
 """The user is deactivated; reactivate first."""
 ERROR_REASON_NOT_IMPERSONATING: ErrorReason.ValueType  # 102
 """The access token belongs to no impersonation."""
+ERROR_REASON_FILTER_INVALID: ErrorReason.ValueType  # 110
+"""The filter cannot be read, or asks for what cannot be answered; `column`
+says where, from 1.
+"""
+ERROR_REASON_ORDER_BY_INVALID: ErrorReason.ValueType  # 111
+"""Nothing is listed in this order."""
 ERROR_REASON_ORGANISATION_NOT_FOUND: ErrorReason.ValueType  # 54
 """The caller is in no such organisation."""
 ERROR_REASON_MEMBER_NOT_FOUND: ErrorReason.ValueType  # 51
