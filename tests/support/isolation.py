@@ -93,6 +93,7 @@ def requests(ids: Ids) -> dict[str, Fields]:
         "ServiceAccountService": _service_accounts(ids),
         "OAuthService": _oauth(),
         "UserAdminService": _user_admin(ids),
+        "AnalyticsService": {"AggregateEvents": {"filter": f'actor.id="{ids.user}"'}},
         "EventService": _events(ids),
         "LogService": _log(ids),
         "TileService": _tiles(ids),

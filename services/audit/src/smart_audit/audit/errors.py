@@ -129,3 +129,15 @@ class LogDamaged(DataLoss):
     """A stored entry is not what was recorded."""
 
     reason = "LOG_DAMAGED"
+
+
+class AggregationInvalid(InvalidArgument):
+    """What is asked for cannot be counted so."""
+
+    reason = "AGGREGATION_INVALID"
+
+
+class ExportFormatUnavailable(FailedPrecondition):
+    """The format needs a package that the installation has not."""
+
+    reason = "EXPORT_FORMAT_UNAVAILABLE"

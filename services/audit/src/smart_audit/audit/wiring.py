@@ -11,6 +11,8 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from smart_audit.api.audit.v1 import (
+    analytics_pb2,
+    analytics_pb2_grpc,
     audit_pb2,
     audit_pb2_grpc,
     governance_pb2,
@@ -29,9 +31,11 @@ from smart_audit.audit.repository import Database
 from smart_audit.audit.retention import keep_retention
 from smart_audit.audit.revocation_feed import RevocationFollower
 from smart_audit.audit.sequencer import Sequencer
+from smart_audit.audit.servicer.analytics import AnalyticsServicer
 from smart_audit.audit.servicer.events import EventServicer
 from smart_audit.audit.servicer.governance import GovernanceServicer
 from smart_audit.audit.servicer.log import LogServicer
+from smart_audit.audit.servicer.reads import ReadCalls
 from smart_audit.audit.servicer.refusals import Refusals
 from smart_audit.audit.servicer.tiles import TileServicer
 from smart_audit.audit.settings import AuditSettings
@@ -39,6 +43,7 @@ from smart_audit.audit.subject_keys import SubjectKeys
 from smart_audit.audit.use_cases.checkpoint import Checkpointing, ensure_key
 from smart_audit.audit.use_cases.own_events import Governing
 from smart_audit.audit.use_cases.record_events import Deps
+from smart_audit.audit.use_cases.record_reads import Reads
 from smart_audit.audit.witnesses.policy import read_policy
 from smart_audit.audit.witnesses.runner import keep_checkpoints
 from smart_audit.audit.wrapping import Wrapping
@@ -53,6 +58,7 @@ from smart_audit.tlog.disclosure import new_salts
 log = structlog.get_logger()
 
 SERVICES = [
+    analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"],
     audit_pb2.DESCRIPTOR.services_by_name["EventService"],
     audit_pb2.DESCRIPTOR.services_by_name["LogService"],
     governance_pb2.DESCRIPTOR.services_by_name["GovernanceService"],
@@ -84,15 +90,20 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         subject_keys = SubjectKeys(database, Wrapping(sealer))
         deps = _deps(settings, database, subject_keys)
         governing = Governing(utc_now, new_id, new_salts, subject_keys)
+        reads = Reads(database, deps, new_id)
         server = Server(
             SERVICES,
             TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer),
             recent=settings.recent_authentication,
             on_refusal=Refusals(database, deps, governing).record,
+            on_read=ReadCalls(reads).record,
         )
         server.add(
             audit_pb2_grpc.add_EventServiceServicer_to_server,
             EventServicer(database, deps, checkpointing),
+        )
+        server.add(
+            analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server, AnalyticsServicer(database)
         )
         server.add(
             audit_pb2_grpc.add_LogServiceServicer_to_server, LogServicer(database, checkpointing)
@@ -128,6 +139,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
                 yield port
         finally:
             # Callers that left have set off work that still needs the database.
+            await reads.settle()
             await deps.sequencer.settle()
             await subject_keys.settle()
 

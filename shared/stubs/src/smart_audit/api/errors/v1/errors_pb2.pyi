@@ -210,6 +210,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The invitation is for another e-mail address than the caller's."""
     ERROR_REASON_SECOND_FACTOR_UNUSED: _ErrorReason.ValueType  # 59
     """The caller has logged in without a second factor, and cannot require one."""
+    ERROR_REASON_AGGREGATION_INVALID: _ErrorReason.ValueType  # 140
+    """What is to be counted cannot be counted so; the message says what can."""
+    ERROR_REASON_EXPORT_FORMAT_UNAVAILABLE: _ErrorReason.ValueType  # 145
+    """The installation cannot write this format: it needs a package that is not
+    installed; install it, or ask for another format.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. It travels as `google.rpc.ErrorInfo.reason` without
@@ -405,4 +411,10 @@ ERROR_REASON_INVITATION_FOR_ANOTHER: ErrorReason.ValueType  # 58
 """The invitation is for another e-mail address than the caller's."""
 ERROR_REASON_SECOND_FACTOR_UNUSED: ErrorReason.ValueType  # 59
 """The caller has logged in without a second factor, and cannot require one."""
+ERROR_REASON_AGGREGATION_INVALID: ErrorReason.ValueType  # 140
+"""What is to be counted cannot be counted so; the message says what can."""
+ERROR_REASON_EXPORT_FORMAT_UNAVAILABLE: ErrorReason.ValueType  # 145
+"""The installation cannot write this format: it needs a package that is not
+installed; install it, or ask for another format.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
