@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from smart_audit.audit.domain import MIB
@@ -57,4 +57,23 @@ class AuditSettings(ServiceSettings):
     )
     queue_bytes: int = Field(
         128 * MIB, ge=32 * MIB, description="bytes waiting at most; more are refused"
+    )
+    embeddings: Literal["wordllama", "service", "sentence-transformers"] = Field(
+        "wordllama", description="by what kinds of event are embedded"
+    )
+    embeddings_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="of the service with /v1/embeddings, for `service`",
+    )
+    embeddings_model: str = Field("", description="the service's name of the model")
+    embeddings_key: SecretStr | None = Field(None, description="the service's bearer token")
+    embeddings_folder: Annotated[Path | None, BeforeValidator(lambda text: text or None)] = Field(
+        None, description="the folder of the model, for `sentence-transformers`"
+    )
+    embeddings_dimensions: int = Field(
+        384, gt=0, le=4000, description="numbers in a vector of the service's or folder's model"
+    )
+    embeddings_timeout: Duration = Field(
+        timedelta(seconds=5), gt=timedelta(0), description="how long the service may take"
     )

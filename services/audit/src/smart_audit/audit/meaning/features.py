@@ -133,7 +133,8 @@ def features(kind: Kind, described: str = "") -> list[Feature]:
                 feature.is_operation or known.is_operation,
             )
         best[feature.term] = feature
-    return list(best.values())
+    # "to.be" has words that are not looked at; it must be something all the same.
+    return list(best.values()) or [Feature((kind.action.lower(),), *THING, is_operation=False)]
 
 
 def _features(kind: Kind, described: str) -> Iterator[Feature]:

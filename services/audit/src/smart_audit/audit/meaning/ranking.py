@@ -225,7 +225,8 @@ def _said(
             best = np.where(lacks & match.opposed, OPPOSED, np.where(other, OTHER, best))
         said += one.weight * best
     said /= sum(one.weight for one in asked)
-    return said, (by_term * table.needed).sum(1) / table.needed.sum(1)
+    needed = table.needed.sum(1)
+    return said, (by_term * table.needed).sum(1) / np.where(needed > 0, needed, 1)
 
 
 def _given(phrases: Sequence[Phrase], nearness: Mapping[PhraseId, float]) -> Floats:

@@ -18,11 +18,14 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from smart_audit.audit.meaning import rendering
+
 Vectors = npt.NDArray[np.float32]
 """A row for each text, of length 1 unless the text is empty."""
 
 DIMENSIONS: Final = 256
-NAME: Final = "wordllama-l2-supercat-256"
+NAME: Final = f"wordllama-l2-supercat-256/{rendering.VERSION}"
+"""Of the model, with the version of the texts that it embeds."""
 _WEIGHTS: Final = "weights/l2_supercat_256.safetensors"
 _TOKENIZER: Final = "tokenizers/l2_supercat_tokenizer_config.json"
 _MATRIX: Final = "embedding.weight"
