@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smart_audit.audit.filters import parse_filter
 from smart_audit.audit.questions.calendar import Clock
 from smart_audit.audit.questions.readings import Kind
 from smart_audit.audit.questions.understanding import (
-    filter_of,
     is_ignored,
     remaining,
     settled,
     understand,
 )
+from smart_audit.audit.use_cases.interpret import expression_of
 
 CLOCK = Clock(datetime(2026, 7, 15, 10, 30, tzinfo=UTC), ZoneInfo("UTC"))
 UUID = "018f3c1e-9e2a-7cc1-8000-0123456789ab"
@@ -220,13 +221,14 @@ def test_words_that_are_left_alone(text):
 
 
 def test_several_times_are_alternatives_unless_they_bound():
-    text = "on 10 July and 12 July by u_1"
-    assert filter_of(interpreted(text)) == (
-        '((occurred_at>="2026-07-10T00:00:00Z" AND occurred_at<"2026-07-11T00:00:00Z") OR '
-        '(occurred_at>="2026-07-12T00:00:00Z" AND occurred_at<"2026-07-13T00:00:00Z")) AND '
-        'actor.id="u_1"'
+    text = "on 10 July and 12 July by u_1 since 1 July"
+    first, second = [f"occurred_at>=2026-07-{d}T00:00:00Z" for d in (10, 12)]
+    assert expression_of(interpreted(text)) == parse_filter(
+        f"(({first} AND occurred_at<2026-07-11T00:00:00Z) OR "
+        f"({second} AND occurred_at<2026-07-13T00:00:00Z)) AND "
+        "actor.id=u_1 AND occurred_at>=2026-07-01T00:00:00Z"
     )
-    assert filter_of([]) == ""
+    assert expression_of([]) is None
 
 
 def test_a_name_is_tried_from_the_longest_to_the_shortest():

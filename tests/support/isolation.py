@@ -98,6 +98,7 @@ def requests(ids: Ids) -> dict[str, Fields]:
         "LogService": _log(ids),
         "TileService": _tiles(ids),
         "GovernanceService": _governance(ids),
+        "SearchService": {"SearchEvents": {"query": f"by {ids.user} on {ids.event}"}},
     }
     return {
         f"{service}.{method}": request

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from smart_audit.audit.questions.readings import Kind, Option, Reading, any_of, equals, quoted
+from smart_audit.audit.questions.readings import Kind, Option, Reading, any_of, anywhere, equals
 
 _ACTOR_CUES: Final = r"by|user|actor|account|whom"
 _CUE: Final = rf"(?:\b(?P<cue>{_ACTOR_CUES}|from|on|to|of|for|at|with|id|target|address|ip)\s+)?"
@@ -127,7 +127,7 @@ def _ids(text: str) -> Iterator[Reading]:
 def _anywhere(match: re.Match[str]) -> list[str]:
     """The filter that finds it as a word of any field, unless a cue says which field it is."""
     by_actor = re.fullmatch(_ACTOR_CUES, (match["cue"] or "").lower())
-    return [] if by_actor else [quoted(match["value"])]
+    return [] if by_actor else [anywhere(match["value"])]
 
 
 def _certain(kind: Kind, match: re.Match[str], *filters: str) -> Reading:

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from smart_audit.audit.questions.calendar import Period
 
+NO_READS = 'NOT action="audit.event.*"'
+"""The filter: no events that tell who has read the log: they hold the words looked for."""
+
 
 class Kind(IntEnum):
     """What a part of a question names; the numbers are those of the protocol."""
@@ -67,6 +70,11 @@ class Interpretation:
     filter: str
     note: str = ""
 
+    @property
+    def has_two_ends(self) -> bool:
+        """Whether it is a time that begins and ends."""
+        return self.kind == Kind.TIME and " AND " in self.filter
+
 
 def equals(field: str, value: str) -> str:
     """The filter: a field has this value."""
@@ -81,6 +89,11 @@ def has(field: str, value: str) -> str:
 def any_of(*filters: str) -> str:
     """The filter: at least one holds."""
     return filters[0] if len(filters) == 1 else f"({' OR '.join(filters)})"
+
+
+def anywhere(value: str) -> str:
+    """The filter: any field has these words. What others have asked for is no answer."""
+    return f"{quoted(value)} AND {NO_READS}"
 
 
 def within(period: Period) -> str:

@@ -60,19 +60,6 @@ def is_ignored(text: str, ignored: Collection[str]) -> bool:
     return _folded(text) in {_folded(one) for one in ignored}
 
 
-def filter_of(interpreted: Sequence[Interpretation]) -> str:
-    """All filters as one: of several times with two ends any, and of everything else each."""
-    closed = [one.filter for one in interpreted if _has_two_ends(one)]
-    others = [one.filter for one in interpreted if one.filter and not _has_two_ends(one)]
-    times = [f"({one})" for one in closed] if len(closed) > 1 else closed
-    some = [f"({' OR '.join(times)})"] if len(times) > 1 else times
-    return " AND ".join([*some, *others])
-
-
-def _has_two_ends(one: Interpretation) -> bool:
-    return one.kind == Kind.TIME and " AND " in one.filter
-
-
 def _folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
