@@ -120,7 +120,7 @@ async def test_a_service_that_answers_otherwise_has_failed(answer, remote, servi
 
 
 async def test_a_service_that_is_not_there_has_failed():
-    model = EmbeddingService("http://127.0.0.1:1", MODEL, DIMENSIONS, None, timeout_s=5)
+    model = EmbeddingService("http://127.0.0.1:1", MODEL, DIMENSIONS, SecretStr(""), timeout_s=5)
 
     with pytest.raises(EmbeddingFailed):
         await model.embed(["a"])

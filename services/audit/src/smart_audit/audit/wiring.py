@@ -15,16 +15,23 @@ from smart_audit.api.audit.v1 import (
     analytics_pb2_grpc,
     audit_pb2,
     audit_pb2_grpc,
+    exports_pb2,
+    exports_pb2_grpc,
     governance_pb2,
     governance_pb2_grpc,
     search_pb2,
     search_pb2_grpc,
+    tail_pb2,
+    tail_pb2_grpc,
     tiles_pb2,
     tiles_pb2_grpc,
 )
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 from smart_audit.audit.checkpoints import CheckpointKeys
 from smart_audit.audit.embedding_runner import EmbeddingRunner
+from smart_audit.audit.export_runner import ExportRunner
+from smart_audit.audit.export_sealing import ExportSealing
+from smart_audit.audit.export_streams import Streams
 from smart_audit.audit.integrity.background import Verification
 from smart_audit.audit.integrity.secrets import Secrets
 from smart_audit.audit.log_feed import LogFeed
@@ -39,15 +46,20 @@ from smart_audit.audit.revocation_feed import RevocationFollower
 from smart_audit.audit.sequencer import Sequencer
 from smart_audit.audit.servicer.analytics import AnalyticsServicer
 from smart_audit.audit.servicer.events import EventServicer
+from smart_audit.audit.servicer.exports import ExportServicer
 from smart_audit.audit.servicer.governance import GovernanceServicer
 from smart_audit.audit.servicer.log import LogServicer
 from smart_audit.audit.servicer.reads import ReadCalls
 from smart_audit.audit.servicer.refusals import Refusals
 from smart_audit.audit.servicer.search import SearchServicer
+from smart_audit.audit.servicer.tail import TailServicer, TailSettings
 from smart_audit.audit.servicer.tiles import TileServicer
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.subject_keys import SubjectKeys
+from smart_audit.audit.tail.cursors import Cursors
+from smart_audit.audit.tail.tails import TailLimits, Tails
 from smart_audit.audit.use_cases.checkpoint import Checkpointing, ensure_key
+from smart_audit.audit.use_cases.order_exports import Exporting, ExportLimits
 from smart_audit.audit.use_cases.own_events import Governing
 from smart_audit.audit.use_cases.rank_kinds import Kinds
 from smart_audit.audit.use_cases.record_events import Deps
@@ -69,9 +81,11 @@ SERVICES = [
     analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"],
     audit_pb2.DESCRIPTOR.services_by_name["EventService"],
     audit_pb2.DESCRIPTOR.services_by_name["LogService"],
+    exports_pb2.DESCRIPTOR.services_by_name["ExportService"],
     governance_pb2.DESCRIPTOR.services_by_name["GovernanceService"],
     search_pb2.DESCRIPTOR.services_by_name["SearchService"],
     tiles_pb2.DESCRIPTOR.services_by_name["TileService"],
+    tail_pb2.DESCRIPTOR.services_by_name["TailService"],
 ]
 KEYS_DEADLINE_S = 5
 PARTITIONS_EVERY = timedelta(hours=6)
@@ -99,10 +113,12 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         subject_keys = SubjectKeys(database, Wrapping(sealer))
         deps = _deps(settings, database, subject_keys)
         governing = Governing(utc_now, new_id, new_salts, subject_keys)
+        exports = _exports(settings, database, sealer, governing, checkpointing)
         reads = Reads(database, deps, new_id)
+        verifier = TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer)
         server = Server(
             SERVICES,
-            TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer),
+            verifier,
             recent=settings.recent_authentication,
             on_refusal=Refusals(database, deps, governing).record,
             on_read=ReadCalls(reads).record,
@@ -130,7 +146,18 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
             search_pb2_grpc.add_SearchServiceServicer_to_server,
             SearchServicer(database, Kinds(_models(model), Ranker()), utc_now),
         )
+        server.add(
+            exports_pb2_grpc.add_ExportServiceServicer_to_server,
+            ExportServicer(database, exports.deps, verifier, Streams(settings.export_streams)),
+        )
         feed = LogFeed(settings.database_url.get_secret_value())
+        tails = _tails(settings, feed, database, revocations)
+        server.add(
+            tail_pb2_grpc.add_TailServiceServicer_to_server,
+            TailServicer(
+                database, tails, verifier, Cursors(sealer.authenticate), _tail_settings(settings)
+            ),
+        )
         verification = Verification(
             settings.database_url.get_secret_value(),
             settings.verify_rate,
@@ -145,12 +172,14 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
                 server.listening(settings.host, settings.port) as port,
                 background(partial(keep_projecting, feed, database, embedding.wake)),
                 background(embedding.run),
+                background(tails.run),
                 background(partial(_keep_partitions, database)),
                 background(
                     partial(keep_checkpoints, settings.checkpoint_every, database, checkpointing)
                 ),
                 background(partial(keep_retention, settings.retention_every, database, governing)),
                 background(partial(verification.keep_on, settings.verify_every)),
+                background(exports.run),
             ):
                 yield port
         finally:
@@ -159,6 +188,21 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
             await reads.settle()
             await deps.sequencer.settle()
             await subject_keys.settle()
+
+
+def _tails(
+    settings: AuditSettings, feed: LogFeed, database: Database, revocations: Revocations
+) -> Tails:
+    limits = TailLimits(settings.tails_max, settings.tails_per_organisation_max)
+    tails = Tails(feed, database, limits)
+    revocations.tell_of_each(tails.wake)
+    return tails
+
+
+def _tail_settings(settings: AuditSettings) -> TailSettings:
+    return TailSettings(
+        settings.tail_heartbeat.total_seconds(), settings.tail_patience.total_seconds()
+    )
 
 
 def _deps(settings: AuditSettings, database: Database, keys: SubjectKeys) -> Deps:
@@ -179,6 +223,19 @@ def _models(chosen: Embedder) -> list[Embedder]:
     """The models to search by: until the chosen one has embedded all, that of before may help."""
     fallback = WordVectorEmbedder()
     return [chosen] if chosen.model == fallback.model else [chosen, fallback]
+
+
+def _exports(
+    settings: AuditSettings,
+    database: Database,
+    sealer: Sealer,
+    governing: Governing,
+    checkpointing: Checkpointing,
+) -> ExportRunner:
+    limits = ExportLimits(settings.export_jobs, settings.export_bytes, settings.export_kept_for)
+    woken = asyncio.Event()
+    deps = Exporting(governing, checkpointing, ExportSealing(sealer), limits, wake=woken.set)
+    return ExportRunner(database, deps, settings.export_every, settings.export_lease, woken)
 
 
 class PublishedKeys:

@@ -26,17 +26,18 @@ class EmbeddingService:
     """A model behind HTTP."""
 
     def __init__(
-        self, url: str, model: str, dimensions: int, key: SecretStr | None, timeout_s: float
+        self, url: str, model: str, dimensions: int, key: SecretStr, timeout_s: float
     ) -> None:
-        """url: of the service, without `/v1/embeddings`. key: sent as a bearer token.
+        """url: of the service, without `/v1/embeddings`. timeout_s: for one request.
 
-        timeout_s: for one request.
+        key: sent as a bearer token, unless it is empty.
         """
         self.model = versioned(model)
         self.dimensions = dimensions
         self._name = model
         self._url = f"{url.rstrip('/').removesuffix('/v1')}/v1/embeddings"
-        self._headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+        secret = key.get_secret_value()
+        self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         self._timeout_s = timeout_s
         self._http: aiohttp.ClientSession | None = None
 
