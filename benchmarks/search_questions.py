@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from smart_audit.audit.domain import Outcome
 from smart_audit.audit.meaning.phrases import PhraseKey
 
-DATA = Path(__file__).parents[1] / "data" / "search"
+DATA = Path(__file__).parents[1] / "tests" / "data" / "search"
 PLACES = 10
 
 
