@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from smart_audit.audit import append as appending
 from smart_audit.audit.append import Appended, Effect
 from smart_audit.audit.domain import Entry, OrganisationId, WrappedKey
+from smart_audit.audit.repository.event_finder import EventFinder
 from smart_audit.audit.repository.log_reader import LogReader
 from smart_audit.audit.repository.projection import ProjectionStore
 from smart_audit.audit.repository.subjects import live_keys
@@ -57,6 +58,13 @@ class Database:
         async with self.session(organisation_id) as session:
             reader = LogReader(session, organisation_id, self._wrapping)
             yield ProjectionStore(session, organisation_id), reader
+
+    @asynccontextmanager
+    async def finding(self, organisation_id: OrganisationId) -> AsyncIterator[EventFinder]:
+        """One transaction that finds events of one organisation by filters."""
+        async with self.session(organisation_id) as session:
+            key = self.term_key(organisation_id)
+            yield EventFinder(session, organisation_id, self._wrapping, key)
 
     def term_key(self, organisation_id: OrganisationId) -> TermKey:
         """The key of an organisation's terms."""

@@ -186,8 +186,8 @@ class _Compiler:
 
 def _of_phrase(field: str, comparator: Comparator, value: Any) -> Clause:
     if field == "target.type":
-        types = sql.unnest(phrases.c.target_types).column_valued("target_type")
-        return select(1).select_from(types).where(_compared(types, comparator, value)).exists()
+        one = sql.unnest(phrases.c.target_types).column_valued("target_type")
+        return select(one).where(_compared(one, comparator, value)).correlate(phrases).exists()
     return _compared(PHRASES[field], comparator, value)
 
 
