@@ -5,12 +5,13 @@ import json
 
 import pytest
 
-from smart_audit.cli.imports.lines import Found, Unreadable, opened, records
+from smart_audit.cli.imports.lines import Found, Unreadable, array, opened, records
+from smart_audit.client.imports.cloudtrail import unpacked
 
 
-def read(path):
+def read(path, unpack=array):
     with opened(str(path)) as source:
-        return list(records(source.lines))
+        return list(records(source.lines, unpack))
 
 
 @pytest.fixture
@@ -41,9 +42,18 @@ def test_a_byte_order_mark_is_passed_over(file):
 
 
 def test_a_cloudtrail_file_is_one_line_of_many_records(file):
-    assert read(file(json.dumps({"Records": [{"a": 1}, 2]}).encode())) == [
+    line = json.dumps({"Records": [{"a": 1}, 2]}).encode()
+    assert read(file(line), unpacked) == [
         Found("line 1, record 1", {"a": 1}),
         Found("line 1, record 2", 2),
+    ]
+
+
+def test_a_line_may_be_an_array_of_records(file):
+    assert read(file(b'[{"a":1},2]\n[]\n[{"a":3}]')) == [
+        Found("line 1, record 1", {"a": 1}),
+        Found("line 1, record 2", 2),
+        Found("line 3, record 1", {"a": 3}),
     ]
 
 
@@ -85,5 +95,5 @@ def test_progress_counts_the_bytes_of_the_file_as_stored(file):
     packed = gzip.compress(b"{}\n" * 10)
     with opened(str(file(packed))) as source:
         assert source.size == len(packed)
-        list(records(source.lines))
+        list(records(source.lines, array))
         assert source.position() == len(packed)

@@ -61,11 +61,17 @@ def opened(name: str) -> Iterator[Input]:
             yield Input(lines, None, lambda: 0)
 
 
-def records(lines: BufferedIOBase) -> Iterator[Found | Unreadable]:
-    """The records of a file, in order; empty lines are passed over.
+Unpack = Callable[[Any], list[Any]]
+"""The records of a line's value: itself, or those in it."""
 
-    A line is one record, or a whole CloudTrail file: {"Records": [record, …]}.
-    """
+
+def array(value: Any) -> list[Any]:
+    """The records of a line that is one record, or a JSON array of them."""
+    return value if isinstance(value, list) else [value]
+
+
+def records(lines: BufferedIOBase, unpack: Unpack) -> Iterator[Found | Unreadable]:
+    """The records of a file, in order; empty lines are passed over."""
     number = 0
     while True:
         number += 1
@@ -81,10 +87,10 @@ def records(lines: BufferedIOBase) -> Iterator[Found | Unreadable]:
         if number == 1:
             line = line.removeprefix(_BOM)
         if line.strip():
-            yield from _parsed(line, place)
+            yield from _parsed(line, place, unpack)
 
 
-def _parsed(line: bytes, place: str) -> Iterator[Found | Unreadable]:
+def _parsed(line: bytes, place: str, unpack: Unpack) -> Iterator[Found | Unreadable]:
     try:
         value = json.loads(line.decode(), parse_constant=_refuse)
     except UnicodeDecodeError:
@@ -94,12 +100,12 @@ def _parsed(line: bytes, place: str) -> Iterator[Found | Unreadable]:
     except RecursionError:
         yield Unreadable(place, "not JSON that can be read: nested too deep")
     else:
-        inner = value.get("Records") if isinstance(value, dict) else None
-        if isinstance(inner, list):
+        inner = unpack(value)
+        if len(inner) == 1 and inner[0] is value:
+            yield Found(place, value)
+        else:
             for number, record in enumerate(inner, start=1):
                 yield Found(f"{place}, record {number}", record)
-        else:
-            yield Found(place, value)
 
 
 def _refuse(constant: str) -> NoReturn:
