@@ -168,6 +168,23 @@ async def administration(play: Play, user: User) -> User:
     return administrator
 
 
+async def reads(play: Play, reader: User) -> None:
+    """Each way to look at what the log holds; two equal reads would be one."""
+    event = {
+        "id": str(uuid4()),
+        "action": "document.read",
+        "actor": {"id": "u_9", "type": "user", "name": "Charles"},
+        "outcome": "OUTCOME_SUCCESS",
+        "source": "editor",
+    }
+    service, one = "EventService", {"event_id": event["id"]}
+    await play.call(f"{service}.RecordEvent", {"event": event}, reader)
+    await play.call(f"{service}.GetEvent", one, reader)
+    await play.call(f"{service}.GetEventProof", one, reader)
+    await play.call(f"{service}.DiscloseEvent", one, reader)
+    await play.call(f"{service}.ListEvents", {"action": "document.read"}, reader)
+
+
 async def governance(play: Play, owner: User) -> None:
     """What a log keeps."""
     service = "GovernanceService"

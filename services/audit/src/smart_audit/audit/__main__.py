@@ -1,9 +1,10 @@
-"""`python -m smart_audit.audit serve|migrate|rotate-checkpoint-key|verify-database`."""
+"""`python -m smart_audit.audit serve|migrate`, and what else an operator runs: see `main`."""
 
 from pathlib import Path
 
 from smart_audit.audit.integrity.command import verify_database
 from smart_audit.audit.key_rotation import rotate_checkpoint_key
+from smart_audit.audit.rebuilding import rebuild_search
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.wiring import running
 from smart_audit.core.main import run
@@ -18,6 +19,7 @@ def main() -> None:
         Path(__file__).parent / "migrations",
         rotate_checkpoint_key=rotate_checkpoint_key,
         verify_database=verify_database,
+        rebuild_search=rebuild_search,
     )
 
 

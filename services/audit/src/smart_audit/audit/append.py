@@ -27,7 +27,8 @@ OPEN = """
 BEGIN; SELECT * FROM audit.open_log('{organisation_id}', '{{{event_ids}}}', '{{{key_ids}}}')
 """
 
-# All that a batch changes, in one statement.
+# All that a batch changes, in one statement, which also announces the log's growth: Postgres tells
+# all that listen once the transaction has committed (see `log_feed.py`).
 INSERT = """
 WITH new_entries AS (
     INSERT INTO audit.entries (organisation_id, log_index, event_id, recorded_at, tree_size,
@@ -55,6 +56,7 @@ WITH new_entries AS (
 )
 UPDATE audit.logs SET size = %(size)s, compact_range = %(compact_range)s
 WHERE organisation_id = %(organisation_id)s
+RETURNING pg_notify('audit_appended', organisation_id::text)
 """
 
 TAIL_LEAF_HASHES = """

@@ -7,6 +7,8 @@ from smart_audit.core.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    ResourceExhausted,
+    Unavailable,
 )
 
 
@@ -100,6 +102,25 @@ class PageTokenInvalid(InvalidArgument):
     reason = "PAGE_TOKEN_INVALID"
 
 
+class FilterInvalid(InvalidArgument):
+    """The filter cannot be read, or asks for what cannot be answered."""
+
+    reason = "FILTER_INVALID"
+
+    def __init__(self, what: str, column: int, **metadata: str) -> None:
+        """What is wrong, after the words "the filter", and where, from 1."""
+        said = f"{what} (column {column})"
+        super().__init__(
+            f"the filter {said}", fields={"filter": said}, column=str(column), **metadata
+        )
+
+
+class OrderByInvalid(InvalidArgument):
+    """Nothing is listed in this order."""
+
+    reason = "ORDER_BY_INVALID"
+
+
 class LogRangeInvalid(InvalidArgument):
     """The index or the tree size lies outside the log."""
 
@@ -112,7 +133,37 @@ class LogDamaged(DataLoss):
     reason = "LOG_DAMAGED"
 
 
+class AggregationInvalid(InvalidArgument):
+    """What is asked for cannot be counted so."""
+
+    reason = "AGGREGATION_INVALID"
+
+
 class ExportFormatUnavailable(FailedPrecondition):
     """The format needs a package that the installation has not."""
 
     reason = "EXPORT_FORMAT_UNAVAILABLE"
+
+
+class CursorInvalid(InvalidArgument):
+    """The cursor of a stream is malformed, of another log, or beyond the end of this one."""
+
+    reason = "CURSOR_INVALID"
+
+
+class TailLimitReached(ResourceExhausted):
+    """Too many streams follow a log at the same time."""
+
+    reason = "TAIL_LIMIT_REACHED"
+
+
+class TailTooSlow(ResourceExhausted):
+    """The reader of a stream took nothing for too long."""
+
+    reason = "TAIL_TOO_SLOW"
+
+
+class ServiceStopping(Unavailable):
+    """The service stops, and with it the streams."""
+
+    reason = "SERVICE_STOPPING"

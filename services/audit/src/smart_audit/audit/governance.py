@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
-from smart_audit.audit.domain import EventId, Subject, Target
+from smart_audit.audit.domain import Event, EventId, Subject, Target
 from smart_audit.audit.leaves import time_text
+
+SOURCE = "smart-audit.audit"
+"""The source of the log's own events; nobody else may use it."""
 
 UPDATE_SETTINGS = "log.settings.update"
 PLACE_HOLD = "log.hold.place"
@@ -17,6 +20,9 @@ RELEASE_HOLD = "log.hold.release"
 RUN_RETENTION = "log.retention.run"
 ERASE_SUBJECT = "subject.erase"
 INTEGRITY_FAILED = "log.integrity.failed"
+
+READS = "reads"
+"""The fact of an event of settings that tells whether reads are recorded. Old events lack it."""
 
 
 class Readers(IntEnum):
@@ -33,12 +39,15 @@ class LogSettings:
     retention_days: int = 0
     """For how long events keep their content; 0 keeps it for ever."""
     readers: Readers = Readers.MEMBERS
+    records_reads: bool = True
+    """Whether reading the log is an event of it."""
 
     def facts(self) -> tuple[Target, ...]:
         """What the event states that sets them."""
         return (
             Target(str(self.retention_days), "retention_days"),
             Target(self.readers.name.lower(), "readers"),
+            Target("on" if self.records_reads else "off", READS),
         )
 
 
@@ -117,6 +126,14 @@ def release_facts(hold_id: EventId) -> tuple[Target, ...]:
 def erasure_facts(subject: Subject) -> tuple[Target, ...]:
     """What the event states that erases a person. The types are none of a person."""
     return Target(subject.type, "erased_subject_type"), Target(subject.id, "erased_subject")
+
+
+def erased_subject(event: Event) -> Subject | None:
+    """Whom an event erases, if it is one of the log's own that tells of an erasure."""
+    if event.action != ERASE_SUBJECT or event.source != SOURCE:
+        return None
+    facts = {target.type: target.id for target in event.targets}
+    return Subject(facts["erased_subject_type"], facts["erased_subject"])
 
 
 def retention_facts(recorded_before: datetime, removed: int) -> tuple[Target, ...]:

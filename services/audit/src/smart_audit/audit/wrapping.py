@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from smart_audit.audit.domain import KeyId, OrganisationId, Subject, WrappedKey
 from smart_audit.audit.sealed import SubjectKey
+from smart_audit.audit.terms import TermKey
 from smart_audit.core.ids import new_id
 from smart_audit.core.sealing import Sealer
 
@@ -34,6 +35,10 @@ class Wrapping:
     def authenticate(self, row: bytes) -> bytes:
         """The MAC of a stored row under the installation's key, 32 bytes."""
         return self._sealer.authenticate(row)
+
+    def term_key(self, organisation_id: OrganisationId) -> TermKey:
+        """The key of an organisation's terms; the same in each process."""
+        return TermKey(self._sealer.derive(f"search terms {organisation_id}"))
 
     def unwrapped(
         self, organisation_id: OrganisationId, keys: Mapping[KeyId, WrappedKey | None]

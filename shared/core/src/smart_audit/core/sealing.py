@@ -23,6 +23,8 @@ class Sealer:
         # One key, one use: what authenticates rows is derived from the key that seals.
         derived = HKDF(SHA256(), length=32, salt=None, info=b"smart-audit row authentication")
         self._mac_key = derived.derive(key)
+        derived = HKDF(SHA256(), length=32, salt=None, info=b"smart-audit derived keys")
+        self._deriving_key = derived.derive(key)
 
     def seal(self, secret: bytes, purpose: str) -> bytes:
         """Seal `secret`: 12 bytes of nonce, then the ciphertext with its 16-byte tag.
@@ -46,3 +48,7 @@ class Sealer:
     def authenticate(self, row: bytes) -> bytes:
         """The MAC of a row that is not secret, 32 bytes. Source: RFC 2104, RFC 5869."""
         return hmac.digest(self._mac_key, row, "sha256")
+
+    def derive(self, purpose: str) -> bytes:
+        """A key for one purpose, 32 bytes, always the same. Source: RFC 5869, section 2.3."""
+        return hmac.digest(self._deriving_key, purpose.encode(), "sha256")

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from smart_audit.api.audit.v1 import audit_pb2, governance_pb2
 from smart_audit.audit import domain, governance
@@ -35,6 +36,19 @@ def to_filter(request: audit_pb2.ListEventsRequest) -> domain.Filter:
         occurred_from=_bound(request, "occurred_from"),
         occurred_before=_bound(request, "occurred_before"),
     )
+
+
+def to_narrowing(request: audit_pb2.ListEventsRequest) -> dict[str, str]:
+    """What narrows a list, by the names of the request's fields, as the log tells of it."""
+    return {
+        field.name: value.ToJsonString()
+        if isinstance(value, Timestamp)
+        else audit_pb2.Outcome.Name(value)
+        if field.name == "outcome"
+        else value
+        for field, value in request.ListFields()
+        if field.name not in ("page_size", "page_token", "proof")
+    }
 
 
 def to_page_size(request: Paged) -> int:

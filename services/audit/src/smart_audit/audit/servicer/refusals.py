@@ -1,9 +1,10 @@
 """Refused calls of audit are events of the caller's log."""
 
 from smart_audit.audit.domain import Actor, Event, EventId, NewEvent, OrganisationId, Outcome
+from smart_audit.audit.governance import SOURCE
 from smart_audit.audit.repository import Database
 from smart_audit.audit.servicer.caller import actor
-from smart_audit.audit.use_cases.own_events import SOURCE, Governing
+from smart_audit.audit.use_cases.own_events import Governing
 from smart_audit.audit.use_cases.record_events import Deps, record_events
 from smart_audit.core.errors import DomainError
 from smart_audit.core.rpc.context import Call, current_client

@@ -17,13 +17,13 @@ from smart_audit.audit.domain import (
     Target,
 )
 from smart_audit.audit.errors import EventTooLarge
+from smart_audit.audit.governance import SOURCE
 from smart_audit.audit.leaves import to_leaves
 from smart_audit.audit.repository import Database
 from smart_audit.audit.subject_keys import SubjectKeys
 from smart_audit.audit.use_cases.sealing import Prepared, seal_and_append
 from smart_audit.core.rpc.context import current_call
 
-SOURCE = "smart-audit.audit"
 SERVICE = Actor(SOURCE, "service")
 """Who does what nobody called for."""
 

@@ -186,6 +186,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The user is deactivated; reactivate first."""
     ERROR_REASON_NOT_IMPERSONATING: _ErrorReason.ValueType  # 102
     """The access token belongs to no impersonation."""
+    ERROR_REASON_FILTER_INVALID: _ErrorReason.ValueType  # 110
+    """The filter cannot be read, or asks for what cannot be answered; `column`
+    says where, from 1.
+    """
+    ERROR_REASON_ORDER_BY_INVALID: _ErrorReason.ValueType  # 111
+    """Nothing is listed in this order."""
     ERROR_REASON_ORGANISATION_NOT_FOUND: _ErrorReason.ValueType  # 54
     """The caller is in no such organisation."""
     ERROR_REASON_MEMBER_NOT_FOUND: _ErrorReason.ValueType  # 51
@@ -204,10 +210,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The invitation is for another e-mail address than the caller's."""
     ERROR_REASON_SECOND_FACTOR_UNUSED: _ErrorReason.ValueType  # 59
     """The caller has logged in without a second factor, and cannot require one."""
+    ERROR_REASON_AGGREGATION_INVALID: _ErrorReason.ValueType  # 140
+    """What is to be counted cannot be counted so; the message says what can."""
     ERROR_REASON_EXPORT_FORMAT_UNAVAILABLE: _ErrorReason.ValueType  # 145
     """The installation cannot write this format: it needs a package that is not
     installed; install it, or ask for another format.
     """
+    ERROR_REASON_CURSOR_INVALID: _ErrorReason.ValueType  # 120
+    """The cursor is malformed, belongs to another log, or lies beyond this one."""
+    ERROR_REASON_TAIL_LIMIT_REACHED: _ErrorReason.ValueType  # 121
+    """Too many streams follow this log, or all logs; close some or retry later."""
+    ERROR_REASON_TAIL_TOO_SLOW: _ErrorReason.ValueType  # 122
+    """Whoever reads the stream took nothing for too long; resume by the cursor."""
+    ERROR_REASON_SERVICE_STOPPING: _ErrorReason.ValueType  # 123
+    """The service stops or starts anew; resume by the cursor."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. It travels as `google.rpc.ErrorInfo.reason` without
@@ -379,6 +395,12 @@ ERROR_REASON_USER_DEACTIVATED: ErrorReason.ValueType  # 101
 """The user is deactivated; reactivate first."""
 ERROR_REASON_NOT_IMPERSONATING: ErrorReason.ValueType  # 102
 """The access token belongs to no impersonation."""
+ERROR_REASON_FILTER_INVALID: ErrorReason.ValueType  # 110
+"""The filter cannot be read, or asks for what cannot be answered; `column`
+says where, from 1.
+"""
+ERROR_REASON_ORDER_BY_INVALID: ErrorReason.ValueType  # 111
+"""Nothing is listed in this order."""
 ERROR_REASON_ORGANISATION_NOT_FOUND: ErrorReason.ValueType  # 54
 """The caller is in no such organisation."""
 ERROR_REASON_MEMBER_NOT_FOUND: ErrorReason.ValueType  # 51
@@ -397,8 +419,18 @@ ERROR_REASON_INVITATION_FOR_ANOTHER: ErrorReason.ValueType  # 58
 """The invitation is for another e-mail address than the caller's."""
 ERROR_REASON_SECOND_FACTOR_UNUSED: ErrorReason.ValueType  # 59
 """The caller has logged in without a second factor, and cannot require one."""
+ERROR_REASON_AGGREGATION_INVALID: ErrorReason.ValueType  # 140
+"""What is to be counted cannot be counted so; the message says what can."""
 ERROR_REASON_EXPORT_FORMAT_UNAVAILABLE: ErrorReason.ValueType  # 145
 """The installation cannot write this format: it needs a package that is not
 installed; install it, or ask for another format.
 """
+ERROR_REASON_CURSOR_INVALID: ErrorReason.ValueType  # 120
+"""The cursor is malformed, belongs to another log, or lies beyond this one."""
+ERROR_REASON_TAIL_LIMIT_REACHED: ErrorReason.ValueType  # 121
+"""Too many streams follow this log, or all logs; close some or retry later."""
+ERROR_REASON_TAIL_TOO_SLOW: ErrorReason.ValueType  # 122
+"""Whoever reads the stream took nothing for too long; resume by the cursor."""
+ERROR_REASON_SERVICE_STOPPING: ErrorReason.ValueType  # 123
+"""The service stops or starts anew; resume by the cursor."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1,0 +1,26 @@
+"""`python -m smart_audit.audit rebuild-search`: what search reads, made anew from the logs."""
+
+import sys
+
+from smart_audit.audit.opening import open_database
+from smart_audit.audit.projector import project_everything
+from smart_audit.audit.repository.projection import organisations
+from smart_audit.audit.settings import AuditSettings
+from smart_audit.core.sealing import Sealer
+
+
+async def rebuild_search(settings: AuditSettings) -> None:
+    """Drop the projections of all logs and make them again. Running services take part in it.
+
+    Meanwhile searches find what is projected again so far.
+
+    Raises: psycopg.Error.
+    """
+    async with open_database(settings, Sealer(settings.sealing_key())) as database:
+        async with database.everywhere() as session:
+            logs = await organisations(session)
+        for organisation_id in logs:
+            async with database.projecting(organisation_id) as store:
+                await store.discard()
+        await project_everything(database)
+    sys.stdout.write(f"search reads {len(logs)} logs anew\n")

@@ -1,0 +1,215 @@
+"""From an expression to a condition on `found_events`; each value is a bound parameter.
+
+Words, and what is equal, are terms (see `terms.py`), which one GIN index finds: those that are
+asked for together are one array. What is known of a kind of event is asked of `phrases`, which are
+few, and places in the log of `entries` and `entry_targets`.
+"""
+
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    and_,
+    bindparam,
+    not_,
+    or_,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy import func as sql
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from smart_audit.audit.domain import OrganisationId
+from smart_audit.audit.filters import And, Comparator, Condition, Expression, Not, Or, Words
+from smart_audit.audit.filters.expressions import Pattern, Presence
+from smart_audit.audit.filters.fields import METADATA, known_field
+from smart_audit.audit.tables import entries, entry_targets, found_events, phrases
+from smart_audit.audit.terms import TermKey, asked_words
+
+Clause = ColumnElement[bool]
+
+COLUMNS = {
+    "actor.id": "actor_id",
+    "occurred_at": "occurred_at",
+    "recorded_at": "recorded_at",
+    "log_index": "log_index",
+}
+PHRASES: dict[str, ColumnElement[Any]] = {
+    "action": phrases.c.action,
+    "outcome": phrases.c.outcome,
+    "source": phrases.c.source,
+}
+PLACED = ("id", "target.id")
+_COMPARED: dict[Comparator, Callable[[Any, Any], Any]] = {
+    Comparator.EQUALS: operator.eq,
+    Comparator.NOT_EQUALS: operator.ne,
+    Comparator.LESS: operator.lt,
+    Comparator.LESS_OR_EQUAL: operator.le,
+    Comparator.GREATER: operator.gt,
+    Comparator.GREATER_OR_EQUAL: operator.ge,
+}
+
+
+def condition(
+    expression: Expression,
+    organisation_id: OrganisationId,
+    key: TermKey,
+    events: FromClause = found_events,
+) -> Clause:
+    """What an expression asks of the rows of `found_events` of one organisation.
+
+    events: these rows, or some of them with the same columns.
+    """
+    return _Compiler(organisation_id, key, events).clause(expression)
+
+
+class _Compiler:
+    def __init__(self, organisation_id: OrganisationId, key: TermKey, events: FromClause) -> None:
+        self._organisation_id = organisation_id
+        self._key = key
+        self._events = events.c
+        self._place = tuple_(events.c.recorded_at, events.c.log_index)
+
+    def clause(self, expression: Expression) -> Clause:
+        """Any expression."""
+        match expression:
+            case And(parts):
+                return self._all(parts)
+            case Or(parts):
+                return self._any(parts)
+            case Not(part):
+                return not_(self.clause(part))
+            case Condition() if self._terms(expression) is None:
+                return self._condition(expression)
+            case _:
+                return self._has_all(self._terms(expression) or ())
+
+    def _all(self, parts: Sequence[Expression]) -> Clause:
+        """The terms of all parts are one array, so that one scan of the index finds them."""
+        terms: list[int] = []
+        others = []
+        for part in parts:
+            found = self._terms(part)
+            if found is None:
+                others.append(self.clause(part))
+            else:
+                terms += found
+        return and_(*([self._has_all(terms)] if terms else []), *others)
+
+    def _any(self, parts: Sequence[Expression]) -> Clause:
+        """Single terms are one array here, too."""
+        terms: list[int] = []
+        others = []
+        for part in parts:
+            found = self._terms(part)
+            if found is not None and len(found) == 1:
+                terms += found
+            else:
+                others.append(self.clause(part))
+        return or_(*([self._has_any(terms)] if terms else []), *others)
+
+    def _terms(self, expression: Expression) -> list[int] | None:
+        """The terms that say all of an expression; None where there are no such."""
+        key = self._key
+        match expression:
+            case Words(text):
+                return [key.word(word) for word in asked_words(text)]
+            case Condition(field, Comparator.HAS, str(value)):
+                return [key.has_word(field, word) for word in asked_words(value)]
+            case Condition(field, Comparator.HAS, Presence()) if _has_presence_term(field):
+                return [key.present(field)]
+            case Condition(field, Comparator.EQUALS, str(value)) if field != "actor.id":
+                return [key.equals(field, value)]
+        return None
+
+    def _condition(self, asked: Condition) -> Clause:
+        """A condition that is not a matter of terms alone."""
+        field, comparator, value = asked.field, asked.comparator, asked.value
+        if isinstance(value, Presence):
+            return self._is_present(field)
+        if comparator is Comparator.NOT_EQUALS:
+            return self._differs(asked)
+        if field in PLACED or (field == "log_index" and comparator is Comparator.EQUALS):
+            return self._place.in_(self._places(field, value))
+        if field in COLUMNS:
+            return _compared(self._events[COLUMNS[field]], comparator, value)
+        return self._of_phrases(_of_phrase(field, comparator, value))
+
+    def _differs(self, expression: Condition) -> Clause:
+        """A path in metadata that is not there is not compared at all (AIP-160)."""
+        field = expression.field
+        equal = Condition(field, Comparator.EQUALS, expression.value)
+        differs = not_(self.clause(equal))
+        if field.startswith(METADATA):
+            return and_(self._has_all([self._key.present(field)]), differs)
+        return differs
+
+    def _is_present(self, field: str) -> Clause:
+        if known_field(field).always:
+            return true()
+        if field == "source":
+            return self._of_phrases(phrases.c.source != "")
+        return self._of_phrases(sql.cardinality(phrases.c.target_types) > 0)
+
+    def _of_phrases(self, clause: Clause) -> Clause:
+        return self._events.phrase_id.in_(
+            select(phrases.c.phrase_id).where(
+                phrases.c.organisation_id == self._organisation_id, clause
+            )
+        )
+
+    def _places(self, field: str, value: Any) -> Any:
+        """Where the events are that have an id, a place, or a target."""
+        if field == "target.id":
+            return select(entry_targets.c.recorded_at, entry_targets.c.log_index).where(
+                entry_targets.c.organisation_id == self._organisation_id,
+                _compared(entry_targets.c.target_id, Comparator.EQUALS, value),
+            )
+        column = entries.c.event_id if field == "id" else entries.c.log_index
+        return select(entries.c.recorded_at, entries.c.log_index).where(
+            entries.c.organisation_id == self._organisation_id, column == value
+        )
+
+    def _has_all(self, terms: Iterable[int]) -> Clause:
+        clause: Clause = self._events.terms.contains(_array(terms))
+        return clause
+
+    def _has_any(self, terms: Iterable[int]) -> Clause:
+        clause: Clause = self._events.terms.overlap(_array(terms))
+        return clause
+
+
+def _of_phrase(field: str, comparator: Comparator, value: Any) -> Clause:
+    if field == "target.type":
+        types = sql.unnest(phrases.c.target_types).column_valued("target_type")
+        return select(1).select_from(types).where(_compared(types, comparator, value)).exists()
+    return _compared(PHRASES[field], comparator, value)
+
+
+def _has_presence_term(field: str) -> bool:
+    found = known_field(field)
+    return found.words and not found.always
+
+
+def _array(terms: Iterable[int]) -> Any:
+    distinct = list(dict.fromkeys(terms))
+    return bindparam(None, distinct, type_=ARRAY(BigInteger), unique=True)
+
+
+def _compared(column: ColumnElement[Any], comparator: Comparator, value: Any) -> Clause:
+    """Texts are in order of their code points, whatever the database's own order is."""
+    if isinstance(value, Pattern):
+        return column.like("%".join(map(_like, value.pieces)), escape="\\")
+    if isinstance(value, str) and comparator is not Comparator.EQUALS:
+        column = column.collate("C")
+    clause: Clause = _COMPARED[comparator](column, value)
+    return clause
+
+
+def _like(piece: str) -> str:
+    return piece.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

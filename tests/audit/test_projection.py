@@ -1,0 +1,115 @@
+"""What search reads follows the log, forgets who is erased, and can be made anew."""
+
+import asyncio
+
+import pytest
+
+from smart_audit.api.audit.v1 import governance_pb2
+from smart_audit.audit.rebuilding import rebuild_search
+from smart_audit.audit.settings import AuditSettings
+from smart_audit.audit.terms import TermKey, words
+from tests.support.events import event, record, record_batch, settled
+
+ROWS = """
+SELECT log_index, occurred_at, phrase_id, actor_id, address, terms, public_terms
+FROM audit.search_events WHERE organisation_id = %s ORDER BY log_index
+"""
+BEHIND = """
+SELECT logs.size > coalesce(done.size, 0) FROM audit.logs
+LEFT JOIN audit.projections AS done USING (organisation_id) WHERE organisation_id = %s
+"""
+
+
+async def rows(world, user):
+    """The projection of the user's log, once it is level with it."""
+
+    def read():
+        with world.database.connect() as connection:
+            behind = connection.execute(BEHIND, [user.organisation_id]).fetchone()
+            found = connection.execute(ROWS, [user.organisation_id]).fetchall()
+        return None if behind is None or behind[0] else found
+
+    async with asyncio.timeout(20):
+        while (found := await asyncio.to_thread(read)) is None:
+            await asyncio.sleep(0.01)
+    return found
+
+
+@pytest.fixture
+async def user(world):
+    user = await world.new_user()
+    await settled(world, user)
+    return user
+
+
+async def test_each_event_of_the_log_is_projected_once(world, user):
+    await record_batch(world, user, [event(action="door.open") for _ in range(30)])
+    await record(world, user, event(action="door.close"))
+    found = await rows(world, user)
+    assert [row[0] for row in found] == list(range(len(found)))
+    assert len({row[2] for row in found[-31:]}) == 2, "two kinds of event are two phrases"
+
+
+async def test_nothing_personal_stands_there_in_plain(world, user):
+    secret = "Kolmogorov"
+    await record(world, user, event(actor={"id": "u_7", "name": secret}, metadata={"x": secret}))
+    await rows(world, user)
+    with world.database.connect() as connection:
+        for table in ("search_events", "phrases", "phrase_vectors"):
+            found = connection.execute(
+                f"SELECT count(*) FROM audit.{table} AS t WHERE t::text ~* %s", [secret]
+            )
+            assert found.fetchone() == (0,)
+
+
+async def test_an_erasure_takes_away_the_terms_of_what_it_closes_and_no_others(world, user):
+    named = {"id": "u_8", "name": "Sofya Kovalevskaya"}
+    await record(world, user, event(actor=named, source_address="192.0.2.8"))
+    await record(world, user, event(actor={"id": "u_9", "name": "Emmy Noether"}))
+    before = await rows(world, user)
+    await world.governance.EraseSubject(
+        governance_pb2.EraseSubjectRequest(
+            subject=governance_pb2.Subject(type="user", id="u_8"), reason="asked for it"
+        ),
+        metadata=user.metadata,
+    )
+    after = await rows(world, user)
+    erased, other = before[-2], before[-1]
+    assert after[: len(before) - 2] == before[:-2]
+    assert after[len(before) - 1] == other
+    (_, *same, address, terms, public) = after[len(before) - 2]
+    assert address is None
+    assert same == list(erased[1:4])
+    assert terms == erased[5][: erased[6]]
+    assert public == erased[6]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("GetSecretValue", ["getsecretvalue", "get", "secret", "value"]),
+        ("iam.CreateUser", ["iam", "createuser", "create", "user"]),
+        ("ada@example.com", ["ada", "example", "com"]),
+        ("i-0abc12", ["i", "0abc12"]),
+        ("EC2 HTTPServer", ["ec2", "ec", "2", "httpserver", "http", "server"]),
+        ("Straße ΑΒΓ", ["strasse", "αβγ"]),
+        ("x" * 65, []),
+        ("", []),
+    ],
+)
+def test_words_of_identifiers_and_of_texts(text, expected):
+    assert [word for word in words(text) if word in expected] == expected
+
+
+def test_terms_of_two_organisations_have_nothing_in_common():
+    one, other = TermKey(bytes(32)), TermKey(bytes(31) + b"1")
+    assert one.word("ada") != other.word("ada")
+    assert one.equals("a", "b") != one.has_word("a", "b") != one.present("a\0b")
+    assert -(2**63) <= one.word("ada") < 2**63
+
+
+async def test_a_projection_made_anew_is_the_same(world, user):
+    await record_batch(world, user, [event(action=f"door.{n % 3}.open") for n in range(40)])
+    before = await rows(world, user)
+    await rebuild_search(AuditSettings(database_url=world.database.service_url("audit")))
+    assert await rows(world, user) == before
