@@ -11,6 +11,8 @@ from gzip import BadGzipFile, GzipFile
 from io import BufferedIOBase
 from typing import Any, Final, NoReturn
 
+from smart_audit.cli.imports.endings import Endings, ending_of
+
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -71,7 +73,11 @@ def array(value: Any) -> list[Any]:
 
 
 def records(lines: BufferedIOBase, unpack: Unpack) -> Iterator[Found | Unreadable]:
-    """The records of a file, in order; empty lines are passed over."""
+    """The records of a file, in order; empty lines are passed over.
+
+    The last line of an export is no record: what it tells of the others is compared.
+    """
+    endings = Endings()
     number = 0
     while True:
         number += 1
@@ -83,29 +89,35 @@ def records(lines: BufferedIOBase, unpack: Unpack) -> Iterator[Found | Unreadabl
             yield Unreadable(place, f"the compressed file is damaged here: {error}")
             return
         if not line:
-            return
-        if number == 1:
-            line = line.removeprefix(_BOM)
-        if line.strip():
-            yield from _parsed(line, place, unpack)
+            break
+        parsed = _parsed(line.removeprefix(_BOM) if number == 1 else line, place, unpack)
+        told = ending_of(parsed[0].value) if parsed and isinstance(parsed[0], Found) else None
+        if told is None:
+            endings.add(line)
+            yield from parsed
+        elif fault := endings.close(told):
+            yield Unreadable(place, fault)
+    if endings.broken_off:
+        yield Unreadable(place, f"the export broke off here: {endings.broken_off}")
 
 
-def _parsed(line: bytes, place: str, unpack: Unpack) -> Iterator[Found | Unreadable]:
+def _parsed(line: bytes, place: str, unpack: Unpack) -> list[Found | Unreadable]:
+    if not line.strip():
+        return []
     try:
         value = json.loads(line.decode(), parse_constant=_refuse)
     except UnicodeDecodeError:
-        yield Unreadable(place, "not UTF-8")
+        return [Unreadable(place, "not UTF-8")]
     except ValueError as error:
-        yield Unreadable(place, f"not JSON: {error}")
+        return [Unreadable(place, f"not JSON: {error}")]
     except RecursionError:
-        yield Unreadable(place, "not JSON that can be read: nested too deep")
-    else:
-        inner = unpack(value)
-        if len(inner) == 1 and inner[0] is value:
-            yield Found(place, value)
-        else:
-            for number, record in enumerate(inner, start=1):
-                yield Found(f"{place}, record {number}", record)
+        return [Unreadable(place, "not JSON that can be read: nested too deep")]
+    inner = unpack(value)
+    if len(inner) == 1 and inner[0] is value:
+        return [Found(place, value)]
+    return [
+        Found(f"{place}, record {number}", record) for number, record in enumerate(inner, start=1)
+    ]
 
 
 def _refuse(constant: str) -> NoReturn:
