@@ -79,8 +79,7 @@ class Writing:
 
     def _ending(self, cursor: str, **more: str) -> bytes:
         told = Ending(self.events, self.hashed.hexdigest(), cursor, **more)
-        # What cannot be cut is known to be whole by itself.
-        return ending(self.spec.format, told) if self.format.cuttable else b""
+        return ending(self.spec.format, told)
 
     def _counted(self, piece: bytes) -> bytes:
         self.hashed.update(piece)
