@@ -8,6 +8,7 @@ from smart_audit.core.errors import (
     NotFound,
     PermissionDenied,
     ResourceExhausted,
+    Unavailable,
 )
 
 
@@ -163,7 +164,37 @@ class ExportLimitReached(ResourceExhausted):
     retry_after_s = 60
 
 
+class AggregationInvalid(InvalidArgument):
+    """What is asked for cannot be counted so."""
+
+    reason = "AGGREGATION_INVALID"
+
+
 class ExportFormatUnavailable(FailedPrecondition):
     """The format needs a package that the installation has not."""
 
     reason = "EXPORT_FORMAT_UNAVAILABLE"
+
+
+class CursorInvalid(InvalidArgument):
+    """The cursor of a stream is malformed, of another log, or beyond the end of this one."""
+
+    reason = "CURSOR_INVALID"
+
+
+class TailLimitReached(ResourceExhausted):
+    """Too many streams follow a log at the same time."""
+
+    reason = "TAIL_LIMIT_REACHED"
+
+
+class TailTooSlow(ResourceExhausted):
+    """The reader of a stream took nothing for too long."""
+
+    reason = "TAIL_TOO_SLOW"
+
+
+class ServiceStopping(Unavailable):
+    """The service stops, and with it the streams."""
+
+    reason = "SERVICE_STOPPING"
