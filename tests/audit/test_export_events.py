@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import grpc
@@ -18,7 +19,7 @@ from smart_audit.api.auth.v1 import auth_pb2
 from smart_audit.tlog.proofs import verify_inclusion
 from tests.support.events import checkpoint, event, record, record_batch, settled
 from tests.support.exports import export, stub
-from tests.support.governance import erase, own_events
+from tests.support.governance import erase, own_events, stamp
 from tests.support.world import ended_within, read_refusal
 
 CSV = exports_pb2.EXPORT_FORMAT_CSV
@@ -246,3 +247,30 @@ async def test_an_export_ends_with_its_session(world, user):
     assert (end["complete"], end["reason"]) == (False, "SESSION_ENDED")
     after = await export(world, user, cursor=end["cursor"])
     assert int(after.end["events"]) + int(end["events"]) == 42
+
+
+async def test_a_filter_narrows_and_orders_by_time(world, user):
+    first = datetime(2026, 1, 1, tzinfo=UTC)
+    # Recorded with the latest first.
+    hours = [stamp(first + timedelta(hours=hour)) for hour in range(150)]
+    sent = [
+        event(occurred_at=hour, action="door.open" if number % 2 else "door.shut")
+        for number, hour in enumerate(hours)
+    ]
+    await record_batch(world, user, sent[::-1])
+    wanted = [one.id for one in sent if one.action == "door.open"]
+    whole = await export(world, user, filter='action = "door.open"')
+    assert whole.ids == wanted
+    assert whole.end["events"] == "75"
+    late = event(occurred_at=stamp(first - timedelta(days=1)), action="door.open")
+    await record(world, user, late)
+    for kept in (0, 1, 64, 74, 75):
+        more = {"after": wanted[kept - 1]} if kept else {}
+        rest = await export(world, user, filter='action = "door.open"', cursor=whole.cursor, **more)
+        assert (rest.ids, rest.end["complete"]) == (wanted[kept:], True)
+    since = await export(world, user, filter='action = "door.open"', cursor=whole.end["cursor"])
+    assert since.ids == [late.id]
+    other = await refused(export(world, user, filter="action = x", cursor=whole.cursor))
+    assert other.reason == "EXPORT_CURSOR_INVALID"
+    malformed = await refused(export(world, user, filter="action = = x"))
+    assert (malformed.reason, list(malformed.fields)) == ("FILTER_INVALID", ["filter"])

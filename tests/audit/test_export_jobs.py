@@ -91,6 +91,19 @@ async def test_a_job_writes_what_a_stream_sends(world, user):
     assert kept == timedelta(days=1)
 
 
+async def test_a_job_with_a_filter(world, user):
+    await record_batch(world, user, [event(action="door.open") for _ in range(70)])
+    narrow = {"filter": "action = door.open", "format": exports_pb2.EXPORT_FORMAT_CSV}
+    operation_id, file = await ordered(world, user, **narrow)
+    progress = progress_of(await operation_of(world, user, operation_id))
+    assert (progress.filter, progress.events_estimated) == (narrow["filter"], 0)
+    assert (progress.events_done, file.events) == (70, 70)
+    streamed = await export(world, user, **narrow)
+    rows_ = (await download(world, user, operation_id)).data.split(b"\r\n")
+    assert rows_[:-2] == streamed.data.split(b"\r\n")[:-2]
+    assert await reason_of(order(world, user, filter="action = = x")) == "FILTER_INVALID"
+
+
 async def test_a_download_goes_on_at_any_byte(world, user):
     await record_batch(world, user, [event(metadata={"text": "x" * 90_000}) for _ in range(15)])
     operation_id, file = await ordered(world, user)
