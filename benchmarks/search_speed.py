@@ -50,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--events", type=int, default=DEFAULT_EVENTS, help="size of the log")
     parser.add_argument("--rounds", type=int, default=DEFAULT_ROUNDS, help="of each measurement")
     parser.add_argument("--only", default=",".join(PARTS), help="parts, by commas")
-    parser.add_argument("--out", type=Path, default=Path("search_speed.json"), help="where to write")
+    parser.add_argument(
+        "--out", type=Path, default=Path("search_speed.json"), help="where to write"
+    )
     options = parser.parse_args(arguments)
     unknown = set(options.only.split(",")) - PARTS.keys()
     if unknown:

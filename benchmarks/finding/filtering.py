@@ -68,11 +68,8 @@ def filters(log: LargeLog, random: Random) -> Iterator[tuple[str, str]]:
     yield "not", f'NOT source="{event.source}" AND outcome=FAILURE'
     yield "a day", f'occurred_at>="{day}T00:00:00Z" AND occurred_at<"{day}T23:59:59Z"'
     yield "what nothing is", 'metadata.region="no-such-region"'
-    yield (
-        "four together",
-        f'action="{event.action}" AND actor.type=user AND metadata.plan="team"'
-        f' AND occurred_at>"{day}T00:00:00Z"',
-    )
+    together = f'action="{event.action}" AND actor.type=user AND metadata.plan="team"'
+    yield "four together", f'{together} AND occurred_at>"{day}T00:00:00Z"'
 
 
 def _event(log: LargeLog, random: Random) -> Event:

@@ -1,10 +1,9 @@
-"""The large log that is searched: one organisation's, filled with the trail of a made-up company."""
+"""The large log that is searched: one organisation's, with the trail of a made-up company."""
 
 import asyncio
 from base64 import b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
@@ -20,7 +19,6 @@ from smart_audit.core.sealing import Sealer
 from smart_audit.stack import vault
 from smart_audit.stack.datadir import DataDir
 
-SETTINGS = "/smart_audit.api.audit.v1.GovernanceService/UpdateLogSettings"
 SIZES = """
 SELECT coalesce((SELECT size FROM audit.logs WHERE organisation_id = %(id)s), 0),
     coalesce((SELECT size FROM audit.projections WHERE organisation_id = %(id)s), 0)

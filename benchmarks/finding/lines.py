@@ -74,7 +74,7 @@ def table(lines: Sequence[Line]) -> list[tuple[str, str, str, str, str]]:
     return [
         (
             line.name,
-            f"{line.value:,.2f}" if line.value < 10 else f"{line.value:,.0f}",  # noqa: PLR2004
+            f"{line.value:,.2f}" if line.value < 10 else f"{line.value:,.0f}",
             line.unit,
             "" if line.goal is None else f"{'≥' if line.least else '≤'} {line.goal:,g}",
             marks[line.reached],

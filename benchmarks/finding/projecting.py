@@ -25,7 +25,8 @@ def drained(seen: Sequence[Sizes]) -> Line:
     events, seconds = last.projected - first.projected, last.at_s - first.at_s
     rate = events / seconds if seconds else 0.0
     details: dict[str, object] = {"events": events, "seconds": round(seconds, 1)}
-    return Line("projector, from a backlog", "events/s", rate, RATE_GOAL, True, details)
+    name, unit = "projector, from a backlog", "events/s"
+    return Line(name, unit, rate, RATE_GOAL, least=True, details=details)
 
 
 async def measure(log: LargeLog, rounds: int) -> list[Line]:
