@@ -9,8 +9,8 @@ from uuid import UUID
 import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from smart_audit.api.audit.v1 import audit_pb2, governance_pb2
-from smart_audit.audit import domain, governance
+from smart_audit.api.audit.v1 import audit_pb2, exports_pb2, governance_pb2
+from smart_audit.audit import domain, exports, governance
 from smart_audit.audit.errors import PageTokenInvalid
 from smart_audit.audit.messages.times import to_datetime
 
@@ -21,7 +21,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNREADABLE = "is not a page token; start again without one"
 
 Paged = (
-    audit_pb2.ListEventsRequest | audit_pb2.ListCheckpointsRequest | governance_pb2.ListHoldsRequest
+    audit_pb2.ListEventsRequest
+    | audit_pb2.ListCheckpointsRequest
+    | exports_pb2.ListOperationsRequest
+    | governance_pb2.ListHoldsRequest
 )
 Numbered = audit_pb2.ListCheckpointsRequest
 
@@ -111,6 +114,26 @@ def to_hold_token(position: governance.HoldPosition | None) -> str:
     if position is None:
         return ""
     return _token([_microseconds(position.placed_at), str(position.id)])
+
+
+def to_export_position(
+    request: exports_pb2.ListOperationsRequest,
+) -> exports.ExportPosition | None:
+    """Where a page of exports begins. Raises: PageTokenInvalid."""
+    if not request.page_token:
+        return None
+    try:
+        microseconds, export_id = _read_token(request.page_token)
+        return exports.ExportPosition(_time(microseconds), domain.EventId(UUID(export_id)))
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise _bad_page_token(UNREADABLE) from error
+
+
+def to_export_token(position: exports.ExportPosition | None) -> str:
+    """The token of the next page of exports; empty on the last."""
+    if position is None:
+        return ""
+    return _token([_microseconds(position.created_at), str(position.id)])
 
 
 def _time(microseconds: int) -> datetime:
