@@ -25,7 +25,7 @@ from uuid import UUID
 import uvloop
 
 from benchmarks import search_baselines, search_questions
-from benchmarks.search_questions import Figures, Question
+from benchmarks.search_questions import Figures
 from benchmarks.system import System, User, running_system
 from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc, search_pb2, search_pb2_grpc
 from smart_audit.audit.domain import Outcome
