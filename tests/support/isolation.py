@@ -100,6 +100,7 @@ def requests(ids: Ids) -> dict[str, Fields]:
         "TileService": _tiles(ids),
         "TailService": _tails(),
         "GovernanceService": _governance(ids),
+        "SearchService": {"SearchEvents": {"query": f"by {ids.user} on {ids.event}"}},
         "ExportService": _exports(ids),
     }
     return {

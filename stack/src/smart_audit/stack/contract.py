@@ -18,6 +18,7 @@ from smart_audit.api.audit.v1 import (
     audit_pb2,
     exports_pb2,
     governance_pb2,
+    search_pb2,
     tail_pb2,
     tiles_pb2,
 )
@@ -47,6 +48,7 @@ _FILES: tuple[FileDescriptor, ...] = (
     audit_pb2.DESCRIPTOR,
     exports_pb2.DESCRIPTOR,
     governance_pb2.DESCRIPTOR,
+    search_pb2.DESCRIPTOR,
     tiles_pb2.DESCRIPTOR,
     tail_pb2.DESCRIPTOR,
     errors_pb2.DESCRIPTOR,
