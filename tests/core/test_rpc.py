@@ -9,7 +9,13 @@ from google.rpc import code_pb2, error_details_pb2
 from grpc_status import rpc_status
 from sqlalchemy import exc
 
-from smart_audit.api.audit.v1 import audit_pb2, governance_pb2, tiles_pb2
+from smart_audit.api.audit.v1 import (
+    audit_pb2,
+    event_types_pb2,
+    governance_pb2,
+    saved_searches_pb2,
+    tiles_pb2,
+)
 from smart_audit.api.auth.v1 import auth_pb2
 from smart_audit.api.errors.v1 import errors_pb2
 from smart_audit.core import errors
@@ -27,6 +33,8 @@ def test_each_method_of_each_service_declares_who_may_call_it():
             audit_pb2.DESCRIPTOR,
             governance_pb2.DESCRIPTOR,
             tiles_pb2.DESCRIPTOR,
+            event_types_pb2.DESCRIPTOR,
+            saved_searches_pb2.DESCRIPTOR,
         )
         for service in file.services_by_name.values()
     ]

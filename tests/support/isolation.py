@@ -27,6 +27,9 @@ class Ids:
     passkey: str
     event: str
     hold: str
+    event_type: str
+    """An action."""
+    saved_search: str
     leaf_hash: str
     """In base64."""
 
@@ -97,6 +100,8 @@ def requests(ids: Ids) -> dict[str, Fields]:
         "LogService": _log(ids),
         "TileService": _tiles(ids),
         "GovernanceService": _governance(ids),
+        "EventTypeService": _event_types(ids),
+        "SavedSearchService": _saved_searches(ids),
     }
     return {
         f"{service}.{method}": request
@@ -267,6 +272,28 @@ def _governance(ids: Ids) -> dict[str, Fields]:
         "PlaceHold": {"target_id": ids.event, "reason": "case 7"},
         "ReleaseHold": {"hold_id": ids.hold},
         "ListHolds": {},
+    }
+
+
+def _event_types(ids: Ids) -> dict[str, Fields]:
+    return {
+        "UpsertEventTypes": {"event_types": [{"action": uuid4().hex}]},
+        "GetEventType": {"action": ids.event_type},
+        "ListEventTypes": {},
+        "DeleteEventType": {"action": ids.event_type},
+        "GetEventTypePolicy": {},
+        "UpdateEventTypePolicy": {"policy": {}},
+    }
+
+
+def _saved_searches(ids: Ids) -> dict[str, Fields]:
+    search = {"search_id": ids.saved_search}
+    return {
+        "CreateSavedSearch": {"search": {"name": uuid4().hex, "query": "who deleted the plans?"}},
+        "GetSavedSearch": search,
+        "ListSavedSearches": {},
+        "UpdateSavedSearch": search | {"search": {"name": uuid4().hex, "shared": True}},
+        "DeleteSavedSearch": search,
     }
 
 

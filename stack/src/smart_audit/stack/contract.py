@@ -13,7 +13,13 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.rpc import error_details_pb2
 
 from smart_audit.api.access.v1 import access_pb2
-from smart_audit.api.audit.v1 import audit_pb2, governance_pb2, tiles_pb2
+from smart_audit.api.audit.v1 import (
+    audit_pb2,
+    event_types_pb2,
+    governance_pb2,
+    saved_searches_pb2,
+    tiles_pb2,
+)
 from smart_audit.api.auth.v1 import (
     account_pb2,
     admin_pb2,
@@ -39,6 +45,8 @@ _FILES: tuple[FileDescriptor, ...] = (
     audit_pb2.DESCRIPTOR,
     governance_pb2.DESCRIPTOR,
     tiles_pb2.DESCRIPTOR,
+    event_types_pb2.DESCRIPTOR,
+    saved_searches_pb2.DESCRIPTOR,
     errors_pb2.DESCRIPTOR,
     error_details_pb2.DESCRIPTOR,
 )

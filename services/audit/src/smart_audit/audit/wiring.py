@@ -13,8 +13,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from smart_audit.api.audit.v1 import (
     audit_pb2,
     audit_pb2_grpc,
+    event_types_pb2,
+    event_types_pb2_grpc,
     governance_pb2,
     governance_pb2_grpc,
+    saved_searches_pb2,
+    saved_searches_pb2_grpc,
     tiles_pb2,
     tiles_pb2_grpc,
 )
@@ -25,15 +29,18 @@ from smart_audit.audit.integrity.secrets import Secrets
 from smart_audit.audit.log_feed import LogFeed
 from smart_audit.audit.opening import open_database
 from smart_audit.audit.projector import keep_projecting
+from smart_audit.audit.registry import EventTypes
 from smart_audit.audit.repository import Database
 from smart_audit.audit.retention import keep_retention
 from smart_audit.audit.revocation_feed import RevocationFollower
 from smart_audit.audit.sequencer import Sequencer
+from smart_audit.audit.servicer.event_types import EventTypeServicer
 from smart_audit.audit.servicer.events import EventServicer
 from smart_audit.audit.servicer.governance import GovernanceServicer
 from smart_audit.audit.servicer.log import LogServicer
 from smart_audit.audit.servicer.reads import ReadCalls
 from smart_audit.audit.servicer.refusals import Refusals
+from smart_audit.audit.servicer.saved_searches import SavedSearchServicer
 from smart_audit.audit.servicer.tiles import TileServicer
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.subject_keys import SubjectKeys
@@ -59,6 +66,8 @@ SERVICES = [
     audit_pb2.DESCRIPTOR.services_by_name["LogService"],
     governance_pb2.DESCRIPTOR.services_by_name["GovernanceService"],
     tiles_pb2.DESCRIPTOR.services_by_name["TileService"],
+    event_types_pb2.DESCRIPTOR.services_by_name["EventTypeService"],
+    saved_searches_pb2.DESCRIPTOR.services_by_name["SavedSearchService"],
 ]
 KEYS_DEADLINE_S = 5
 PARTITIONS_EVERY = timedelta(hours=6)
@@ -106,6 +115,14 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
             GovernanceServicer(database, governing),
         )
         server.add(
+            event_types_pb2_grpc.add_EventTypeServiceServicer_to_server,
+            EventTypeServicer(database, governing),
+        )
+        server.add(
+            saved_searches_pb2_grpc.add_SavedSearchServiceServicer_to_server,
+            SavedSearchServicer(database, governing),
+        )
+        server.add(
             tiles_pb2_grpc.add_TileServiceServicer_to_server, TileServicer(database, checkpointing)
         )
         feed = LogFeed(settings.database_url.get_secret_value())
@@ -148,6 +165,7 @@ def _deps(settings: AuditSettings, database: Database, keys: SubjectKeys) -> Dep
             batch_bytes=settings.batch_bytes,
             queue_bytes=settings.queue_bytes,
         ),
+        event_types=EventTypes(database),
     )
 
 

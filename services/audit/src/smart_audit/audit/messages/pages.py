@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,12 @@ from uuid import UUID
 import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from smart_audit.api.audit.v1 import audit_pb2, governance_pb2
+from smart_audit.api.audit.v1 import (
+    audit_pb2,
+    event_types_pb2,
+    governance_pb2,
+    saved_searches_pb2,
+)
 from smart_audit.audit import domain, governance
 from smart_audit.audit.errors import PageTokenInvalid
 from smart_audit.audit.messages.times import to_datetime
@@ -20,8 +26,12 @@ MAX_NUMBER = 2**63
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNREADABLE = "is not a page token; start again without one"
 
+Named = event_types_pb2.ListEventTypesRequest | saved_searches_pb2.ListSavedSearchesRequest
 Paged = (
-    audit_pb2.ListEventsRequest | audit_pb2.ListCheckpointsRequest | governance_pb2.ListHoldsRequest
+    audit_pb2.ListEventsRequest
+    | audit_pb2.ListCheckpointsRequest
+    | governance_pb2.ListHoldsRequest
+    | Named
 )
 Numbered = audit_pb2.ListCheckpointsRequest
 
@@ -64,9 +74,9 @@ def to_position(request: audit_pb2.ListEventsRequest) -> domain.Position | None:
         fingerprint, microseconds, index = _read_token(request.page_token)
         position = domain.Position(_time(microseconds), _number(index))
     except (ValueError, TypeError, OverflowError) as error:
-        raise _bad_page_token(UNREADABLE) from error
+        raise bad_page_token() from error
     if fingerprint != _fingerprint(request):
-        raise _bad_page_token("belongs to other filters; start again without one")
+        raise bad_page_token("belongs to other filters; start again without one")
     return position
 
 
@@ -87,12 +97,32 @@ def to_number(request: Numbered) -> int | None:
             raise ValueError(f"it is of {kind}")  # noqa: TRY301
         return _number(number)
     except (ValueError, TypeError) as error:
-        raise _bad_page_token(UNREADABLE) from error
+        raise bad_page_token() from error
 
 
 def to_number_token(number: int | None, request: Numbered) -> str:
     """The token of the next page of numbered things; empty on the last."""
     return "" if number is None else _token([request.DESCRIPTOR.name, number])
+
+
+def to_name(request: Named, parts: int) -> list[str] | None:
+    """Where a page of named things begins: so many texts. Raises: PageTokenInvalid."""
+    if not request.page_token:
+        return None
+    try:
+        kind, *names = _read_token(request.page_token)
+        if kind != request.DESCRIPTOR.name or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"it is of {kind}")  # noqa: TRY301
+    except (ValueError, TypeError) as error:
+        raise bad_page_token() from error
+    if len(names) != parts:
+        raise bad_page_token()
+    return [str(name) for name in names]
+
+
+def to_name_token(names: Sequence[str] | None, request: Named) -> str:
+    """The token of the next page of named things; empty on the last."""
+    return "" if names is None else _token([request.DESCRIPTOR.name, *names])
 
 
 def to_hold_position(request: governance_pb2.ListHoldsRequest) -> governance.HoldPosition | None:
@@ -103,7 +133,7 @@ def to_hold_position(request: governance_pb2.ListHoldsRequest) -> governance.Hol
         microseconds, hold_id = _read_token(request.page_token)
         return governance.HoldPosition(_time(microseconds), domain.EventId(UUID(hold_id)))
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise _bad_page_token(UNREADABLE) from error
+        raise bad_page_token() from error
 
 
 def to_hold_token(position: governance.HoldPosition | None) -> str:
@@ -135,7 +165,8 @@ def _number(value: Any) -> int:
     return value
 
 
-def _bad_page_token(what: str) -> PageTokenInvalid:
+def bad_page_token(what: str = UNREADABLE) -> PageTokenInvalid:
+    """The refusal of a page token."""
     return PageTokenInvalid(f"page_token {what}", fields={"page_token": what})
 
 
