@@ -101,6 +101,16 @@ class RegistryChanged(Exception):
 Effect = Callable[[AsyncCursor[Any]], Awaitable[None]]
 
 
+def in_turn(*effects: Effect) -> Effect:
+    """Several effects as one."""
+
+    async def effect(cursor: AsyncCursor[Any]) -> None:
+        for one in effects:
+            await one(cursor)
+
+    return effect
+
+
 async def append(
     connection: AsyncConnection[Any],
     organisation_id: OrganisationId,

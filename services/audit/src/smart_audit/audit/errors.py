@@ -7,6 +7,8 @@ from smart_audit.core.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    ResourceExhausted,
+    Unavailable,
 )
 
 
@@ -131,6 +133,12 @@ class LogDamaged(DataLoss):
     reason = "LOG_DAMAGED"
 
 
+class AggregationInvalid(InvalidArgument):
+    """What is asked for cannot be counted so."""
+
+    reason = "AGGREGATION_INVALID"
+
+
 class ExportFormatUnavailable(FailedPrecondition):
     """The format needs a package that the installation has not."""
 
@@ -189,3 +197,27 @@ class SavedSearchForbidden(PermissionDenied):
     """Only its owner, or who manages the log, may change a shared search."""
 
     reason = "SAVED_SEARCH_FORBIDDEN"
+
+
+class CursorInvalid(InvalidArgument):
+    """The cursor of a stream is malformed, of another log, or beyond the end of this one."""
+
+    reason = "CURSOR_INVALID"
+
+
+class TailLimitReached(ResourceExhausted):
+    """Too many streams follow a log at the same time."""
+
+    reason = "TAIL_LIMIT_REACHED"
+
+
+class TailTooSlow(ResourceExhausted):
+    """The reader of a stream took nothing for too long."""
+
+    reason = "TAIL_TOO_SLOW"
+
+
+class ServiceStopping(Unavailable):
+    """The service stops, and with it the streams."""
+
+    reason = "SERVICE_STOPPING"

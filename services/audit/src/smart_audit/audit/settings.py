@@ -58,3 +58,18 @@ class AuditSettings(ServiceSettings):
     queue_bytes: int = Field(
         128 * MIB, ge=32 * MIB, description="bytes waiting at most; more are refused"
     )
+    tails_max: int = Field(2000, ge=1, description="streams that follow logs, in one process")
+    tails_per_organisation_max: int = Field(
+        1000, ge=1, description="streams that follow one organisation's log, in one process"
+    )
+    tail_heartbeat: Duration = Field(
+        timedelta(seconds=15),
+        gt=timedelta(0),
+        le=timedelta(seconds=60),
+        description="after how long without an event a stream gives a sign of life",
+    )
+    tail_patience: Duration = Field(
+        timedelta(seconds=10),
+        gt=timedelta(0),
+        description="how long a stream's reader may take nothing before the stream ends",
+    )

@@ -1,5 +1,7 @@
 """The tables of schema `audit`. The migrations make them; a test holds the two together."""
 
+from typing import Any
+
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
     BigInteger,
@@ -249,6 +251,7 @@ search_events = Table(
     # Keyed hashes (see `terms.py`); those of public facts come first, and are so many.
     Column("terms", ARRAY(BigInteger), nullable=False),
     Column("public_terms", SmallInteger, nullable=False),
+    Column("target_ids", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     PrimaryKeyConstraint("organisation_id", "recorded_at", "log_index"),
     Index("search_events_occurred_at_idx", "organisation_id", "occurred_at", "log_index"),
     Index(
@@ -324,3 +327,22 @@ saved_searches = Table(
         unique=True,
     ),
 )
+
+
+def _counts(name: str, counted: Column[Any]) -> Table:
+    """How many projected events of a day (in UTC) have a value; see migration 0004."""
+    return Table(
+        name,
+        metadata,
+        Column("organisation_id", Uuid, nullable=False),
+        Column("day", timestamp, nullable=False),
+        counted,
+        Column("events", BigInteger, nullable=False),
+        PrimaryKeyConstraint("organisation_id", "day", counted.name),
+    )
+
+
+kind_counts = _counts("kind_counts", Column("phrase_id", BigInteger, nullable=False))
+actor_counts = _counts("actor_counts", Column("actor_id", Text, nullable=False))
+# The term of the source address; 0 where there is none.
+address_counts = _counts("address_counts", Column("address", BigInteger, nullable=False))

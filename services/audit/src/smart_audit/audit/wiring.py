@@ -11,6 +11,8 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from smart_audit.api.audit.v1 import (
+    analytics_pb2,
+    analytics_pb2_grpc,
     audit_pb2,
     audit_pb2_grpc,
     event_types_pb2,
@@ -19,6 +21,8 @@ from smart_audit.api.audit.v1 import (
     governance_pb2_grpc,
     saved_searches_pb2,
     saved_searches_pb2_grpc,
+    tail_pb2,
+    tail_pb2_grpc,
     tiles_pb2,
     tiles_pb2_grpc,
 )
@@ -34,6 +38,7 @@ from smart_audit.audit.repository import Database
 from smart_audit.audit.retention import keep_retention
 from smart_audit.audit.revocation_feed import RevocationFollower
 from smart_audit.audit.sequencer import Sequencer
+from smart_audit.audit.servicer.analytics import AnalyticsServicer
 from smart_audit.audit.servicer.event_types import EventTypeServicer
 from smart_audit.audit.servicer.events import EventServicer
 from smart_audit.audit.servicer.governance import GovernanceServicer
@@ -41,9 +46,12 @@ from smart_audit.audit.servicer.log import LogServicer
 from smart_audit.audit.servicer.reads import ReadCalls
 from smart_audit.audit.servicer.refusals import Refusals
 from smart_audit.audit.servicer.saved_searches import SavedSearchServicer
+from smart_audit.audit.servicer.tail import TailServicer, TailSettings
 from smart_audit.audit.servicer.tiles import TileServicer
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.subject_keys import SubjectKeys
+from smart_audit.audit.tail.cursors import Cursors
+from smart_audit.audit.tail.tails import TailLimits, Tails
 from smart_audit.audit.use_cases.checkpoint import Checkpointing, ensure_key
 from smart_audit.audit.use_cases.own_events import Governing
 from smart_audit.audit.use_cases.record_events import Deps
@@ -62,12 +70,14 @@ from smart_audit.tlog.disclosure import new_salts
 log = structlog.get_logger()
 
 SERVICES = [
+    analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"],
     audit_pb2.DESCRIPTOR.services_by_name["EventService"],
     audit_pb2.DESCRIPTOR.services_by_name["LogService"],
     governance_pb2.DESCRIPTOR.services_by_name["GovernanceService"],
     tiles_pb2.DESCRIPTOR.services_by_name["TileService"],
     event_types_pb2.DESCRIPTOR.services_by_name["EventTypeService"],
     saved_searches_pb2.DESCRIPTOR.services_by_name["SavedSearchService"],
+    tail_pb2.DESCRIPTOR.services_by_name["TailService"],
 ]
 KEYS_DEADLINE_S = 5
 PARTITIONS_EVERY = timedelta(hours=6)
@@ -96,9 +106,10 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         deps = _deps(settings, database, subject_keys)
         governing = Governing(utc_now, new_id, new_salts, subject_keys)
         reads = Reads(database, deps, new_id)
+        verifier = TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer)
         server = Server(
             SERVICES,
-            TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer),
+            verifier,
             recent=settings.recent_authentication,
             on_refusal=Refusals(database, deps, governing).record,
             on_read=ReadCalls(reads).record,
@@ -106,6 +117,9 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         server.add(
             audit_pb2_grpc.add_EventServiceServicer_to_server,
             EventServicer(database, deps, checkpointing),
+        )
+        server.add(
+            analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server, AnalyticsServicer(database)
         )
         server.add(
             audit_pb2_grpc.add_LogServiceServicer_to_server, LogServicer(database, checkpointing)
@@ -126,6 +140,13 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
             tiles_pb2_grpc.add_TileServiceServicer_to_server, TileServicer(database, checkpointing)
         )
         feed = LogFeed(settings.database_url.get_secret_value())
+        tails = _tails(settings, feed, database, revocations)
+        server.add(
+            tail_pb2_grpc.add_TailServiceServicer_to_server,
+            TailServicer(
+                database, tails, verifier, Cursors(sealer.authenticate), _tail_settings(settings)
+            ),
+        )
         verification = Verification(
             settings.database_url.get_secret_value(),
             settings.verify_rate,
@@ -138,6 +159,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
                 background(RevocationFollower(channel, revocations).run),
                 background(feed.run),
                 server.listening(settings.host, settings.port) as port,
+                background(tails.run),
                 background(partial(keep_projecting, feed, database)),
                 background(partial(_keep_partitions, database)),
                 background(
@@ -152,6 +174,21 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
             await reads.settle()
             await deps.sequencer.settle()
             await subject_keys.settle()
+
+
+def _tails(
+    settings: AuditSettings, feed: LogFeed, database: Database, revocations: Revocations
+) -> Tails:
+    limits = TailLimits(settings.tails_max, settings.tails_per_organisation_max)
+    tails = Tails(feed, database, limits)
+    revocations.tell_of_each(tails.wake)
+    return tails
+
+
+def _tail_settings(settings: AuditSettings) -> TailSettings:
+    return TailSettings(
+        settings.tail_heartbeat.total_seconds(), settings.tail_patience.total_seconds()
+    )
 
 
 def _deps(settings: AuditSettings, database: Database, keys: SubjectKeys) -> Deps:

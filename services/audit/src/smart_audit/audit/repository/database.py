@@ -15,6 +15,7 @@ from smart_audit.audit import append as appending
 from smart_audit.audit.append import Appended, Effect
 from smart_audit.audit.domain import Entry, OrganisationId, WrappedKey
 from smart_audit.audit.recent import Recent
+from smart_audit.audit.repository.counting import EventCounter
 from smart_audit.audit.repository.log_reader import LogReader
 from smart_audit.audit.repository.projection import ProjectionStore
 from smart_audit.audit.repository.subjects import live_keys
@@ -62,6 +63,19 @@ class Database:
     def new_open_keys(self) -> OpenKeys:
         """Remembers no key yet."""
         return OpenKeys(self._wrapping)
+
+    @asynccontextmanager
+    async def counting(
+        self, organisation_id: OrganisationId
+    ) -> AsyncIterator[tuple[EventCounter, LogReader]]:
+        """One transaction that counts the events of one organisation as of one moment."""
+        async with self._sessions.begin() as session:
+            options = {"isolation_level": "REPEATABLE READ"}
+            await session.connection(execution_options=options)
+            yield (
+                await EventCounter.open(session, organisation_id, self.term_key(organisation_id)),
+                LogReader(session, organisation_id, self._wrapping),
+            )
 
     def term_key(self, organisation_id: OrganisationId) -> TermKey:
         """The key of an organisation's terms."""

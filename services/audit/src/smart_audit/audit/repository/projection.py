@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.audit import arrays
-from smart_audit.audit.domain import OrganisationId, Subject
+from smart_audit.audit.domain import Event, OrganisationId, Subject
 from smart_audit.audit.meaning.phrases import Phrase
 from smart_audit.audit.recent import ReadableEvent
 from smart_audit.audit.tables import (
@@ -28,12 +28,13 @@ from smart_audit.audit.terms import EventTerms
 
 INSERT = """
 INSERT INTO audit.search_events (organisation_id, recorded_at, log_index, occurred_at, phrase_id,
-    actor_id, address, terms, public_terms)
+    actor_id, address, terms, public_terms, target_ids)
 SELECT %(organisation_id)s, new.recorded_at, new.log_index, new.occurred_at, new.phrase_id,
-    new.actor_id, nullif(new.address, 0), new.terms::bigint[], new.public_terms
+    new.actor_id, nullif(new.address, 0), new.terms::bigint[], new.public_terms,
+    new.target_ids::text[]
 FROM unnest(%(recorded)s, %(indexes)s, %(occurred)s, %(phrase_ids)s, %(actor_ids)s, %(addresses)s,
-    %(terms)s, %(public_terms)s) AS new (recorded_at, log_index, occurred_at, phrase_id, actor_id,
-    address, terms, public_terms)
+    %(terms)s, %(public_terms)s, %(target_ids)s) AS new (recorded_at, log_index, occurred_at,
+    phrase_id, actor_id, address, terms, public_terms, target_ids)
 ON CONFLICT DO NOTHING
 """
 
@@ -144,6 +145,7 @@ class ProjectionStore:
             "occurred": arrays.times([event.readable.event.occurred_at for event in events]),
             "phrase_ids": arrays.bigints([event.phrase.id for event in events]),
             "actor_ids": arrays.texts([event.readable.event.actor.id for event in events]),
+            "target_ids": arrays.texts([_targets(event.readable.event) for event in events]),
         }
         await connection.execute(INSERT, columns)
 
@@ -216,6 +218,15 @@ class ProjectionStore:
 def _literal(terms: EventTerms) -> str:
     """An array of arrays would have to be a rectangle, so that each row's travels as text."""
     return f"{{{','.join(map(str, [*terms.public, *terms.sealed]))}}}"
+
+
+def _targets(event: Event) -> str:
+    """The ids of an event's targets, each once, as an array's text."""
+    quoted = (
+        '"' + id_.replace("\\", r"\\").replace('"', r"\"") + '"'
+        for id_ in dict.fromkeys(target.id for target in event.targets)
+    )
+    return f"{{{','.join(quoted)}}}"
 
 
 async def organisations_to_project(session: AsyncSession, version: int) -> Sequence[OrganisationId]:

@@ -61,9 +61,9 @@ def keeping(organisation_id: OrganisationId, saved: SavedSearch) -> Effect:
         try:
             await cursor.execute(KEEP, columns)
         except UniqueViolation as error:
-            what = "is taken by another saved search; choose another name"
             raise SavedSearchNameTaken(
-                f"the name {what}", fields={"search.name": what}, name=search.name
+                "search.name is taken by another saved search; choose another name",
+                name=search.name,
             ) from error
 
     return effect
@@ -80,13 +80,15 @@ def deleting(organisation_id: OrganisationId, search_id: SearchId) -> Effect:
     return effect
 
 
-async def forget_owner(
-    cursor: AsyncCursor[Any], organisation_id: OrganisationId, owner: Subject
-) -> None:
+def forgetting_owner(organisation_id: OrganisationId, owner: Subject) -> Effect:
     """Delete the private searches of a person who is erased; shared ones lose their owner."""
     columns = {"organisation_id": organisation_id, "type": owner.type, "id": owner.id}
-    await cursor.execute(DELETE_PRIVATE, columns)
-    await cursor.execute(DISOWN, columns)
+
+    async def effect(cursor: AsyncCursor[Any]) -> None:
+        await cursor.execute(DELETE_PRIVATE, columns)
+        await cursor.execute(DISOWN, columns)
+
+    return effect
 
 
 class SavedSearchReader:

@@ -15,7 +15,7 @@ from smart_audit.audit.repository.projection import Progress, ProjectedEvent, Pr
 from smart_audit.audit.repository.unprojected import unprojected
 from smart_audit.audit.terms import TermKey, terms_of
 
-VERSION = 1
+VERSION = 2
 """Of what the projection holds. Whoever changes it raises it, and all is projected anew."""
 
 BATCH = 1_000

@@ -125,7 +125,7 @@ def _check(search: Search) -> None:
     try:
         parse_filter(search.filter)
     except FilterInvalid as error:
-        error.fields = {"search.filter": what for what in error.fields.values()}
+        error.fields = {"search.filter": error.fields["filter"]}
         raise
 
 

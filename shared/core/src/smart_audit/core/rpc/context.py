@@ -112,6 +112,11 @@ def current_authorization() -> str:
     return _call.get().metadata.get("authorization", "")
 
 
+def current_header(name: str) -> str:
+    """A header of the running call by its name in small letters; empty when it has none."""
+    return _call.get().metadata.get(name, "")
+
+
 def current_request_id() -> str:
     """The id that finds this call in all logs."""
     return _call.get().request_id
