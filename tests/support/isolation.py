@@ -103,6 +103,7 @@ def requests(ids: Ids) -> dict[str, Fields]:
         "TailService": _tails(),
         "GovernanceService": _governance(ids),
         "EventTypeService": _event_types(ids),
+        "FilterService": {"CompleteFilter": {"filter": "action="}},
         "SavedSearchService": _saved_searches(ids),
     }
     return {

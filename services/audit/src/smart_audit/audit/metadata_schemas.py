@@ -280,3 +280,34 @@ _Validator: Final = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     {name: _counted(_OURS.get(name, keyword)) for name, keyword in _KEYWORDS.items()},
 )
+
+
+MOST_PATHS: Final = 500
+DEEPEST: Final = 4
+
+
+def paths(schema: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The paths of metadata that a schema names, such as `items.size`, with the values it lists."""
+    found: dict[str, list[str]] = {}
+    _collect(schema, schema.get("$defs", {}), "", found)
+    return found
+
+
+def _collect(schema: Any, definitions: Any, path: str, found: dict[str, list[str]]) -> None:
+    if not isinstance(schema, Mapping) or len(found) >= MOST_PATHS:
+        return
+    if path:
+        values = [*schema.get("enum", ()), *([schema["const"]] if "const" in schema else ())]
+        if schema.get("type") == "boolean":
+            values += [True, False]
+        texts = [one if isinstance(one, str) else _text(one) for one in values]
+        found[path] = list(dict.fromkeys([*found.get(path, ()), *texts]))
+    referred = definitions.get(str(schema.get("$ref", "")).removeprefix(DEFINITION))
+    alternatives = [
+        one for keyword in ("allOf", "anyOf", "oneOf") for one in schema.get(keyword, ())
+    ]
+    for same in (referred, schema.get("items"), *alternatives):
+        _collect(same, definitions, path, found)
+    if path.count(".") < DEEPEST - 1:
+        for name, inner in schema.get("properties", {}).items():
+            _collect(inner, definitions, f"{path}.{name}" if path else name, found)

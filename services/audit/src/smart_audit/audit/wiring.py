@@ -41,6 +41,7 @@ from smart_audit.audit.sequencer import Sequencer
 from smart_audit.audit.servicer.analytics import AnalyticsServicer
 from smart_audit.audit.servicer.event_types import EventTypeServicer
 from smart_audit.audit.servicer.events import EventServicer
+from smart_audit.audit.servicer.filters import FilterServicer
 from smart_audit.audit.servicer.governance import GovernanceServicer
 from smart_audit.audit.servicer.log import LogServicer
 from smart_audit.audit.servicer.reads import ReadCalls
@@ -76,6 +77,7 @@ SERVICES = [
     governance_pb2.DESCRIPTOR.services_by_name["GovernanceService"],
     tiles_pb2.DESCRIPTOR.services_by_name["TileService"],
     event_types_pb2.DESCRIPTOR.services_by_name["EventTypeService"],
+    event_types_pb2.DESCRIPTOR.services_by_name["FilterService"],
     saved_searches_pb2.DESCRIPTOR.services_by_name["SavedSearchService"],
     tail_pb2.DESCRIPTOR.services_by_name["TailService"],
 ]
@@ -131,6 +133,9 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         server.add(
             event_types_pb2_grpc.add_EventTypeServiceServicer_to_server,
             EventTypeServicer(database, governing),
+        )
+        server.add(
+            event_types_pb2_grpc.add_FilterServiceServicer_to_server, FilterServicer(database)
         )
         server.add(
             saved_searches_pb2_grpc.add_SavedSearchServiceServicer_to_server,
