@@ -7,6 +7,8 @@ from smart_audit.core.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    ResourceExhausted,
+    Unavailable,
 )
 
 
@@ -129,3 +131,70 @@ class LogDamaged(DataLoss):
     """A stored entry is not what was recorded."""
 
     reason = "LOG_DAMAGED"
+
+
+class AggregationInvalid(InvalidArgument):
+    """What is asked for cannot be counted so."""
+
+    reason = "AGGREGATION_INVALID"
+
+
+class ExportNotFound(NotFound):
+    """The caller's organisation has no such export, or not any longer."""
+
+    reason = "EXPORT_NOT_FOUND"
+
+
+class ExportCursorInvalid(InvalidArgument):
+    """The cursor is malformed, or belongs to another export."""
+
+    reason = "EXPORT_CURSOR_INVALID"
+
+
+class ExportNotReady(FailedPrecondition):
+    """The export has no file: it is still being written, has failed, or was cancelled."""
+
+    reason = "EXPORT_NOT_READY"
+
+
+class ExportExpired(NotFound):
+    """The export's file has been destroyed."""
+
+    reason = "EXPORT_EXPIRED"
+
+
+class ExportLimitReached(ResourceExhausted):
+    """The organisation has as many exports, or as many bytes of them, as it may."""
+
+    reason = "EXPORT_LIMIT_REACHED"
+    retry_after_s = 60
+
+
+class ExportFormatUnavailable(FailedPrecondition):
+    """The format needs a package that the installation has not."""
+
+    reason = "EXPORT_FORMAT_UNAVAILABLE"
+
+
+class CursorInvalid(InvalidArgument):
+    """The cursor of a stream is malformed, of another log, or beyond the end of this one."""
+
+    reason = "CURSOR_INVALID"
+
+
+class TailLimitReached(ResourceExhausted):
+    """Too many streams follow a log at the same time."""
+
+    reason = "TAIL_LIMIT_REACHED"
+
+
+class TailTooSlow(ResourceExhausted):
+    """The reader of a stream took nothing for too long."""
+
+    reason = "TAIL_TOO_SLOW"
+
+
+class ServiceStopping(Unavailable):
+    """The service stops, and with it the streams."""
+
+    reason = "SERVICE_STOPPING"

@@ -20,7 +20,7 @@ async def rebuild_search(settings: AuditSettings) -> None:
         async with database.everywhere() as session:
             logs = await organisations(session)
         for organisation_id in logs:
-            async with database.projecting(organisation_id) as (store, _):
+            async with database.projecting(organisation_id) as store:
                 await store.discard()
         await project_everything(database)
     sys.stdout.write(f"search reads {len(logs)} logs anew\n")

@@ -11,15 +11,24 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from smart_audit.api.audit.v1 import (
+    analytics_pb2,
+    analytics_pb2_grpc,
     audit_pb2,
     audit_pb2_grpc,
+    exports_pb2,
+    exports_pb2_grpc,
     governance_pb2,
     governance_pb2_grpc,
+    tail_pb2,
+    tail_pb2_grpc,
     tiles_pb2,
     tiles_pb2_grpc,
 )
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 from smart_audit.audit.checkpoints import CheckpointKeys
+from smart_audit.audit.export_runner import ExportRunner
+from smart_audit.audit.export_sealing import ExportSealing
+from smart_audit.audit.export_streams import Streams
 from smart_audit.audit.integrity.background import Verification
 from smart_audit.audit.integrity.secrets import Secrets
 from smart_audit.audit.log_feed import LogFeed
@@ -29,16 +38,24 @@ from smart_audit.audit.repository import Database
 from smart_audit.audit.retention import keep_retention
 from smart_audit.audit.revocation_feed import RevocationFollower
 from smart_audit.audit.sequencer import Sequencer
+from smart_audit.audit.servicer.analytics import AnalyticsServicer
 from smart_audit.audit.servicer.events import EventServicer
+from smart_audit.audit.servicer.exports import ExportServicer
 from smart_audit.audit.servicer.governance import GovernanceServicer
 from smart_audit.audit.servicer.log import LogServicer
+from smart_audit.audit.servicer.reads import ReadCalls
 from smart_audit.audit.servicer.refusals import Refusals
+from smart_audit.audit.servicer.tail import TailServicer, TailSettings
 from smart_audit.audit.servicer.tiles import TileServicer
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.subject_keys import SubjectKeys
+from smart_audit.audit.tail.cursors import Cursors
+from smart_audit.audit.tail.tails import TailLimits, Tails
 from smart_audit.audit.use_cases.checkpoint import Checkpointing, ensure_key
+from smart_audit.audit.use_cases.order_exports import Exporting, ExportLimits
 from smart_audit.audit.use_cases.own_events import Governing
 from smart_audit.audit.use_cases.record_events import Deps
+from smart_audit.audit.use_cases.record_reads import Reads
 from smart_audit.audit.witnesses.policy import read_policy
 from smart_audit.audit.witnesses.runner import keep_checkpoints
 from smart_audit.audit.wrapping import Wrapping
@@ -53,10 +70,13 @@ from smart_audit.tlog.disclosure import new_salts
 log = structlog.get_logger()
 
 SERVICES = [
+    analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"],
     audit_pb2.DESCRIPTOR.services_by_name["EventService"],
     audit_pb2.DESCRIPTOR.services_by_name["LogService"],
+    exports_pb2.DESCRIPTOR.services_by_name["ExportService"],
     governance_pb2.DESCRIPTOR.services_by_name["GovernanceService"],
     tiles_pb2.DESCRIPTOR.services_by_name["TileService"],
+    tail_pb2.DESCRIPTOR.services_by_name["TailService"],
 ]
 KEYS_DEADLINE_S = 5
 PARTITIONS_EVERY = timedelta(hours=6)
@@ -84,15 +104,23 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         subject_keys = SubjectKeys(database, Wrapping(sealer))
         deps = _deps(settings, database, subject_keys)
         governing = Governing(utc_now, new_id, new_salts, subject_keys)
+        exports = _exports(settings, database, sealer, governing, checkpointing)
+        verifier = TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer)
+        reads = Reads(database, deps, new_id)
+        verifier = TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer)
         server = Server(
             SERVICES,
-            TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer),
+            verifier,
             recent=settings.recent_authentication,
             on_refusal=Refusals(database, deps, governing).record,
+            on_read=ReadCalls(reads).record,
         )
         server.add(
             audit_pb2_grpc.add_EventServiceServicer_to_server,
             EventServicer(database, deps, checkpointing),
+        )
+        server.add(
+            analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server, AnalyticsServicer(database)
         )
         server.add(
             audit_pb2_grpc.add_LogServiceServicer_to_server, LogServicer(database, checkpointing)
@@ -104,7 +132,18 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         server.add(
             tiles_pb2_grpc.add_TileServiceServicer_to_server, TileServicer(database, checkpointing)
         )
+        server.add(
+            exports_pb2_grpc.add_ExportServiceServicer_to_server,
+            ExportServicer(database, exports.deps, verifier, Streams(settings.export_streams)),
+        )
         feed = LogFeed(settings.database_url.get_secret_value())
+        tails = _tails(settings, feed, database, revocations)
+        server.add(
+            tail_pb2_grpc.add_TailServiceServicer_to_server,
+            TailServicer(
+                database, tails, verifier, Cursors(sealer.authenticate), _tail_settings(settings)
+            ),
+        )
         verification = Verification(
             settings.database_url.get_secret_value(),
             settings.verify_rate,
@@ -117,6 +156,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
                 background(RevocationFollower(channel, revocations).run),
                 background(feed.run),
                 server.listening(settings.host, settings.port) as port,
+                background(tails.run),
                 background(partial(keep_projecting, feed, database)),
                 background(partial(_keep_partitions, database)),
                 background(
@@ -124,12 +164,29 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
                 ),
                 background(partial(keep_retention, settings.retention_every, database, governing)),
                 background(partial(verification.keep_on, settings.verify_every)),
+                background(exports.run),
             ):
                 yield port
         finally:
             # Callers that left have set off work that still needs the database.
+            await reads.settle()
             await deps.sequencer.settle()
             await subject_keys.settle()
+
+
+def _tails(
+    settings: AuditSettings, feed: LogFeed, database: Database, revocations: Revocations
+) -> Tails:
+    limits = TailLimits(settings.tails_max, settings.tails_per_organisation_max)
+    tails = Tails(feed, database, limits)
+    revocations.tell_of_each(tails.wake)
+    return tails
+
+
+def _tail_settings(settings: AuditSettings) -> TailSettings:
+    return TailSettings(
+        settings.tail_heartbeat.total_seconds(), settings.tail_patience.total_seconds()
+    )
 
 
 def _deps(settings: AuditSettings, database: Database, keys: SubjectKeys) -> Deps:
@@ -144,6 +201,19 @@ def _deps(settings: AuditSettings, database: Database, keys: SubjectKeys) -> Dep
             queue_bytes=settings.queue_bytes,
         ),
     )
+
+
+def _exports(
+    settings: AuditSettings,
+    database: Database,
+    sealer: Sealer,
+    governing: Governing,
+    checkpointing: Checkpointing,
+) -> ExportRunner:
+    limits = ExportLimits(settings.export_jobs, settings.export_bytes, settings.export_kept_for)
+    woken = asyncio.Event()
+    deps = Exporting(governing, checkpointing, ExportSealing(sealer), limits, wake=woken.set)
+    return ExportRunner(database, deps, settings.export_every, settings.export_lease, woken)
 
 
 class PublishedKeys:

@@ -73,6 +73,11 @@ class Revocations:
         self._revoked: dict[bytes, Revocation] = {}
         self._sweep_at = SWEEP_EVERY
         self._word = asyncio.Event()
+        self._told: list[Callable[[], None]] = []
+
+    def tell_of_each(self, tell: Callable[[], None]) -> None:
+        """Have it called whenever something has been revoked: calls that last must look again."""
+        self._told.append(tell)
 
     async def wait_for_word(self) -> None:
         """Right after a start, let calls wait for the first word instead of refusing them."""
@@ -83,12 +88,17 @@ class Revocations:
 
     def hear(self, revocations: Iterable[Revocation] = ()) -> None:
         """Take in what the feed says; nothing new is a sign of life too."""
+        changed = False
         for new in revocations:
             known = self._revoked.get(new.key)
             if known is None or known.revoked_at_ms < new.revoked_at_ms:
                 self._revoked[new.key] = new
+                changed = True
         self._heard_at = self._monotonic()
         self._word.set()
+        if changed:
+            for tell in self._told:
+                tell()
         if len(self._revoked) >= self._sweep_at:
             self._sweep()
 

@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from smart_audit.api.audit.v1 import audit_pb2, governance_pb2
-from smart_audit.audit import domain, governance
+from smart_audit.api.audit.v1 import audit_pb2, exports_pb2, governance_pb2
+from smart_audit.audit import domain, exports, governance
 from smart_audit.audit.errors import OrderByInvalid, PageTokenInvalid
 from smart_audit.audit.filters import parse_filter
 from smart_audit.audit.messages.times import to_datetime
@@ -23,7 +24,10 @@ PAGE_FIELDS = frozenset(("page_token", "page_size", "proof"))
 UNREADABLE = "is not a page token; start again without one"
 
 Paged = (
-    audit_pb2.ListEventsRequest | audit_pb2.ListCheckpointsRequest | governance_pb2.ListHoldsRequest
+    audit_pb2.ListEventsRequest
+    | audit_pb2.ListCheckpointsRequest
+    | exports_pb2.ListOperationsRequest
+    | governance_pb2.ListHoldsRequest
 )
 Numbered = audit_pb2.ListCheckpointsRequest
 
@@ -62,6 +66,19 @@ def to_oldest_first(order_by: str) -> bool:
             return True
     what = 'must be "occurred_at desc", "occurred_at" or empty'
     raise OrderByInvalid(f"order_by {what}", fields={"order_by": what})
+
+
+def to_narrowing(request: audit_pb2.ListEventsRequest) -> dict[str, str]:
+    """What narrows a list, by the names of the request's fields, as the log tells of it."""
+    return {
+        field.name: value.ToJsonString()
+        if isinstance(value, Timestamp)
+        else audit_pb2.Outcome.Name(value)
+        if field.name == "outcome"
+        else value
+        for field, value in request.ListFields()
+        if field.name not in ("page_size", "page_token", "proof")
+    }
 
 
 def to_page_size(request: Paged) -> int:
@@ -141,6 +158,33 @@ def to_hold_token(
         return ""
     fingerprint = _fingerprint(request, organisation_id)
     return _token([fingerprint, _microseconds(position.placed_at), str(position.id)])
+
+
+def to_export_position(
+    request: exports_pb2.ListOperationsRequest, organisation_id: domain.OrganisationId
+) -> exports.ExportPosition | None:
+    """Where a page of exports begins. Raises: PageTokenInvalid."""
+    if not request.page_token:
+        return None
+    try:
+        fingerprint, microseconds, export_id = _read_token(request.page_token)
+        position = exports.ExportPosition(_time(microseconds), domain.EventId(UUID(export_id)))
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise _bad_page_token(UNREADABLE) from error
+    _check(fingerprint, request, organisation_id)
+    return position
+
+
+def to_export_token(
+    position: exports.ExportPosition | None,
+    request: exports_pb2.ListOperationsRequest,
+    organisation_id: domain.OrganisationId,
+) -> str:
+    """The token of the next page of exports; empty on the last."""
+    if position is None:
+        return ""
+    fingerprint = _fingerprint(request, organisation_id)
+    return _token([fingerprint, _microseconds(position.created_at), str(position.id)])
 
 
 def _time(microseconds: int) -> datetime:

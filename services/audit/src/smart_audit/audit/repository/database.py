@@ -14,10 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from smart_audit.audit import append as appending
 from smart_audit.audit.append import Appended, Effect
 from smart_audit.audit.domain import Entry, OrganisationId, WrappedKey
+from smart_audit.audit.recent import Recent
+from smart_audit.audit.repository.counting import EventCounter
 from smart_audit.audit.repository.event_finder import EventFinder
 from smart_audit.audit.repository.log_reader import LogReader
 from smart_audit.audit.repository.projection import ProjectionStore
 from smart_audit.audit.repository.subjects import live_keys
+from smart_audit.audit.repository.unprojected import OpenKeys
 from smart_audit.audit.terms import TermKey
 from smart_audit.audit.wrapping import Wrapping
 from smart_audit.core.rpc.status import is_unreachable
@@ -34,6 +37,8 @@ class Database:
         self._appenders = appenders
         self._sessions = async_sessionmaker(engine)
         self._wrapping = wrapping
+        self.recent = Recent()
+        self.open_keys = self.new_open_keys()
         self._term_keys = lru_cache(REMEMBERED_TERM_KEYS)(wrapping.term_key)
 
     @asynccontextmanager
@@ -51,13 +56,27 @@ class Database:
             yield LogReader(session, organisation_id, self._wrapping)
 
     @asynccontextmanager
-    async def projecting(
-        self, organisation_id: OrganisationId
-    ) -> AsyncIterator[tuple[ProjectionStore, LogReader]]:
-        """One transaction on the log of one organisation and on what search reads of it."""
+    async def projecting(self, organisation_id: OrganisationId) -> AsyncIterator[ProjectionStore]:
+        """One transaction on what search reads of the log of one organisation."""
         async with self.session(organisation_id) as session:
-            reader = LogReader(session, organisation_id, self._wrapping)
-            yield ProjectionStore(session, organisation_id), reader
+            yield ProjectionStore(session, organisation_id)
+
+    def new_open_keys(self) -> OpenKeys:
+        """Remembers no key yet."""
+        return OpenKeys(self._wrapping)
+
+    @asynccontextmanager
+    async def counting(
+        self, organisation_id: OrganisationId
+    ) -> AsyncIterator[tuple[EventCounter, LogReader]]:
+        """One transaction that counts the events of one organisation as of one moment."""
+        async with self._sessions.begin() as session:
+            options = {"isolation_level": "REPEATABLE READ"}
+            await session.connection(execution_options=options)
+            yield (
+                await EventCounter.open(session, organisation_id, self.term_key(organisation_id)),
+                LogReader(session, organisation_id, self._wrapping),
+            )
 
     @asynccontextmanager
     async def finding(self, organisation_id: OrganisationId) -> AsyncIterator[EventFinder]:
@@ -87,14 +106,16 @@ class Database:
         Raises: KeysDestroyed, and what the effect raises.
         """
         try:
-            return await self._append(organisation_id, batch, effect)
+            appended = await self._append(organisation_id, batch, effect)
         except OperationalError as error:
             if not is_unreachable(error):
                 raise
             # After a restart of the database the pool holds dead connections, and asking each time
             # would cost a round trip. What was committed all the same is found by its ids.
             await self._appenders.check()
-            return await self._append(organisation_id, batch, effect)
+            appended = await self._append(organisation_id, batch, effect)
+        self.recent.add(organisation_id, appended.fresh)
+        return appended
 
     async def _append(
         self, organisation_id: OrganisationId, batch: Sequence[Entry], effect: Effect | None

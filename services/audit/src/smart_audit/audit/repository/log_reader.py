@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, select, tuple_
+from sqlalchemy import Row, Select, and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.audit.domain import (
+    Bytes,
     EventId,
     Filter,
     KeyId,
@@ -41,14 +43,20 @@ CONTENT = and_(
     payloads.c.recorded_at == entries.c.recorded_at,
     payloads.c.log_index == entries.c.log_index,
 )
-RECORDED = select(
+_CONTENT_COLUMNS = select(
     entries.c.log_index,
     entries.c.event_id,
     entries.c.recorded_at,
     entries.c.leaf_hash,
     payloads.c.leaf,
     payloads.c.disclosures,
-).join(payloads, CONTENT)
+)
+RECORDED = _CONTENT_COLUMNS.join(payloads, CONTENT)
+# With those whose content retention has removed.
+RECORDED_OR_GONE: Select[Any] = _CONTENT_COLUMNS.join(payloads, CONTENT, isouter=True)
+# Processes read their clocks before they queue for the log, so that a few neighbours in the log may
+# have their times in another order.
+OUT_OF_ORDER = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,23 @@ class LogReader:
         )
         return [row.leaf for row in await self._session.execute(statement)]
 
+    async def run(self, first: int, before: int, most: Bytes) -> list[Recorded]:
+        """Events in the order of the log, from `first` on and before `before`.
+
+        They end behind the one that brings them to `most` bytes; those without content are left
+        out. Raises: LogDamaged.
+        """
+        size = func.octet_length(payloads.c.leaf) + func.octet_length(payloads.c.disclosures)
+        rows = (
+            self._recorded()
+            .add_columns((func.sum(size).over(order_by=entries.c.log_index) - size).label("ahead"))
+            .where(entries.c.log_index >= first, entries.c.log_index < before)
+            .subquery()
+        )
+        statement = select(rows).where(rows.c.ahead < most).order_by(rows.c.log_index)
+        found = (await self._session.execute(statement)).all()
+        return [_to_recorded(entry) for entry in await self._open(found)]
+
     async def page(
         self,
         narrow: Filter,
@@ -158,6 +183,37 @@ class LogReader:
         statement = statement.order_by(*order).limit(limit)
         rows = (await self._session.execute(statement)).all()
         return [_to_recorded(entry) for entry in await self._open(rows)]
+
+    async def events_from(self, first: int, limit: int) -> tuple[list[Recorded], int]:
+        """The events in the next `limit` places of the log, and the place behind them.
+
+        Those without content are left out; the place is `first` at the end of the log.
+        Raises: LogDamaged.
+        """
+        statement = (
+            RECORDED_OR_GONE.where(
+                entries.c.organisation_id == self._organisation_id, entries.c.log_index >= first
+            )
+            .order_by(entries.c.log_index)
+            .limit(limit)
+        )
+        rows = (await self._session.execute(statement)).all()
+        opened = await self._open([row for row in rows if row.leaf is not None])
+        return [_to_recorded(entry) for entry in opened], rows[-1].log_index + 1 if rows else first
+
+    async def first_since(self, time: datetime) -> int | None:
+        """The place of the first event that was recorded at a time or later; None if none was."""
+        earliest = (
+            select(payloads.c.log_index)
+            .where(
+                payloads.c.organisation_id == self._organisation_id, payloads.c.recorded_at >= time
+            )
+            .order_by(payloads.c.recorded_at, payloads.c.log_index)
+            .limit(OUT_OF_ORDER)
+            .subquery()
+        )
+        first: int | None = await self._session.scalar(select(func.min(earliest.c.log_index)))
+        return first
 
     async def tile_hashes(self, wanted: Iterable[Tile], size: int) -> dict[Tile, bytes]:
         """The hashes of tiles in the log's tree of `size` leaves; partial ones are short.

@@ -6,6 +6,7 @@ from smart_audit.audit.governance import ERASE_SUBJECT, Erasure, erasure_facts
 from smart_audit.audit.repository import Database
 from smart_audit.audit.repository.governance import GovernanceReader, Unneeded, destroying_key
 from smart_audit.audit.use_cases.own_events import Governing, append_own, own_event
+from smart_audit.audit.use_cases.projected import projected
 
 
 async def erase_subject(
@@ -36,6 +37,8 @@ async def erase_subject(
         except Unneeded:
             pass  # somebody else was faster
         else:
+            # Search has taken the person's words out by then, or is behind and will.
+            await projected(organisation_id, database)
             return Erasure(new.event.id, index, new.event.occurred_at)
     async with database.session(organisation_id) as session:
         earlier = await GovernanceReader(session, organisation_id).erasure(subject)

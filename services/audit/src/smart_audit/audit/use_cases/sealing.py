@@ -40,7 +40,7 @@ async def seal_and_append(
     }
     for _ in range(ATTEMPTS):
         live = await keys.of(organisation_id, subjects)
-        entries = _entries(organisation_id, prepared, live)
+        entries = sealed_entries(organisation_id, prepared, live)
         try:
             return await append(entries), entries
         except KeysDestroyed as destroyed:
@@ -49,12 +49,12 @@ async def seal_and_append(
     raise Unavailable("the people in these events are being erased; retry in a moment")
 
 
-def _entries(
+def sealed_entries(
     organisation_id: OrganisationId,
     prepared: Sequence[Prepared],
     keys: Mapping[Subject, SubjectKey],
 ) -> list[Entry]:
-    """Seal the disclosures of each event."""
+    """Events with their disclosures sealed; keys: of all subjects whose data they hold."""
     nonces = new_nonces(sum(len(one.leaf.disclosures) for one in prepared))
     entries = []
     for new, recorded_at, leaf, permanent in prepared:
