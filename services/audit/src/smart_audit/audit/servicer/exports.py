@@ -96,17 +96,15 @@ class ExportServicer(exports_pb2_grpc.ExportServiceServicer):
 
     async def ListOperations(self, request: exports_pb2.ListOperationsRequest, context: Any) -> Any:
         """Return a page of operations."""
-        own = organisation()
         found, end = await list_exports(
-            own,
-            to_export_position(request, own),
+            organisation(),
+            to_export_position(request),
             to_page_size(request),
             self._database,
             self._deps,
         )
         return exports_pb2.ListOperationsResponse(
-            operations=map(from_export, found),
-            next_page_token=to_export_token(end, request, own),
+            operations=map(from_export, found), next_page_token=to_export_token(end)
         )
 
     async def CancelOperation(
