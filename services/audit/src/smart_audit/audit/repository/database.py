@@ -91,6 +91,13 @@ class Database:
             )
 
     @asynccontextmanager
+    async def finding(self, organisation_id: OrganisationId) -> AsyncIterator[EventFinder]:
+        """One transaction that finds events of one organisation by filters."""
+        async with self.session(organisation_id) as session:
+            key = self.term_key(organisation_id)
+            yield EventFinder(session, organisation_id, self._wrapping, key)
+
+    @asynccontextmanager
     async def searching(self, organisation_id: OrganisationId) -> AsyncIterator[Searching]:
         """One transaction that searches the log of one organisation."""
         async with self.session(organisation_id) as session:
@@ -99,13 +106,6 @@ class Database:
                 PhraseStore(session, organisation_id),
                 LogReader(session, organisation_id, self._wrapping),
             )
-
-    @asynccontextmanager
-    async def finding(self, organisation_id: OrganisationId) -> AsyncIterator[EventFinder]:
-        """One transaction that finds events of one organisation by filters."""
-        async with self.session(organisation_id) as session:
-            key = self.term_key(organisation_id)
-            yield EventFinder(session, organisation_id, self._wrapping, key)
 
     def term_key(self, organisation_id: OrganisationId) -> TermKey:
         """The key of an organisation's terms."""
@@ -125,7 +125,7 @@ class Database:
     ) -> Appended:
         """Append a batch of entries, durable on return.
 
-        Raises: KeysDestroyed, and what the effect raises.
+        Raises: KeysDestroyed, RegistryChanged, and what the effect raises.
         """
         try:
             appended = await self._append(organisation_id, batch, effect)
