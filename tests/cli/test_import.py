@@ -8,6 +8,7 @@ import signal
 import pytest
 from google.protobuf.json_format import MessageToDict
 
+from smart_audit.api.audit.v1 import event_types_pb2, event_types_pb2_grpc
 from smart_audit.audit.formats import FormatName, open_format
 from tests.cli.cable import cable_to
 from tests.cli.conftest import RECORDS, written
@@ -241,3 +242,18 @@ async def test_an_export_is_imported_into_another_log(cli, world, user, tmp_path
     kept = MessageToDict(again.metadata)
     assert kept["region"] == "eu"
     assert kept["imported_from"]["organisation_id"] == user.organisation_id
+
+
+async def test_what_operations_mean_is_registered_once(cli, world, user, few_records):
+    first = await cli.run("import", "cloudtrail", "--describe", few_records)
+    again = await cli.run("import", "cloudtrail", "--describe", few_records)
+
+    assert (first.code, again.code) == (0, 0)
+    assert "kinds of event are described" in first.err
+    assert again.err == first.err
+    stub = event_types_pb2_grpc.EventTypeServiceStub(world.audit_channel)
+    page = await stub.ListEventTypes(
+        event_types_pb2.ListEventTypesRequest(), metadata=user.metadata
+    )
+    assert {one.version for one in page.event_types} == {1}
+    assert all(one.display_name and one.description for one in page.event_types)

@@ -41,6 +41,7 @@ class BlockingConnection:
         self._connection = self._runner.run(connect())
         self.auth = self._connection.auth
         self.events = self._connection.events
+        self.event_types = self._connection.event_types
         self.log = self._connection.log
 
     def __enter__(self) -> Self:

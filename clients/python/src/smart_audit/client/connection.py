@@ -18,7 +18,7 @@ from typing import Final, Self, TypeVar
 import grpc
 import grpc.aio
 
-from smart_audit.api.audit.v1 import audit_pb2_grpc, tiles_pb2_grpc
+from smart_audit.api.audit.v1 import audit_pb2_grpc, event_types_pb2_grpc, tiles_pb2_grpc
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc, oauth_pb2_grpc
 from smart_audit.client.api_key import exchange
 from smart_audit.client.errors import CallError
@@ -97,6 +97,7 @@ class Connection:
         self.auth = auth_pb2_grpc.AuthServiceStub(self._channel)
         self.oauth = oauth_pb2_grpc.OAuthServiceStub(self._channel)
         self.events = audit_pb2_grpc.EventServiceStub(self._channel)
+        self.event_types = event_types_pb2_grpc.EventTypeServiceStub(self._channel)
         self.log = audit_pb2_grpc.LogServiceStub(self._channel)
         self.tiles = tiles_pb2_grpc.TileServiceStub(self._channel)
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.cli.failures import ExitCode, Failure, explained
+from smart_audit.cli.imports.describing import Described, check
 from smart_audit.cli.imports.importer import Importer, Mapped, Tally
 from smart_audit.cli.imports.kinds import (
     CLOUDTRAIL,
@@ -44,6 +45,13 @@ DryRunOption = Annotated[
     bool,
     typer.Option(
         "--dry-run", help=f"Read all, record nothing; show the first {_SHOWN} events as JSON."
+    ),
+]
+DescribeOption = Annotated[
+    bool,
+    typer.Option(
+        "--describe",
+        help="Register what the operations mean, as botocore documents them, for the search.",
     ),
 ]
 MapOption = Annotated[
@@ -102,9 +110,16 @@ def cloudtrail(
     token_file: TokenFileOption = None,
     retry_for: RetryOption = 60,
     dry_run: DryRunOption = False,  # noqa: FBT002  (typer's form of an option)
+    describe: DescribeOption = False,  # noqa: FBT002
 ) -> None:
     """Import AWS CloudTrail records, plain or gzipped; a line may be a whole CloudTrail file."""
-    _run(CLOUDTRAIL, file, address, token_file, retry_for, dry_run=dry_run)
+    if not describe:
+        _run(CLOUDTRAIL, file, address, token_file, retry_for, dry_run=dry_run)
+        return
+    check()
+    described = Described()
+    kind = Kind(described.to_event, CLOUDTRAIL.unpack, finish=described.register)
+    _run(kind, file, address, token_file, retry_for, dry_run=dry_run)
 
 
 def ocsf(
@@ -181,6 +196,8 @@ def _run(
             on_trouble=functools.partial(tell_trouble, console, retry_for),
         ) as connection:
             tally = import_file(file, kind, connection, console)
+            if kind.finish is not None:
+                say(console, f"{kind.finish(connection)} kinds of event are described")
         say(output(), str(tally))
         skipped = tally.skipped
     if skipped:

@@ -1,13 +1,14 @@
 """The kinds of files that can be imported: how their lines are read, how records become events."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from smart_audit.cli.failures import ExitCode, Failure
 from smart_audit.cli.imports.importer import ToEvent
 from smart_audit.cli.imports.lines import Unpack, array
+from smart_audit.client.blocking import BlockingConnection
 from smart_audit.client.imports import cloudevents, cloudtrail, ocsf, own, plain
 from smart_audit.client.imports.mapping import (
     FieldMapping,
@@ -23,6 +24,8 @@ class Kind:
 
     to_event: ToEvent
     unpack: Unpack = array
+    finish: Callable[[BlockingConnection], int] | None = None
+    """What is done once all is recorded; gives how many kinds of event it has described."""
 
 
 CLOUDTRAIL = Kind(cloudtrail.to_event, cloudtrail.unpacked)
