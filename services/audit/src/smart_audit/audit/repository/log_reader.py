@@ -162,18 +162,25 @@ class LogReader:
         found = (await self._session.execute(statement)).all()
         return [_to_recorded(entry) for entry in await self._open(found)]
 
-    async def page(self, narrow: Filter, after: Position | None, limit: int) -> list[Recorded]:
-        """The next events in order of (occurred_at, log_index), the latest first.
+    async def page(
+        self,
+        narrow: Filter,
+        after: Position | None,
+        limit: int,
+        *,
+        oldest_first: bool = False,
+    ) -> list[Recorded]:
+        """The next events in order of (occurred_at, log_index).
 
         Raises: LogDamaged.
         """
         statement = _narrowed(self._recorded(), narrow)
+        columns = (payloads.c.occurred_at, payloads.c.log_index)
         if after is not None:
-            key = tuple_(payloads.c.occurred_at, payloads.c.log_index)
-            statement = statement.where(key < (after.occurred_at, after.log_index))
-        statement = statement.order_by(
-            payloads.c.occurred_at.desc(), payloads.c.log_index.desc()
-        ).limit(limit)
+            key, place = tuple_(*columns), (after.occurred_at, after.log_index)
+            statement = statement.where(key > place if oldest_first else key < place)
+        order = columns if oldest_first else [column.desc() for column in columns]
+        statement = statement.order_by(*order).limit(limit)
         rows = (await self._session.execute(statement)).all()
         return [_to_recorded(entry) for entry in await self._open(rows)]
 
