@@ -102,6 +102,10 @@ async def test_a_group_is_expanded_by_its_filter(world, user):
     found = [hit.event.id for hit in answer.hits]
     assert len(found) == group.count == 5
     assert all(not hit.HasField("group") for hit in answer.hits)
+    listed = await world.events.ListEvents(
+        audit_pb2.ListEventsRequest(filter=group.filter), metadata=user.metadata
+    )
+    assert found == [one.id for one in listed.events]
     times = [hit.event.occurred_at.ToDatetime() for hit in answer.hits]
     assert times == sorted(times, reverse=True), "the newest first among equals"
 

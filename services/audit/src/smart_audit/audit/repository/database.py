@@ -125,7 +125,7 @@ class Database:
     ) -> Appended:
         """Append a batch of entries, durable on return.
 
-        Raises: KeysDestroyed, and what the effect raises.
+        Raises: KeysDestroyed, RegistryChanged, and what the effect raises.
         """
         try:
             appended = await self._append(organisation_id, batch, effect)
