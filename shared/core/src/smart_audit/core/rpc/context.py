@@ -27,6 +27,8 @@ class Call:
     caller: Caller | None = None
     recorded: bool = False
     """Whether its audit event has been written."""
+    send_limit_s: float | None = None
+    """How long a stream's reader may take nothing before the stream is cut off; None: for ever."""
 
     @property
     def facts(self) -> dict[str, str]:
@@ -70,6 +72,11 @@ def recorded() -> None:
     call = _call.get(None)
     if call is not None:
         call.recorded = True
+
+
+def limit_sending(seconds: float) -> None:
+    """Cut the running stream off when its reader takes nothing for so long."""
+    _call.get().send_limit_s = seconds
 
 
 def current_authorization() -> str:
