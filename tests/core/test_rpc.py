@@ -13,6 +13,7 @@ from smart_audit.api.audit.v1 import (
     analytics_pb2,
     audit_pb2,
     event_types_pb2,
+    exports_pb2,
     governance_pb2,
     saved_searches_pb2,
     tail_pb2,
@@ -34,6 +35,7 @@ def test_each_method_of_each_service_declares_who_may_call_it():
             auth_pb2.DESCRIPTOR,
             analytics_pb2.DESCRIPTOR,
             audit_pb2.DESCRIPTOR,
+            exports_pb2.DESCRIPTOR,
             governance_pb2.DESCRIPTOR,
             tiles_pb2.DESCRIPTOR,
             event_types_pb2.DESCRIPTOR,
@@ -56,7 +58,7 @@ def test_each_method_of_each_service_declares_who_may_call_it():
     }
     optional = {name.rsplit("/", 1)[1] for name, rule in rules.items() if rule.optional}
     assert optional == {"GetLogCheckpoint", "GetTile"}
-    assert len(rules) == 45
+    assert len(rules) == 52
 
 
 def test_a_method_without_a_rule_keeps_the_service_from_starting():

@@ -7,6 +7,8 @@ from uuid import UUID, uuid4
 
 from hypothesis import strategies as st
 
+from smart_audit.api.audit.v1 import audit_pb2
+from smart_audit.audit import leaves
 from smart_audit.audit.domain import (
     Actor,
     Event,
@@ -20,8 +22,9 @@ from smart_audit.audit.domain import (
 )
 from smart_audit.audit.leaves import Leaf, to_leaves
 from smart_audit.audit.messages.events import to_new_event
-from smart_audit.cli.imports.cloudtrail import to_event
+from smart_audit.client.imports.cloudtrail import to_event
 from smart_audit.core.tokens import Caller
+from smart_audit.tlog.leaf import open_leaf
 
 ORGANISATION = OrganisationId(UUID("0b7b9fd6-98bd-4c1f-8c12-8a0f7f1c9d11"))
 NOW = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
@@ -64,6 +67,21 @@ def recorded(
         leaf_hash=leaf.hash,
         disclosures=disclosures,
         erased=erased,
+    )
+
+
+def read_back(answer: audit_pb2.GetEventResponse) -> Recorded:
+    """An event that a service has answered, as an export of the service gets it."""
+    opened = open_leaf(answer.leaf, answer.disclosures)
+    return Recorded(
+        event=leaves.to_event(opened),
+        log_index=answer.event.log_index,
+        recorded_at=leaves.recorded_at(opened),
+        recorded_by=answer.event.recorded_by,
+        leaf=answer.leaf,
+        leaf_hash=answer.leaf_hash,
+        disclosures=list(answer.disclosures),
+        erased=list(answer.event.erased_fields),
     )
 
 

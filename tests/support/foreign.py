@@ -13,6 +13,7 @@ from smart_audit.api.audit.v1 import audit_pb2, saved_searches_pb2
 from smart_audit.api.auth.v1 import organisations_pb2
 from tests.support.event_types import event_type, register, saved_searches
 from tests.support.events import event, record, settled
+from tests.support.exports import id_of, order, until_done
 from tests.support.governance import place_hold
 from tests.support.isolation import Ids
 from tests.support.world import User, World
@@ -47,6 +48,8 @@ async def new_foreign(world: World) -> Foreign:
     saved = await saved_searches(world).CreateSavedSearch(
         saved_searches_pb2.CreateSavedSearchRequest(search=search), metadata=owner.metadata
     )
+    exported = id_of(await order(world, owner))
+    await until_done(world, owner, exported)
     ids = Ids(
         organisation=owner.organisation_id,
         user=owner.id,
@@ -60,6 +63,7 @@ async def new_foreign(world: World) -> Foreign:
         hold=held.hold.id,
         event_type=registered.action,
         saved_search=saved.search.id,
+        export=exported,
         leaf_hash=base64.b64encode(receipt.proof.leaf_hash).decode(),
     )
     _add_machine_and_passkey(world, ids)

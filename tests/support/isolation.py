@@ -30,6 +30,7 @@ class Ids:
     event_type: str
     """An action."""
     saved_search: str
+    export: str
     leaf_hash: str
     """In base64."""
 
@@ -105,6 +106,7 @@ def requests(ids: Ids) -> dict[str, Fields]:
         "EventTypeService": _event_types(ids),
         "FilterService": {"CompleteFilter": {"filter": "action="}},
         "SavedSearchService": _saved_searches(ids),
+        "ExportService": _exports(ids),
     }
     return {
         f"{service}.{method}": request
@@ -306,6 +308,19 @@ def _saved_searches(ids: Ids) -> dict[str, Fields]:
         "ListSavedSearches": {},
         "UpdateSavedSearch": search | {"search": {"name": uuid4().hex, "shared": True}},
         "DeleteSavedSearch": search,
+    }
+
+
+def _exports(ids: Ids) -> dict[str, Fields]:
+    operation = {"operation_id": ids.export}
+    return {
+        "ExportEvents": {},
+        "CreateExport": {},
+        "GetOperation": operation,
+        "ListOperations": {},
+        "CancelOperation": operation,
+        "DeleteOperation": operation,
+        "DownloadExport": {"export_id": ids.export},
     }
 
 

@@ -1,5 +1,6 @@
 """Each call that changes something, made with success: what the story of a company needs."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,7 @@ from pyotp import TOTP
 from smart_audit.api.auth.v1 import auth_pb2, oauth_pb2
 from tests.support.administrators import new_administrator
 from tests.support.authenticator import Authenticator
+from tests.support.exports import id_of, unfinished, until_done
 from tests.support.factors import App, challenge_of, logged_in, some_time_later, struct
 from tests.support.machines import FORM
 from tests.support.mails import mail_to
@@ -214,6 +216,16 @@ async def governance(play: Play, owner: User) -> None:
     shared = named | {"search": search | {"shared": True}}
     await play.call(f"{service}.UpdateSavedSearch", shared, owner)
     await play.call(f"{service}.DeleteSavedSearch", named, owner)
+
+
+async def exports(play: Play, owner: User) -> None:
+    """Order files of the log, and end them."""
+    world, service = play.world, "ExportService"
+    done = await play.call(f"{service}.CreateExport", {}, owner)
+    await until_done(world, owner, id_of(done))
+    await asyncio.to_thread(unfinished, world, id_of(done))
+    await play.call(f"{service}.CancelOperation", {"operation_id": id_of(done)}, owner)
+    await play.call(f"{service}.DeleteOperation", {"operation_id": id_of(done)}, owner)
 
 
 async def _invite(play: Play, owner: User, email: str) -> str:

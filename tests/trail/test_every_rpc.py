@@ -42,6 +42,7 @@ async def test_every_change_and_every_read_leave_exactly_their_event(world, play
     await scenes.machines(play, owner)
     await scenes.administration(play, await world.new_user())
     await scenes.governance(play, await world.new_user())
+    await scenes.exports(play, await world.new_user())
     await scenes.organisations(play, owner)
     called = {made.method.name for made in play.made.values()}
     telling = {name for name, one in play.methods.items() if _tells(one.rule)}

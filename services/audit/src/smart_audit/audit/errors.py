@@ -139,6 +139,37 @@ class AggregationInvalid(InvalidArgument):
     reason = "AGGREGATION_INVALID"
 
 
+class ExportNotFound(NotFound):
+    """The caller's organisation has no such export, or not any longer."""
+
+    reason = "EXPORT_NOT_FOUND"
+
+
+class ExportCursorInvalid(InvalidArgument):
+    """The cursor is malformed, or belongs to another export."""
+
+    reason = "EXPORT_CURSOR_INVALID"
+
+
+class ExportNotReady(FailedPrecondition):
+    """The export has no file: it is still being written, has failed, or was cancelled."""
+
+    reason = "EXPORT_NOT_READY"
+
+
+class ExportExpired(NotFound):
+    """The export's file has been destroyed."""
+
+    reason = "EXPORT_EXPIRED"
+
+
+class ExportLimitReached(ResourceExhausted):
+    """The organisation has as many exports, or as many bytes of them, as it may."""
+
+    reason = "EXPORT_LIMIT_REACHED"
+    retry_after_s = 60
+
+
 class ExportFormatUnavailable(FailedPrecondition):
     """The format needs a package that the installation has not."""
 

@@ -17,6 +17,8 @@ from smart_audit.api.audit.v1 import (
     audit_pb2_grpc,
     event_types_pb2,
     event_types_pb2_grpc,
+    exports_pb2,
+    exports_pb2_grpc,
     governance_pb2,
     governance_pb2_grpc,
     saved_searches_pb2,
@@ -28,6 +30,9 @@ from smart_audit.api.audit.v1 import (
 )
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 from smart_audit.audit.checkpoints import CheckpointKeys
+from smart_audit.audit.export_runner import ExportRunner
+from smart_audit.audit.export_sealing import ExportSealing
+from smart_audit.audit.export_streams import Streams
 from smart_audit.audit.integrity.background import Verification
 from smart_audit.audit.integrity.secrets import Secrets
 from smart_audit.audit.log_feed import LogFeed
@@ -41,6 +46,7 @@ from smart_audit.audit.sequencer import Sequencer
 from smart_audit.audit.servicer.analytics import AnalyticsServicer
 from smart_audit.audit.servicer.event_types import EventTypeServicer
 from smart_audit.audit.servicer.events import EventServicer
+from smart_audit.audit.servicer.exports import ExportServicer
 from smart_audit.audit.servicer.filters import FilterServicer
 from smart_audit.audit.servicer.governance import GovernanceServicer
 from smart_audit.audit.servicer.log import LogServicer
@@ -54,6 +60,7 @@ from smart_audit.audit.subject_keys import SubjectKeys
 from smart_audit.audit.tail.cursors import Cursors
 from smart_audit.audit.tail.tails import TailLimits, Tails
 from smart_audit.audit.use_cases.checkpoint import Checkpointing, ensure_key
+from smart_audit.audit.use_cases.order_exports import Exporting, ExportLimits
 from smart_audit.audit.use_cases.own_events import Governing
 from smart_audit.audit.use_cases.record_events import Deps
 from smart_audit.audit.use_cases.record_reads import Reads
@@ -74,6 +81,7 @@ SERVICES = [
     analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"],
     audit_pb2.DESCRIPTOR.services_by_name["EventService"],
     audit_pb2.DESCRIPTOR.services_by_name["LogService"],
+    exports_pb2.DESCRIPTOR.services_by_name["ExportService"],
     governance_pb2.DESCRIPTOR.services_by_name["GovernanceService"],
     tiles_pb2.DESCRIPTOR.services_by_name["TileService"],
     event_types_pb2.DESCRIPTOR.services_by_name["EventTypeService"],
@@ -107,6 +115,8 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         subject_keys = SubjectKeys(database, Wrapping(sealer))
         deps = _deps(settings, database, subject_keys)
         governing = Governing(utc_now, new_id, new_salts, subject_keys)
+        exports = _exports(settings, database, sealer, governing, checkpointing)
+        verifier = TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer)
         reads = Reads(database, deps, new_id)
         verifier = TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer)
         server = Server(
@@ -144,6 +154,10 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         server.add(
             tiles_pb2_grpc.add_TileServiceServicer_to_server, TileServicer(database, checkpointing)
         )
+        server.add(
+            exports_pb2_grpc.add_ExportServiceServicer_to_server,
+            ExportServicer(database, exports.deps, verifier, Streams(settings.export_streams)),
+        )
         feed = LogFeed(settings.database_url.get_secret_value())
         tails = _tails(settings, feed, database, revocations)
         server.add(
@@ -172,6 +186,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
                 ),
                 background(partial(keep_retention, settings.retention_every, database, governing)),
                 background(partial(verification.keep_on, settings.verify_every)),
+                background(exports.run),
             ):
                 yield port
         finally:
@@ -209,6 +224,19 @@ def _deps(settings: AuditSettings, database: Database, keys: SubjectKeys) -> Dep
         ),
         event_types=EventTypes(database),
     )
+
+
+def _exports(
+    settings: AuditSettings,
+    database: Database,
+    sealer: Sealer,
+    governing: Governing,
+    checkpointing: Checkpointing,
+) -> ExportRunner:
+    limits = ExportLimits(settings.export_jobs, settings.export_bytes, settings.export_kept_for)
+    woken = asyncio.Event()
+    deps = Exporting(governing, checkpointing, ExportSealing(sealer), limits, wake=woken.set)
+    return ExportRunner(database, deps, settings.export_every, settings.export_lease, woken)
 
 
 class PublishedKeys:

@@ -32,7 +32,8 @@ def event_json(recorded: Recorded) -> Json:
             "name": event.actor.name,
             "email": event.actor.email,
         },
-        "targets": targets_json(event),
+        # Whether a target is a data subject is only known while recording: here it is false.
+        "targets": [{**target, "data_subject": False} for target in targets_json(event)],
         "outcome": OUTCOMES[event.outcome],
         "outcome_reason": event.outcome_reason,
         "occurred_at": time_text(event.occurred_at),
@@ -50,11 +51,8 @@ def event_json(recorded: Recorded) -> Json:
 
 
 def targets_json(event: Event) -> list[Json]:
-    """The targets; `data_subject` only means something while recording, and is false here."""
-    return [
-        {"id": target.id, "type": target.type, "name": target.name, "data_subject": False}
-        for target in event.targets
-    ]
+    """The targets with their ids, types and names."""
+    return [{"id": target.id, "type": target.type, "name": target.name} for target in event.targets]
 
 
 def proof_json(recorded: Recorded, proof: InclusionProof) -> Json:

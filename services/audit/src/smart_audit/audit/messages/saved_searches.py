@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from smart_audit.api.audit.v1 import saved_searches_pb2
+from smart_audit.audit.domain import OrganisationId
 from smart_audit.audit.messages.pages import bad_page_token, to_name, to_name_token
 from smart_audit.audit.messages.times import timestamp
 from smart_audit.audit.saved_searches import SavedSearch, Search, SearchId
@@ -38,10 +39,10 @@ def from_saved(saved: SavedSearch) -> saved_searches_pb2.SavedSearch:
 
 
 def to_place(
-    request: saved_searches_pb2.ListSavedSearchesRequest,
+    request: saved_searches_pb2.ListSavedSearchesRequest, organisation_id: OrganisationId
 ) -> tuple[str, SearchId] | None:
     """Where a page begins. Raises: PageTokenInvalid."""
-    names = to_name(request, 2)
+    names = to_name(request, 2, organisation_id)
     if names is None:
         return None
     try:
@@ -51,7 +52,10 @@ def to_place(
 
 
 def to_place_token(
-    last: SavedSearch | None, request: saved_searches_pb2.ListSavedSearchesRequest
+    last: SavedSearch | None,
+    request: saved_searches_pb2.ListSavedSearchesRequest,
+    organisation_id: OrganisationId,
 ) -> str:
     """The token of the next page; empty on the last."""
-    return to_name_token(None if last is None else [last.search.name, str(last.id)], request)
+    names = None if last is None else [last.search.name, str(last.id)]
+    return to_name_token(names, request, organisation_id)

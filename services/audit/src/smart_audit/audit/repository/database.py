@@ -16,6 +16,7 @@ from smart_audit.audit.append import Appended, Effect
 from smart_audit.audit.domain import Entry, OrganisationId, WrappedKey
 from smart_audit.audit.recent import Recent
 from smart_audit.audit.repository.counting import EventCounter
+from smart_audit.audit.repository.event_finder import EventFinder
 from smart_audit.audit.repository.log_reader import LogReader
 from smart_audit.audit.repository.projection import ProjectionStore
 from smart_audit.audit.repository.subjects import live_keys
@@ -76,6 +77,13 @@ class Database:
                 await EventCounter.open(session, organisation_id, self.term_key(organisation_id)),
                 LogReader(session, organisation_id, self._wrapping),
             )
+
+    @asynccontextmanager
+    async def finding(self, organisation_id: OrganisationId) -> AsyncIterator[EventFinder]:
+        """One transaction that finds events of one organisation by filters."""
+        async with self.session(organisation_id) as session:
+            key = self.term_key(organisation_id)
+            yield EventFinder(session, organisation_id, self._wrapping, key)
 
     def term_key(self, organisation_id: OrganisationId) -> TermKey:
         """The key of an organisation's terms."""

@@ -35,6 +35,17 @@ WHERE organisation_id = %(organisation_id)s AND subject_type = %(type)s AND subj
     AND wrapped_key IS NOT NULL
 """
 
+# Whatever was exported may hold what the person's key has sealed. Files that are finished are
+# destroyed with it; those that are being written begin anew, under another key.
+DESTROY_EXPORTS = """
+UPDATE audit.exports SET wrapped_key = NULL, lease = NULL, leased_until = NULL,
+    state = CASE WHEN state = 3 THEN 6 ELSE 1 END,
+    sealed_filter = CASE WHEN state = 3 THEN NULL ELSE sealed_filter END,
+    events = CASE WHEN state = 3 THEN events ELSE 0 END,
+    size = CASE WHEN state = 3 THEN size ELSE 0 END
+WHERE organisation_id = %s AND state IN (1, 2, 3)
+"""
+
 KEEP_SETTINGS = """
 INSERT INTO audit.log_settings AS kept
     (organisation_id, retention_days, readers, records_reads, event_id)
@@ -96,6 +107,7 @@ def destroying_key(organisation_id: OrganisationId, subject: Subject, event_id: 
             raise
         if cursor.rowcount == 0:
             raise Unneeded
+        await cursor.execute(DESTROY_EXPORTS, [organisation_id])
 
     return effect
 

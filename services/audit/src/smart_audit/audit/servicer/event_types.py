@@ -47,11 +47,11 @@ class EventTypeServicer(event_types_pb2_grpc.EventTypeServiceServicer):
 
     async def ListEventTypes(self, request: pb.ListEventTypesRequest, context: Any) -> Any:
         """Return a page of event types."""
-        (after,) = to_name(request, 1) or ("",)
+        (after,) = to_name(request, 1, organisation()) or ("",)
         found, end = await list_event_types(
             organisation(), after, to_page_size(request), self._database
         )
-        token = to_name_token(None if end is None else [end], request)
+        token = to_name_token(None if end is None else [end], request, organisation())
         return pb.ListEventTypesResponse(
             event_types=map(from_event_type, found), next_page_token=token
         )

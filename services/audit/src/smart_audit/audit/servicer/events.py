@@ -10,13 +10,7 @@ from google.api.httpbody_pb2 import HttpBody
 from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc
 from smart_audit.audit.domain import EventId, NewEvent, OrganisationId, Receipt
 from smart_audit.audit.messages.events import from_recorded, to_new_event
-from smart_audit.audit.messages.pages import (
-    to_filter,
-    to_narrowing,
-    to_page_size,
-    to_page_token,
-    to_position,
-)
+from smart_audit.audit.messages.pages import to_listing, to_narrowing, to_page_token
 from smart_audit.audit.messages.proofs import (
     from_disclosed,
     from_event_proof,
@@ -92,22 +86,15 @@ class EventServicer(audit_pb2_grpc.EventServiceServicer):
 
     async def ListEvents(self, request: audit_pb2.ListEventsRequest, context: Any) -> Any:
         """Return a page of events."""
-        recorded, end = await list_events(
-            to_filter(request),
-            to_position(request),
-            to_page_size(request),
-            organisation(),
-            self._database,
-        )
+        own = organisation()
+        recorded, end = await list_events(to_listing(request, own), own, self._database)
         reading(to_narrowing(request), results=len(recorded))
         answer = audit_pb2.ListEventsResponse(
             events=[from_recorded(one) for one in recorded],
-            next_page_token=to_page_token(end, request),
+            next_page_token=to_page_token(end, request, own),
         )
         if request.proof:
-            proven = await prove_events(
-                recorded, organisation(), self._database, self._checkpointing
-            )
+            proven = await prove_events(recorded, own, self._database, self._checkpointing)
             answer.checkpoint = proven.checkpoint.cosigned_note
             answer.proofs.extend(map(from_event_proof, proven.events, proven.proofs))
         return answer

@@ -51,11 +51,13 @@ class SavedSearchServicer(saved_searches_pb2_grpc.SavedSearchServiceServicer):
 
     async def ListSavedSearches(self, request: pb.ListSavedSearchesRequest, context: Any) -> Any:
         """Return a page of saved searches."""
+        after = to_place(request, organisation())
         page, last = await list_saved_searches(
-            organisation(), to_place(request), to_page_size(request), actor(), self._database
+            organisation(), after, to_page_size(request), actor(), self._database
         )
         return pb.ListSavedSearchesResponse(
-            searches=map(from_saved, page), next_page_token=to_place_token(last, request)
+            searches=map(from_saved, page),
+            next_page_token=to_place_token(last, request, organisation()),
         )
 
     async def UpdateSavedSearch(self, request: pb.UpdateSavedSearchRequest, context: Any) -> Any:

@@ -12,6 +12,7 @@ from smart_audit.audit.formats.base import Proofs
 from smart_audit.audit.formats.facts import Json, json_lines
 from smart_audit.audit.formats.ocsf.classes import API_ACTIVITY, AUTHENTICATION, Kind, kind_of
 from smart_audit.audit.formats.ocsf.parts import (
+    MAX_INTEGER,
     affected_user,
     endpoint_of,
     milliseconds,
@@ -23,7 +24,6 @@ from smart_audit.audit.formats.product import NAME, product_version
 from smart_audit.audit.leaves import time_text
 
 VERSION: Final = "1.3.0"
-_MAX_INTEGER: Final = 2**31 - 1
 
 # (severity_id, severity, status_id, status). OCSF knows no third way to end: what was denied is a
 # failure, and stands out by its severity and by `unmapped.outcome`.
@@ -112,7 +112,7 @@ def _metadata(recorded: Recorded) -> Json:
         "logged_time": milliseconds(recorded.recorded_at),
         "logged_time_dt": time_text(recorded.recorded_at),
     }
-    if recorded.log_index <= _MAX_INTEGER:
+    if recorded.log_index <= MAX_INTEGER:
         made["sequence"] = recorded.log_index
     if event.source:
         made["log_provider"] = event.source

@@ -10,6 +10,9 @@ from smart_audit.audit.domain import PERSON, Actor, Event, Recorded, Target
 
 Json = dict[str, Any]
 
+MAX_INTEGER: Final = 2**31 - 1
+"""The greatest value of the type integer_t."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _MAX_IP: Final = 40
@@ -73,6 +76,11 @@ def unmapped_of(recorded: Recorded, *, with_targets: bool) -> Json:
         found["targets"] = resources_of(event.targets)
     if event.actor.email and not _EMAIL.fullmatch(event.actor.email):
         found["actor_email"] = event.actor.email
+    address = event.source_address
+    if address and not (_is_ip(address) or _HOSTNAME.fullmatch(address)):
+        found["source_address"] = address
+    if recorded.log_index > MAX_INTEGER:
+        found["log_index"] = str(recorded.log_index)
     if recorded.erased:
         found["erased_fields"] = list(recorded.erased)
     return found

@@ -212,6 +212,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The caller has logged in without a second factor, and cannot require one."""
     ERROR_REASON_AGGREGATION_INVALID: _ErrorReason.ValueType  # 140
     """What is to be counted cannot be counted so; the message says what can."""
+    ERROR_REASON_EXPORT_NOT_FOUND: _ErrorReason.ValueType  # 125
+    """The caller's organisation has no such export, or not any longer."""
+    ERROR_REASON_EXPORT_CURSOR_INVALID: _ErrorReason.ValueType  # 126
+    """The cursor is malformed, or belongs to another export; start again without one."""
+    ERROR_REASON_EXPORT_NOT_READY: _ErrorReason.ValueType  # 127
+    """The export has no file: it is still being written, has failed, or was cancelled."""
+    ERROR_REASON_EXPORT_EXPIRED: _ErrorReason.ValueType  # 128
+    """The export's file has been destroyed; order a new one."""
+    ERROR_REASON_EXPORT_LIMIT_REACHED: _ErrorReason.ValueType  # 129
+    """The organisation has as many exports, or as many bytes of them, as it may."""
     ERROR_REASON_EXPORT_FORMAT_UNAVAILABLE: _ErrorReason.ValueType  # 145
     """The installation cannot write this format: it needs a package that is not
     installed; install it, or ask for another format.
@@ -441,6 +451,16 @@ ERROR_REASON_SECOND_FACTOR_UNUSED: ErrorReason.ValueType  # 59
 """The caller has logged in without a second factor, and cannot require one."""
 ERROR_REASON_AGGREGATION_INVALID: ErrorReason.ValueType  # 140
 """What is to be counted cannot be counted so; the message says what can."""
+ERROR_REASON_EXPORT_NOT_FOUND: ErrorReason.ValueType  # 125
+"""The caller's organisation has no such export, or not any longer."""
+ERROR_REASON_EXPORT_CURSOR_INVALID: ErrorReason.ValueType  # 126
+"""The cursor is malformed, or belongs to another export; start again without one."""
+ERROR_REASON_EXPORT_NOT_READY: ErrorReason.ValueType  # 127
+"""The export has no file: it is still being written, has failed, or was cancelled."""
+ERROR_REASON_EXPORT_EXPIRED: ErrorReason.ValueType  # 128
+"""The export's file has been destroyed; order a new one."""
+ERROR_REASON_EXPORT_LIMIT_REACHED: ErrorReason.ValueType  # 129
+"""The organisation has as many exports, or as many bytes of them, as it may."""
 ERROR_REASON_EXPORT_FORMAT_UNAVAILABLE: ErrorReason.ValueType  # 145
 """The installation cannot write this format: it needs a package that is not
 installed; install it, or ask for another format.
