@@ -26,6 +26,8 @@ from smart_audit.audit.domain import (
 )
 
 DAYS = 180
+SEEDS = 2**40
+"""How many events a seed may have."""
 HOUR = timedelta(hours=1)
 RECORDED_AFTER = timedelta(milliseconds=80)
 """How long an event takes from where it happens into the log."""
@@ -116,10 +118,11 @@ class Trail:
 
     def events(self, first: int, end: int) -> list[NewEvent]:
         """The events from number `first` to `end`, in the order of their times."""
-        random = Random(f"{self.seed} {first}")
-        return [self._event(number, random) for number in range(first, end)]
+        return [self._event(number) for number in range(first, end)]
 
-    def _event(self, number: int, random: Random) -> NewEvent:
+    def _event(self, number: int) -> NewEvent:
+        # Each event has a seed of its own, so that it is the same whichever others are made.
+        random = Random(self.seed * SEEDS + number)
         choices = _choices()
         kind = kinds().all[choices.kinds.draw(random)]
         occurred_at = self._time(number)

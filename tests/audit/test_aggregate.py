@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from smart_audit.api.audit.v1 import analytics_pb2, audit_pb2
+from smart_audit.api.audit.v1 import analytics_pb2, audit_pb2, governance_pb2
 from smart_audit.audit.rebuilding import rebuild_search
 from smart_audit.audit.settings import AuditSettings
 from tests.support.counting import (
@@ -19,7 +19,7 @@ from tests.support.counting import (
     differences,
 )
 from tests.support.events import event, record_batch, settled
-from tests.support.governance import erase, stamp
+from tests.support.governance import erase, stamp, update_settings
 from tests.support.world import refusal
 
 START = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
@@ -97,6 +97,8 @@ async def trail(world):
     """A user whose log has some hundred events, and all of its events."""
     user = await world.new_user()
     await settled(world, user)
+    # To ask would be an event, and change what is counted.
+    await update_settings(world, user, reads=governance_pb2.READ_RECORDING_OFF)
     chance = random.Random(11)
     await record_batch(world, user, [some_event(chance) for _ in range(COUNT)])
     return user, await all_events(world, user)

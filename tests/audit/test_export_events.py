@@ -5,18 +5,22 @@ import base64
 import csv
 import hashlib
 import io
+import json
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import grpc
 import grpc.aio
+import pyarrow.parquet
 import pytest
 
 from smart_audit.api.audit.v1 import audit_pb2, exports_pb2
+from smart_audit.api.auth.v1 import auth_pb2
 from smart_audit.tlog.proofs import verify_inclusion
-from tests.support.events import event, record, record_batch, settled
+from tests.support.events import checkpoint, event, record, record_batch, settled
 from tests.support.exports import export, stub
-from tests.support.governance import erase
-from tests.support.world import read_refusal
+from tests.support.governance import erase, own_events, stamp
+from tests.support.world import ended_within, read_refusal
 
 CSV = exports_pb2.EXPORT_FORMAT_CSV
 
@@ -83,9 +87,13 @@ async def test_the_last_cursor_brings_what_was_recorded_since(world, user):
     sent = [event() for _ in range(3)]
     await record_batch(world, user, sent)
     since = await export(world, user, cursor=first.end["cursor"])
-    assert since.ids == [one.id for one in sent]
-    nothing = await export(world, user, cursor=since.end["cursor"])
-    assert (nothing.ids, nothing.end["complete"]) == ([], True)
+    indexes = [int(line["log_index"]) for line in since.events]
+    assert indexes == list(range(len(first.events), len(first.events) + len(indexes)))
+    # That somebody has exported is an event, too.
+    assert [one["id"] for one in since.events if one["action"] == "document.delete"] == [
+        one.id for one in sent
+    ]
+    assert {one["action"] for one in since.events} == {"document.delete", "audit.event.export"}
 
 
 async def test_a_table_has_rows_of_one_width_and_goes_on_without_its_header(world, user):
@@ -183,3 +191,86 @@ async def test_what_cannot_be_is_refused_before_the_first_byte(world, user):
     assert list(proofs.fields) == ["proofs"]
     unknown = await refused(export(world, user, format=99))
     assert list(unknown.fields) == ["format"]
+
+
+@pytest.mark.parametrize("name", ["OCSF", "CLOUDEVENTS"])
+async def test_formats_in_json_lines_end_as_json_lines_do(world, user, name):
+    await record_batch(world, user, [event() for _ in range(3)])
+    got = await export(world, user, format=exports_pb2.ExportFormat.Value(f"EXPORT_FORMAT_{name}"))
+    assert (len(got.lines), got.end["events"], got.end["complete"]) == (6, "5", True)
+
+
+async def test_cef_ends_with_an_event_of_its_own(world, user):
+    got = await export(world, user, format=exports_pb2.EXPORT_FORMAT_CEF)
+    *events, last = got.data.splitlines(keepends=True)
+    *header, extension = last.decode().rstrip("\n").split("|")
+    assert (len(header), header[0], header[4]) == (7, "CEF:0", "export.end")
+    said = dict(pair.split("=", 1) for pair in extension.split(" "))
+    assert said["cnt"] == str(len(events)) == "2"
+    assert (said["cs1Label"], said["cs1"]) == (
+        "sha256",
+        hashlib.sha256(b"".join(events)).hexdigest(),
+    )
+
+
+async def test_parquet_is_whole_or_nothing(world, user):
+    parquet = exports_pb2.EXPORT_FORMAT_PARQUET
+    await record_batch(world, user, [event() for _ in range(300)])
+    got = await export(world, user, format=parquet)
+    table = pyarrow.parquet.read_table(io.BytesIO(got.data))
+    assert table.column("log_index").to_pylist() == list(range(302))
+    refusal = await refused(export(world, user, format=parquet, cursor=got.cursor))
+    assert list(refusal.fields) == ["cursor"]
+
+
+async def test_who_has_exported_what_is_an_event(world, user):
+    await export(world, user, format=CSV)
+    (told, *_) = await own_events(world, user, "audit.event.export")
+    assert (told.actor.id, told.metadata["format"]) == (user.id, "csv")
+
+
+async def test_an_export_ends_with_its_session(world, user):
+    await record_batch(world, user, [event(metadata={"text": "x" * 200_000}) for _ in range(40)])
+    session = await world.login(user.email)
+    call = stub(world).ExportEvents(exports_pb2.ExportEventsRequest(), metadata=session.metadata)
+    await call.read()
+    await world.auth.Logout(auth_pb2.LogoutRequest(), metadata=session.metadata)
+    await ended_within(lambda: checkpoint(world, session))
+    data, reason = bytearray(), ""
+    try:
+        while body := await call.read():
+            data += body.data
+    except grpc.aio.AioRpcError as error:
+        reason = read_refusal(error).reason
+    assert reason == "SESSION_ENDED"
+    end = json.loads(data.splitlines()[-1])["end"]
+    assert (end["complete"], end["reason"]) == (False, "SESSION_ENDED")
+    after = await export(world, user, cursor=end["cursor"])
+    assert int(after.end["events"]) + int(end["events"]) == 42
+
+
+async def test_a_filter_narrows_and_orders_by_time(world, user):
+    first = datetime(2026, 1, 1, tzinfo=UTC)
+    # Recorded with the latest first.
+    hours = [stamp(first + timedelta(hours=hour)) for hour in range(150)]
+    sent = [
+        event(occurred_at=hour, action="door.open" if number % 2 else "door.shut")
+        for number, hour in enumerate(hours)
+    ]
+    await record_batch(world, user, sent[::-1])
+    wanted = [one.id for one in sent if one.action == "door.open"]
+    whole = await export(world, user, filter='action = "door.open"')
+    assert whole.ids == wanted
+    assert whole.end["events"] == "75"
+    late = event(occurred_at=stamp(first - timedelta(days=1)), action="door.open")
+    await record(world, user, late)
+    for kept in (0, 1, 64, 74, 75):
+        more = {"after": wanted[kept - 1]} if kept else {}
+        rest = await export(world, user, filter='action = "door.open"', cursor=whole.cursor, **more)
+        assert (rest.ids, rest.end["complete"]) == (wanted[kept:], True)
+    since = await export(world, user, filter='action = "door.open"', cursor=whole.end["cursor"])
+    assert since.ids == [late.id]
+    other = await refused(export(world, user, filter="action = x", cursor=whole.cursor))
+    assert other.reason == "EXPORT_CURSOR_INVALID"
+    malformed = await refused(export(world, user, filter="action = = x"))
+    assert (malformed.reason, list(malformed.fields)) == ("FILTER_INVALID", ["filter"])

@@ -10,6 +10,7 @@ import pytest
 from smart_audit.api.audit.v1 import audit_pb2, governance_pb2
 from smart_audit.audit.use_cases import retain
 from smart_audit.tlog.proofs import verify_consistency
+from tests.support.counting import aggregate, differences
 from tests.support.events import checkpoint, event, get, record, record_batch, settled, verify
 from tests.support.governance import (
     Clock,
@@ -140,9 +141,12 @@ async def test_old_content_goes_and_the_log_tells_of_it(aged, world, user):
         audit_pb2.ListEventsRequest(action="document.delete"), metadata=user.metadata
     )
     assert {one.id for one in listed.events} == {receipt.event_id for receipt in new}
-    # The events of settings and of retention have come: two events with two targets each.
+    counts = await aggregate(world, user, filter="action=document.delete")
+    assert counts.total == len(new)
+    assert await asyncio.to_thread(differences, world) == []
+    # The events of settings and of retention have come, with three targets and with two.
     after = counted(world, user, "payloads"), counted(world, user, "entry_targets")
-    assert after == (before[0] - 12 + 2, before[1] - 12 + 4)
+    assert after == (before[0] - 12 + 2, before[1] - 12 + 5)
 
 
 async def test_proofs_of_expired_events_stay(aged, world, user):

@@ -27,10 +27,10 @@ class Ids:
     passkey: str
     event: str
     hold: str
+    export: str
     event_type: str
     """An action."""
     saved_search: str
-    export: str
     leaf_hash: str
     """In base64."""
 
@@ -103,10 +103,11 @@ def requests(ids: Ids) -> dict[str, Fields]:
         "TileService": _tiles(ids),
         "TailService": _tails(),
         "GovernanceService": _governance(ids),
+        "SearchService": {"SearchEvents": {"query": f"by {ids.user} on {ids.event}"}},
+        "ExportService": _exports(ids),
         "EventTypeService": _event_types(ids),
         "FilterService": {"CompleteFilter": {"filter": "action="}},
         "SavedSearchService": _saved_searches(ids),
-        "ExportService": _exports(ids),
     }
     return {
         f"{service}.{method}": request
@@ -289,6 +290,19 @@ def _governance(ids: Ids) -> dict[str, Fields]:
     }
 
 
+def _exports(ids: Ids) -> dict[str, Fields]:
+    operation = {"operation_id": ids.export}
+    return {
+        "ExportEvents": {},
+        "CreateExport": {},
+        "GetOperation": operation,
+        "ListOperations": {},
+        "CancelOperation": operation,
+        "DeleteOperation": operation,
+        "DownloadExport": {"export_id": ids.export},
+    }
+
+
 def _event_types(ids: Ids) -> dict[str, Fields]:
     return {
         "UpsertEventTypes": {"event_types": [{"action": uuid4().hex}]},
@@ -308,19 +322,6 @@ def _saved_searches(ids: Ids) -> dict[str, Fields]:
         "ListSavedSearches": {},
         "UpdateSavedSearch": search | {"search": {"name": uuid4().hex, "shared": True}},
         "DeleteSavedSearch": search,
-    }
-
-
-def _exports(ids: Ids) -> dict[str, Fields]:
-    operation = {"operation_id": ids.export}
-    return {
-        "ExportEvents": {},
-        "CreateExport": {},
-        "GetOperation": operation,
-        "ListOperations": {},
-        "CancelOperation": operation,
-        "DeleteOperation": operation,
-        "DownloadExport": {"export_id": ids.export},
     }
 
 

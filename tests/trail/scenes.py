@@ -185,6 +185,7 @@ async def reads(play: Play, reader: User) -> None:
     await play.call(f"{service}.GetEventProof", one, reader)
     await play.call(f"{service}.DiscloseEvent", one, reader)
     await play.call(f"{service}.ListEvents", {"action": "document.read"}, reader)
+    await play.call("AnalyticsService.AggregateEvents", {"group_by": ["action"]}, reader)
 
 
 async def governance(play: Play, owner: User) -> None:

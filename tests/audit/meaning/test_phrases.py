@@ -133,6 +133,6 @@ def test_what_an_event_type_says_is_added_and_replaced():
     once = rendering.described(bare, "Ship it", "Sends the  parcel.")
     twice = rendering.described(once, "Send it", "")
 
-    assert once == f"{bare}\nShip it. Sends the parcel."
-    assert twice == f"{bare}\nSend it"
+    assert once == f"{bare}\nShip it\nSends the parcel."
+    assert twice == f"{bare}\nSend it\n"
     assert rendering.described(twice, "", "") == bare

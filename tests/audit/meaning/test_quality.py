@@ -12,7 +12,7 @@ from smart_audit.audit.domain import Outcome
 from smart_audit.audit.meaning.phrases import PhraseKey, phrase
 from smart_audit.audit.meaning.ranking import Ranker
 from smart_audit.audit.meaning.reasons import template
-from smart_audit.cli.imports.cloudtrail import to_event
+from smart_audit.client.imports.cloudtrail import to_event
 from tests.support import search_quality
 
 EVENTS = Path(__file__).parents[2] / "data" / "cloudtrail" / "events.jsonl.gz"

@@ -20,6 +20,7 @@ from smart_audit.api.audit.v1 import (
     exports_pb2,
     governance_pb2,
     saved_searches_pb2,
+    search_pb2,
     tail_pb2,
     tiles_pb2,
 )
@@ -49,6 +50,7 @@ _FILES: tuple[FileDescriptor, ...] = (
     audit_pb2.DESCRIPTOR,
     exports_pb2.DESCRIPTOR,
     governance_pb2.DESCRIPTOR,
+    search_pb2.DESCRIPTOR,
     tiles_pb2.DESCRIPTOR,
     event_types_pb2.DESCRIPTOR,
     saved_searches_pb2.DESCRIPTOR,

@@ -17,6 +17,7 @@ import orjson
 
 from smart_audit.audit.formats import FormatName
 from smart_audit.audit.formats.comma import HEADER
+from smart_audit.audit.formats.product import NAME, product_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,15 @@ class Ending:
 
 def ending(name: FormatName, told: Ending) -> bytes:
     """The record; empty in a format that needs none."""
-    return _row(told) if name is FormatName.CSV else _line(told)
+    match name:
+        case FormatName.CSV:
+            return _row(told)
+        case FormatName.CEF:
+            return _event(told)
+        case FormatName.PARQUET:
+            return b""
+        case _:
+            return _line(told)
 
 
 def _line(told: Ending) -> bytes:
@@ -58,6 +67,19 @@ def _row(told: Ending) -> bytes:
     # Without commas and quotes, so that the row begins with the mark.
     cell = " ".join(f"{name}={value}" for name, value in _pairs(told))
     return f"#end {cell}{',' * (len(HEADER) - 1)}\r\n".encode()
+
+
+def _event(told: Ending) -> bytes:
+    severity = 5 if told.reason else 0
+    header = f"CEF:0|{NAME}|{NAME}|{product_version()}|export.end|Export ended|{severity}|"
+    count = f"cnt={told.events} outcome={'failure' if told.reason else 'success'}"
+    named = {"sha256": told.sha256, "cursor": told.cursor, "reason": told.reason}
+    fields = [
+        f"cs{number}Label={name} cs{number}={value}"
+        for number, (name, value) in enumerate(named.items(), 1)
+        if value
+    ]
+    return f"{header}{' '.join([count, *fields])}\n".encode()
 
 
 def _pairs(told: Ending) -> list[tuple[str, str]]:

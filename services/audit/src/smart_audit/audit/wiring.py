@@ -23,6 +23,8 @@ from smart_audit.api.audit.v1 import (
     governance_pb2_grpc,
     saved_searches_pb2,
     saved_searches_pb2_grpc,
+    search_pb2,
+    search_pb2_grpc,
     tail_pb2,
     tail_pb2_grpc,
     tiles_pb2,
@@ -30,12 +32,16 @@ from smart_audit.api.audit.v1 import (
 )
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 from smart_audit.audit.checkpoints import CheckpointKeys
+from smart_audit.audit.embedding_runner import EmbeddingRunner
 from smart_audit.audit.export_runner import ExportRunner
 from smart_audit.audit.export_sealing import ExportSealing
 from smart_audit.audit.export_streams import Streams
 from smart_audit.audit.integrity.background import Verification
 from smart_audit.audit.integrity.secrets import Secrets
 from smart_audit.audit.log_feed import LogFeed
+from smart_audit.audit.meaning.embedders import embedder
+from smart_audit.audit.meaning.embedding import Embedder, WordVectorEmbedder
+from smart_audit.audit.meaning.ranking import Ranker
 from smart_audit.audit.opening import open_database
 from smart_audit.audit.projector import keep_projecting
 from smart_audit.audit.registry import EventTypes
@@ -53,6 +59,7 @@ from smart_audit.audit.servicer.log import LogServicer
 from smart_audit.audit.servicer.reads import ReadCalls
 from smart_audit.audit.servicer.refusals import Refusals
 from smart_audit.audit.servicer.saved_searches import SavedSearchServicer
+from smart_audit.audit.servicer.search import SearchServicer
 from smart_audit.audit.servicer.tail import TailServicer, TailSettings
 from smart_audit.audit.servicer.tiles import TileServicer
 from smart_audit.audit.settings import AuditSettings
@@ -62,6 +69,7 @@ from smart_audit.audit.tail.tails import TailLimits, Tails
 from smart_audit.audit.use_cases.checkpoint import Checkpointing, ensure_key
 from smart_audit.audit.use_cases.order_exports import Exporting, ExportLimits
 from smart_audit.audit.use_cases.own_events import Governing
+from smart_audit.audit.use_cases.rank_kinds import Kinds
 from smart_audit.audit.use_cases.record_events import Deps
 from smart_audit.audit.use_cases.record_reads import Reads
 from smart_audit.audit.witnesses.policy import read_policy
@@ -83,6 +91,7 @@ SERVICES = [
     audit_pb2.DESCRIPTOR.services_by_name["LogService"],
     exports_pb2.DESCRIPTOR.services_by_name["ExportService"],
     governance_pb2.DESCRIPTOR.services_by_name["GovernanceService"],
+    search_pb2.DESCRIPTOR.services_by_name["SearchService"],
     tiles_pb2.DESCRIPTOR.services_by_name["TileService"],
     event_types_pb2.DESCRIPTOR.services_by_name["EventTypeService"],
     event_types_pb2.DESCRIPTOR.services_by_name["FilterService"],
@@ -98,7 +107,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
     """Serve while the context is open; gives the port.
 
     Raises: SealBroken when the key-encryption key is not the one of this database, RuntimeError
-    for a witness policy that cannot be used.
+    for a witness policy that cannot be used, ValueError for a model that is not there.
     """
     policy = read_policy(settings.witness_policy_file)
     sealer = Sealer(settings.sealing_key())
@@ -116,7 +125,6 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         deps = _deps(settings, database, subject_keys)
         governing = Governing(utc_now, new_id, new_salts, subject_keys)
         exports = _exports(settings, database, sealer, governing, checkpointing)
-        verifier = TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer)
         reads = Reads(database, deps, new_id)
         verifier = TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer)
         server = Server(
@@ -154,6 +162,12 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         server.add(
             tiles_pb2_grpc.add_TileServiceServicer_to_server, TileServicer(database, checkpointing)
         )
+        model = embedder(settings)
+        embedding = EmbeddingRunner(database, model)
+        server.add(
+            search_pb2_grpc.add_SearchServiceServicer_to_server,
+            SearchServicer(database, Kinds(_models(model), Ranker()), utc_now),
+        )
         server.add(
             exports_pb2_grpc.add_ExportServiceServicer_to_server,
             ExportServicer(database, exports.deps, verifier, Streams(settings.export_streams)),
@@ -178,8 +192,9 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
                 background(RevocationFollower(channel, revocations).run),
                 background(feed.run),
                 server.listening(settings.host, settings.port) as port,
+                background(partial(keep_projecting, feed, database, embedding.wake)),
+                background(embedding.run),
                 background(tails.run),
-                background(partial(keep_projecting, feed, database)),
                 background(partial(_keep_partitions, database)),
                 background(
                     partial(keep_checkpoints, settings.checkpoint_every, database, checkpointing)
@@ -191,6 +206,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
                 yield port
         finally:
             # Callers that left have set off work that still needs the database.
+            await model.close()
             await reads.settle()
             await deps.sequencer.settle()
             await subject_keys.settle()
@@ -224,6 +240,12 @@ def _deps(settings: AuditSettings, database: Database, keys: SubjectKeys) -> Dep
         ),
         event_types=EventTypes(database),
     )
+
+
+def _models(chosen: Embedder) -> list[Embedder]:
+    """The models to search by: until the chosen one has embedded all, that of before may help."""
+    fallback = WordVectorEmbedder()
+    return [chosen] if chosen.model == fallback.model else [chosen, fallback]
 
 
 def _exports(

@@ -11,7 +11,7 @@ from smart_audit.audit.meaning.lexicon import Lexicon, Unit, lexicon
 from smart_audit.audit.meaning.wording import Term, stem
 
 DESCRIBED: Final = "\n"
-"""Stands in a phrase's text before what an event type's registration adds to it."""
+"""Stands in a phrase's text before an event type's name, and before its description."""
 
 _SEGMENTS: Final = re.compile(r"[./:]+")
 # lambda.CreateFunction20150331v2: the version of the interface, not of the operation.
@@ -42,6 +42,7 @@ CONTEXT: Final = Weights(0.85, 0.3)
 NAME: Final = Weights(0.85, 0.1)
 TARGET: Final = Weights(0.7, 0.25)
 TOLD: Final = Weights(0.95, 0.12)
+DESCRIPTION: Final = Weights(0.75, 0.0)
 OUTCOME: Final = Weights(1.0, 0.15)
 REASON: Final = Weights(0.8, 0.06)
 _MODIFIER: Final = 0.9
@@ -120,7 +121,7 @@ def is_light(unit: Unit) -> bool:
 def features(kind: Kind, described: str = "") -> list[Feature]:
     """The terms of a kind, each once.
 
-    described: what an event type's registration says of it.
+    described: the name and the description of its event type, a line each.
     """
     best: dict[Term, Feature] = {}
     for feature in _features(kind, described):
@@ -153,7 +154,9 @@ def _features(kind: Kind, described: str) -> Iterator[Feature]:
             yield from _beside(words.names.get(feature.term[0], ""), NAME, words)
     for told in words.told.get(undated(kind.action), "").split(","):
         yield from _beside(told, TOLD, words, operations=True)
-    yield from _beside(described, TOLD, words, operations=True)
+    name, _, description = described.partition(DESCRIBED)
+    yield from _beside(name, TOLD, words, operations=True)
+    yield from _beside(description, DESCRIPTION, words)
     yield from _beside(_ENDINGS[kind.outcome], OUTCOME, words)
     yield from _beside(kind.outcome_reason, REASON, words)
     yield from _beside(kind.source, NAME, words)

@@ -32,10 +32,10 @@ def text(kind: Kind) -> str:
 
 
 def described(text: str, display_name: str, description: str) -> str:
-    """The text of a kind with what an event type's registration says of it."""
+    """The text of a kind with the name and the description of its event type, a line each."""
     bare = text.partition(DESCRIBED)[0]
-    added = ". ".join(filter(None, (display_name.strip(), description.strip())))
-    return f"{bare}{DESCRIBED}{' '.join(added.split())[:MAX_DESCRIBED]}" if added else bare
+    name, what = (" ".join(one.split()) for one in (display_name, description))
+    return f"{bare}{DESCRIBED}{name}{DESCRIBED}{what[:MAX_DESCRIBED]}" if name or what else bare
 
 
 def _operation(kind: Kind) -> str:

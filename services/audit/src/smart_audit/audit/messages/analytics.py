@@ -32,6 +32,17 @@ def to_query(request: analytics_pb2.AggregateEventsRequest) -> Query:
     )
 
 
+def to_narrowing(request: analytics_pb2.AggregateEventsRequest) -> dict[str, str]:
+    """What is counted, for the event that tells of it."""
+    return {
+        "filter": request.filter,
+        "group_by": ", ".join(request.group_by),
+        "count_distinct": ", ".join(request.count_distinct),
+        "occurred_from": _time(request, "occurred_from"),
+        "occurred_before": _time(request, "occurred_before"),
+    }
+
+
 def from_answer(answer: Answer, query: Query) -> analytics_pb2.AggregateEventsResponse:
     """The counts."""
     return analytics_pb2.AggregateEventsResponse(
@@ -92,3 +103,7 @@ def _bucket(piece: Piece) -> analytics_pb2.Bucket:
     return analytics_pb2.Bucket(
         start=timestamp(piece.start), end=timestamp(piece.end), count=piece.events
     )
+
+
+def _time(request: analytics_pb2.AggregateEventsRequest, field: str) -> str:
+    return getattr(request, field).ToJsonString() if request.HasField(field) else ""  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -17,7 +18,9 @@ from smart_audit.audit.domain import Entry, OrganisationId, WrappedKey
 from smart_audit.audit.recent import Recent
 from smart_audit.audit.repository.counting import EventCounter
 from smart_audit.audit.repository.event_finder import EventFinder
+from smart_audit.audit.repository.event_search import EventSearch
 from smart_audit.audit.repository.log_reader import LogReader
+from smart_audit.audit.repository.phrases import PhraseStore
 from smart_audit.audit.repository.projection import ProjectionStore
 from smart_audit.audit.repository.subjects import live_keys
 from smart_audit.audit.repository.unprojected import OpenKeys
@@ -28,6 +31,15 @@ from smart_audit.core.rpc.status import is_unreachable
 REMEMBERED_TERM_KEYS = 64
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """What searches read of one log, in one transaction."""
+
+    events: EventSearch
+    phrases: PhraseStore
+    log: LogReader
 
 
 class Database:
@@ -84,6 +96,16 @@ class Database:
         async with self.session(organisation_id) as session:
             key = self.term_key(organisation_id)
             yield EventFinder(session, organisation_id, self._wrapping, key)
+
+    @asynccontextmanager
+    async def searching(self, organisation_id: OrganisationId) -> AsyncIterator[Searching]:
+        """One transaction that searches the log of one organisation."""
+        async with self.session(organisation_id) as session:
+            yield Searching(
+                EventSearch(session, organisation_id, self.term_key(organisation_id)),
+                PhraseStore(session, organisation_id),
+                LogReader(session, organisation_id, self._wrapping),
+            )
 
     def term_key(self, organisation_id: OrganisationId) -> TermKey:
         """The key of an organisation's terms."""

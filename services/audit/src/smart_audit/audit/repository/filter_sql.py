@@ -39,6 +39,7 @@ COLUMNS = {
     "occurred_at": "occurred_at",
     "recorded_at": "recorded_at",
     "log_index": "log_index",
+    "kind": "phrase_id",
 }
 PHRASES: dict[str, ColumnElement[Any]] = {
     "action": phrases.c.action,

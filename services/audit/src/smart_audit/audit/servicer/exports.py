@@ -37,7 +37,7 @@ from smart_audit.audit.use_cases.order_exports import (
 )
 from smart_audit.audit.use_cases.write_export import Writing
 from smart_audit.core.errors import DomainError
-from smart_audit.core.rpc.context import current_authorization
+from smart_audit.core.rpc.context import current_authorization, reading
 from smart_audit.core.tokens import TokenVerifier, bearer_of
 
 # The gateway passes on messages below 1 MiB one by one, whatever the back-pressure.
@@ -65,6 +65,7 @@ class ExportServicer(exports_pb2_grpc.ExportServiceServicer):
         """Stream events as a file."""
         organisation_id, spec = organisation(), to_spec(request)
         cursor = to_cursor(request, spec, organisation_id)
+        reading({"format": spec.format.value, "filter": spec.filter})
         with self._streams.one_of(organisation_id):
             writing = await begin_export(
                 spec,
@@ -79,6 +80,7 @@ class ExportServicer(exports_pb2_grpc.ExportServiceServicer):
             async for piece in self._pieces(writing):
                 for part in _parts(piece):
                     yield from_piece(writing.format.content_type, part)
+            reading(results=writing.events)
 
     async def CreateExport(self, request: exports_pb2.CreateExportRequest, context: Any) -> Any:
         """Order an export."""
@@ -126,6 +128,7 @@ class ExportServicer(exports_pb2_grpc.ExportServiceServicer):
     ) -> AsyncIterator[HttpBody]:
         """Stream the file of an export."""
         organisation_id, export_id = organisation(), EventId(UUID(request.export_id))
+        reading(target=("export", request.export_id))
         with self._streams.one_of(organisation_id):
             export = await download_export(organisation_id, export_id, self._database, self._deps)
             content_type = open_format(export.spec.format).content_type

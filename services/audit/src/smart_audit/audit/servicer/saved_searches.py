@@ -51,13 +51,12 @@ class SavedSearchServicer(saved_searches_pb2_grpc.SavedSearchServiceServicer):
 
     async def ListSavedSearches(self, request: pb.ListSavedSearchesRequest, context: Any) -> Any:
         """Return a page of saved searches."""
-        after = to_place(request, organisation())
+        own = organisation()
         page, last = await list_saved_searches(
-            organisation(), after, to_page_size(request), actor(), self._database
+            own, to_place(request, own), to_page_size(request), actor(), self._database
         )
         return pb.ListSavedSearchesResponse(
-            searches=map(from_saved, page),
-            next_page_token=to_place_token(last, request, organisation()),
+            searches=map(from_saved, page), next_page_token=to_place_token(last, request, own)
         )
 
     async def UpdateSavedSearch(self, request: pb.UpdateSavedSearchRequest, context: Any) -> Any:

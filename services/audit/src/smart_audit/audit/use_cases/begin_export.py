@@ -1,12 +1,14 @@
 """Begin an export, or go on with one."""
 
-from smart_audit.audit.domain import EventId, OrganisationId, StoredCheckpoint
+from smart_audit.audit.domain import EventId, OrganisationId, Position, StoredCheckpoint
 from smart_audit.audit.errors import EventNotFound, ExportCursorInvalid
 from smart_audit.audit.exports import Cursor, ExportSpec, Mark, Span
+from smart_audit.audit.filters import parse_filter
 from smart_audit.audit.formats import open_format
 from smart_audit.audit.repository import Database
 from smart_audit.audit.repository.checkpoints import CheckpointStore
 from smart_audit.audit.use_cases.checkpoint import Checkpointing, get_checkpoint
+from smart_audit.audit.use_cases.read_events import get_event
 from smart_audit.audit.use_cases.write_export import Writing
 from smart_audit.core.errors import InvalidArgument
 
@@ -14,7 +16,8 @@ START = Cursor(Span(0, 0), Mark(0))
 
 
 def check_spec(spec: ExportSpec) -> None:
-    """Refuse what cannot be written. Raises: InvalidArgument."""
+    """Refuse what cannot be written. Raises: InvalidArgument, ExportFormatUnavailable."""
+    parse_filter(spec.filter)
     if spec.proofs and not open_format(spec.format).takes_proofs:
         what = "cannot stand in this format; JSON lines take them"
         raise InvalidArgument(f"proofs {what}", fields={"proofs": what})
@@ -30,7 +33,8 @@ async def begin_export(
 ) -> Writing:
     """An export of the log as it is now, or as it was when the export of the cursor began.
 
-    Raises: InvalidArgument, ExportCursorInvalid, EventNotFound.
+    Raises: InvalidArgument, ExportFormatUnavailable, ExportCursorInvalid, EventNotFound,
+    EventExpired.
     """
     check_spec(spec)
     span, mark = cursor or START
@@ -39,7 +43,7 @@ async def begin_export(
     if goes_on:
         checkpoint = await _checkpoint_at(span, spec, organisation_id, database)
         if after is not None:
-            mark = await _behind(after, span, organisation_id, database)
+            mark = await _behind(after, span, spec, organisation_id, database)
     else:
         size, checkpoint = await state_of(organisation_id, database, deps, proofs=spec.proofs)
         if span.first > size:
@@ -93,14 +97,21 @@ async def _checkpoint_at(
 
 
 async def _behind(
-    after: EventId, span: Span, organisation_id: OrganisationId, database: Database
+    after: EventId,
+    span: Span,
+    spec: ExportSpec,
+    organisation_id: OrganisationId,
+    database: Database,
 ) -> Mark:
-    """The place behind an event. Raises: EventNotFound."""
+    """The place behind an event. Raises: EventNotFound, EventExpired."""
     async with database.begin(organisation_id) as log:
         placed = await log.place_of(after)
     if placed is None or not span.first <= placed.log_index < span.before:
         raise EventNotFound("no such event in this export", event_id=str(after))
-    return Mark(placed.log_index + 1)
+    if not spec.filter:
+        return Mark(placed.log_index + 1)
+    event = (await get_event(after, organisation_id, database)).event
+    return Mark(0, Position(event.occurred_at, placed.log_index))
 
 
 def _foreign() -> ExportCursorInvalid:
