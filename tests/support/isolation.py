@@ -28,6 +28,9 @@ class Ids:
     event: str
     hold: str
     export: str
+    event_type: str
+    """An action."""
+    saved_search: str
     leaf_hash: str
     """In base64."""
 
@@ -102,6 +105,9 @@ def requests(ids: Ids) -> dict[str, Fields]:
         "GovernanceService": _governance(ids),
         "SearchService": {"SearchEvents": {"query": f"by {ids.user} on {ids.event}"}},
         "ExportService": _exports(ids),
+        "EventTypeService": _event_types(ids),
+        "FilterService": {"CompleteFilter": {"filter": "action="}},
+        "SavedSearchService": _saved_searches(ids),
     }
     return {
         f"{service}.{method}": request
@@ -294,6 +300,28 @@ def _exports(ids: Ids) -> dict[str, Fields]:
         "CancelOperation": operation,
         "DeleteOperation": operation,
         "DownloadExport": {"export_id": ids.export},
+    }
+
+
+def _event_types(ids: Ids) -> dict[str, Fields]:
+    return {
+        "UpsertEventTypes": {"event_types": [{"action": uuid4().hex}]},
+        "GetEventType": {"action": ids.event_type},
+        "ListEventTypes": {},
+        "DeleteEventType": {"action": ids.event_type},
+        "GetEventTypePolicy": {},
+        "UpdateEventTypePolicy": {"policy": {}},
+    }
+
+
+def _saved_searches(ids: Ids) -> dict[str, Fields]:
+    search = {"search_id": ids.saved_search}
+    return {
+        "CreateSavedSearch": {"search": {"name": uuid4().hex, "query": "who deleted the plans?"}},
+        "GetSavedSearch": search,
+        "ListSavedSearches": {},
+        "UpdateSavedSearch": search | {"search": {"name": uuid4().hex, "shared": True}},
+        "DeleteSavedSearch": search,
     }
 
 

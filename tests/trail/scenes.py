@@ -205,6 +205,18 @@ async def governance(play: Play, owner: User) -> None:
     }
     await play.call("EventService.RecordEvent", {"event": event}, owner)
     await play.call(f"{service}.EraseSubject", {"subject": {"id": "u_9"}}, owner)
+    service = "EventTypeService"
+    registered = {"event_types": [{"action": "document.delete", "display_name": "Deletion"}]}
+    await play.call(f"{service}.UpsertEventTypes", registered, owner)
+    await play.call(f"{service}.DeleteEventType", {"action": "document.delete"}, owner)
+    policy = {"policy": {"unknown_actions": "EVENT_TYPE_HANDLING_FLAG"}}
+    await play.call(f"{service}.UpdateEventTypePolicy", policy, owner)
+    service, search = "SavedSearchService", {"name": "deletions", "filter": "action:delete"}
+    saved = await play.call(f"{service}.CreateSavedSearch", {"search": search}, owner)
+    named = {"search_id": saved.search.id}
+    shared = named | {"search": search | {"shared": True}}
+    await play.call(f"{service}.UpdateSavedSearch", shared, owner)
+    await play.call(f"{service}.DeleteSavedSearch", named, owner)
 
 
 async def exports(play: Play, owner: User) -> None:

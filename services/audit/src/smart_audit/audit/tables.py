@@ -22,7 +22,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
 metadata = MetaData(schema="audit")
 timestamp = DateTime(timezone=True)
@@ -317,6 +317,68 @@ search_events = Table(
 # security would say the same, and keep the planner from the index on terms: behind it only
 # operators that Postgres knows to be leakproof may use an index, and those of arrays are not.
 found_events = search_events.to_metadata(MetaData(schema="audit"), name="found_events")
+
+# What becomes of events that do not fit the registry (see `registry.py`).
+event_type_registries = Table(
+    "event_type_registries",
+    metadata,
+    Column("organisation_id", Uuid, primary_key=True),
+    # Grows with each change of the policy or of an event type.
+    Column("version", BigInteger, nullable=False),
+    Column("unknown_actions", SmallInteger, nullable=False),
+    Column("invalid_metadata", SmallInteger, nullable=False),
+)
+
+# Every version of every event type; the latest of an action is in force, unless it is `deleted`.
+event_types = Table(
+    "event_types",
+    metadata,
+    Column("organisation_id", Uuid, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("metadata_schema", JSONB),
+    Column("deleted", Boolean, nullable=False),
+    Column("created_at", timestamp, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    PrimaryKeyConstraint("organisation_id", "action", "version"),
+)
+
+# Private ones go with their owner's erasure; shared ones stay, without an owner.
+saved_searches = Table(
+    "saved_searches",
+    metadata,
+    Column("organisation_id", Uuid, nullable=False),
+    Column("search_id", Uuid, nullable=False),
+    Column("owner_type", Text),
+    Column("owner_id", Text),
+    Column("shared", Boolean, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("filter", Text, nullable=False),
+    Column("order_by", Text, nullable=False),
+    Column("group_by", Text, nullable=False),
+    Column("created_at", timestamp, nullable=False),
+    Column("updated_at", timestamp, nullable=False),
+    PrimaryKeyConstraint("organisation_id", "search_id"),
+    Index(
+        "saved_searches_shared_name_key",
+        "organisation_id",
+        text("lower(name)"),
+        unique=True,
+        postgresql_where=text("shared"),
+    ),
+    Index(
+        "saved_searches_own_name_key",
+        "organisation_id",
+        "owner_type",
+        "owner_id",
+        text("lower(name)"),
+        unique=True,
+    ),
+)
 
 
 def _counts(name: str, counted: Column[Any]) -> Table:

@@ -15,10 +15,14 @@ from smart_audit.api.audit.v1 import (
     analytics_pb2_grpc,
     audit_pb2,
     audit_pb2_grpc,
+    event_types_pb2,
+    event_types_pb2_grpc,
     exports_pb2,
     exports_pb2_grpc,
     governance_pb2,
     governance_pb2_grpc,
+    saved_searches_pb2,
+    saved_searches_pb2_grpc,
     search_pb2,
     search_pb2_grpc,
     tail_pb2,
@@ -40,17 +44,21 @@ from smart_audit.audit.meaning.embedding import Embedder, WordVectorEmbedder
 from smart_audit.audit.meaning.ranking import Ranker
 from smart_audit.audit.opening import open_database
 from smart_audit.audit.projector import keep_projecting
+from smart_audit.audit.registry import EventTypes
 from smart_audit.audit.repository import Database
 from smart_audit.audit.retention import keep_retention
 from smart_audit.audit.revocation_feed import RevocationFollower
 from smart_audit.audit.sequencer import Sequencer
 from smart_audit.audit.servicer.analytics import AnalyticsServicer
+from smart_audit.audit.servicer.event_types import EventTypeServicer
 from smart_audit.audit.servicer.events import EventServicer
 from smart_audit.audit.servicer.exports import ExportServicer
+from smart_audit.audit.servicer.filters import FilterServicer
 from smart_audit.audit.servicer.governance import GovernanceServicer
 from smart_audit.audit.servicer.log import LogServicer
 from smart_audit.audit.servicer.reads import ReadCalls
 from smart_audit.audit.servicer.refusals import Refusals
+from smart_audit.audit.servicer.saved_searches import SavedSearchServicer
 from smart_audit.audit.servicer.search import SearchServicer
 from smart_audit.audit.servicer.tail import TailServicer, TailSettings
 from smart_audit.audit.servicer.tiles import TileServicer
@@ -85,6 +93,9 @@ SERVICES = [
     governance_pb2.DESCRIPTOR.services_by_name["GovernanceService"],
     search_pb2.DESCRIPTOR.services_by_name["SearchService"],
     tiles_pb2.DESCRIPTOR.services_by_name["TileService"],
+    event_types_pb2.DESCRIPTOR.services_by_name["EventTypeService"],
+    event_types_pb2.DESCRIPTOR.services_by_name["FilterService"],
+    saved_searches_pb2.DESCRIPTOR.services_by_name["SavedSearchService"],
     tail_pb2.DESCRIPTOR.services_by_name["TailService"],
 ]
 KEYS_DEADLINE_S = 5
@@ -136,6 +147,17 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         server.add(
             governance_pb2_grpc.add_GovernanceServiceServicer_to_server,
             GovernanceServicer(database, governing),
+        )
+        server.add(
+            event_types_pb2_grpc.add_EventTypeServiceServicer_to_server,
+            EventTypeServicer(database, governing),
+        )
+        server.add(
+            event_types_pb2_grpc.add_FilterServiceServicer_to_server, FilterServicer(database)
+        )
+        server.add(
+            saved_searches_pb2_grpc.add_SavedSearchServiceServicer_to_server,
+            SavedSearchServicer(database, governing),
         )
         server.add(
             tiles_pb2_grpc.add_TileServiceServicer_to_server, TileServicer(database, checkpointing)
@@ -216,6 +238,7 @@ def _deps(settings: AuditSettings, database: Database, keys: SubjectKeys) -> Dep
             batch_bytes=settings.batch_bytes,
             queue_bytes=settings.queue_bytes,
         ),
+        event_types=EventTypes(database),
     )
 
 

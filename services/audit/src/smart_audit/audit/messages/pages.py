@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,13 @@ from uuid import UUID
 import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from smart_audit.api.audit.v1 import audit_pb2, exports_pb2, governance_pb2
+from smart_audit.api.audit.v1 import (
+    audit_pb2,
+    event_types_pb2,
+    exports_pb2,
+    governance_pb2,
+    saved_searches_pb2,
+)
 from smart_audit.audit import domain, exports, governance
 from smart_audit.audit.errors import OrderByInvalid, PageTokenInvalid
 from smart_audit.audit.filters import parse_filter
@@ -23,11 +30,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAGE_FIELDS = frozenset(("page_token", "page_size", "proof"))
 UNREADABLE = "is not a page token; start again without one"
 
+Named = event_types_pb2.ListEventTypesRequest | saved_searches_pb2.ListSavedSearchesRequest
 Paged = (
     audit_pb2.ListEventsRequest
     | audit_pb2.ListCheckpointsRequest
     | exports_pb2.ListOperationsRequest
     | governance_pb2.ListHoldsRequest
+    | Named
 )
 Numbered = audit_pb2.ListCheckpointsRequest
 
@@ -96,7 +105,7 @@ def to_position(
         fingerprint, microseconds, index = _read_token(request.page_token)
         position = domain.Position(_time(microseconds), _number(index))
     except (ValueError, TypeError, OverflowError) as error:
-        raise _bad_page_token(UNREADABLE) from error
+        raise bad_page_token() from error
     _check(fingerprint, request, organisation_id)
     return position
 
@@ -121,7 +130,7 @@ def to_number(request: Numbered, organisation_id: domain.OrganisationId) -> int 
         fingerprint, number = _read_token(request.page_token)
         place = _number(number)
     except (ValueError, TypeError) as error:
-        raise _bad_page_token(UNREADABLE) from error
+        raise bad_page_token() from error
     _check(fingerprint, request, organisation_id)
     return place
 
@@ -131,6 +140,27 @@ def to_number_token(
 ) -> str:
     """The token of the next page of numbered things; empty on the last."""
     return "" if number is None else _token([_fingerprint(request, organisation_id), number])
+
+
+def to_name(request: Named, parts: int, organisation_id: domain.OrganisationId) -> list[str] | None:
+    """Where a page of named things begins: so many texts. Raises: PageTokenInvalid."""
+    if not request.page_token:
+        return None
+    try:
+        fingerprint, *names = _read_token(request.page_token)
+    except (ValueError, TypeError) as error:
+        raise bad_page_token() from error
+    _check(fingerprint, request, organisation_id)
+    if len(names) != parts or not all(isinstance(name, str) for name in names):
+        raise bad_page_token()
+    return [str(name) for name in names]
+
+
+def to_name_token(
+    names: Sequence[str] | None, request: Named, organisation_id: domain.OrganisationId
+) -> str:
+    """The token of the next page of named things; empty on the last."""
+    return "" if names is None else _token([_fingerprint(request, organisation_id), *names])
 
 
 def to_hold_position(
@@ -143,7 +173,7 @@ def to_hold_position(
         fingerprint, microseconds, hold_id = _read_token(request.page_token)
         position = governance.HoldPosition(_time(microseconds), domain.EventId(UUID(hold_id)))
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise _bad_page_token(UNREADABLE) from error
+        raise bad_page_token() from error
     _check(fingerprint, request, organisation_id)
     return position
 
@@ -170,7 +200,7 @@ def to_export_position(
         microseconds, export_id = _read_token(request.page_token)
         return exports.ExportPosition(_time(microseconds), domain.EventId(UUID(export_id)))
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise _bad_page_token(UNREADABLE) from error
+        raise bad_page_token() from error
 
 
 def to_export_token(position: exports.ExportPosition | None) -> str:
@@ -202,14 +232,15 @@ def _number(value: Any) -> int:
     return value
 
 
-def _bad_page_token(what: str) -> PageTokenInvalid:
+def bad_page_token(what: str = UNREADABLE) -> PageTokenInvalid:
+    """The refusal of a page token."""
     return PageTokenInvalid(f"page_token {what}", fields={"page_token": what})
 
 
 def _check(fingerprint: str, request: Paged, organisation_id: domain.OrganisationId) -> None:
     """Raises: PageTokenInvalid."""
     if fingerprint != _fingerprint(request, organisation_id):
-        raise _bad_page_token("belongs to another list or other filters; start again without one")
+        raise bad_page_token("belongs to another list or other filters; start again without one")
 
 
 def _fingerprint(request: Paged, organisation_id: domain.OrganisationId) -> str:

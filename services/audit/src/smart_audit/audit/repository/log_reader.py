@@ -123,6 +123,12 @@ class LogReader:
         row = (await self._session.execute(statement)).one_or_none()
         return None if row is None else _placed(row)
 
+    async def places(self, event_ids: Iterable[EventId]) -> dict[EventId, int]:
+        """Where the log holds events, of those that it holds."""
+        statement = self._placed().where(entries.c.event_id.in_(list(event_ids)))
+        rows = await self._session.execute(statement)
+        return {EventId(row.event_id): row.log_index for row in rows}
+
     async def place_of_leaf(self, leaf: bytes) -> int | None:
         """The place in the log of the leaf with this hash, 32 bytes."""
         statement = select(entries.c.log_index).where(

@@ -89,14 +89,27 @@ async def append_own(
     Raises: EventTooLarge, Unavailable, and what the effect raises, in which case nothing has
     changed.
     """
-    organisation_id = new.event.organisation_id
+    return (await append_all_own([new], effect, database, deps, permanent=permanent))[0]
+
+
+async def append_all_own(
+    new: Sequence[NewEvent],
+    effect: Effect,
+    database: Database,
+    deps: Governing,
+    *,
+    permanent: bool = True,
+) -> list[int]:
+    """As `append_own`, for events of one log and one moment that tell of one effect together."""
+    organisation_id, at = new[0].event.organisation_id, new[0].event.occurred_at
 
     async def append(entries: Sequence[Entry]) -> Appended:
         return await database.append(organisation_id, entries, effect)
 
-    (leaf,) = to_leaves([new], new.event.occurred_at, deps.new_salts)
-    if isinstance(leaf, EventTooLarge):
-        raise leaf
-    prepared = Prepared(new, new.event.occurred_at, leaf, permanent=permanent)
-    appended, _ = await seal_and_append(organisation_id, [prepared], deps.keys, append)
-    return appended.indexes[0]
+    prepared = []
+    for one, leaf in zip(new, to_leaves(new, at, deps.new_salts), strict=True):
+        if isinstance(leaf, EventTooLarge):
+            raise leaf
+        prepared.append(Prepared(one, at, leaf, permanent=permanent))
+    appended, _ = await seal_and_append(organisation_id, prepared, deps.keys, append)
+    return appended.indexes

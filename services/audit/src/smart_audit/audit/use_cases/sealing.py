@@ -23,6 +23,7 @@ class Prepared(NamedTuple):
     recorded_at: datetime
     leaf: Leaf
     permanent: bool = False
+    registry: int | None = None
 
 
 async def seal_and_append(
@@ -57,7 +58,7 @@ def sealed_entries(
     """Events with their disclosures sealed; keys: of all subjects whose data they hold."""
     nonces = new_nonces(sum(len(one.leaf.disclosures) for one in prepared))
     entries = []
-    for new, recorded_at, leaf, permanent in prepared:
+    for new, recorded_at, leaf, permanent, registry in prepared:
         event_id = new.event.id
         key_ids: list[KeyId] = []
         sealed = b""
@@ -66,6 +67,15 @@ def sealed_entries(
             key_ids += [key.id for key in with_keys]
             sealed += seal(organisation_id, event_id, with_keys, names, encoded, next(nonces))
         entries.append(
-            Entry(new, recorded_at, leaf.encoded, leaf.hash, sealed, tuple(key_ids), permanent)
+            Entry(
+                new,
+                recorded_at,
+                leaf.encoded,
+                leaf.hash,
+                sealed,
+                tuple(key_ids),
+                permanent,
+                registry,
+            )
         )
     return entries
