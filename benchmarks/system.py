@@ -57,6 +57,8 @@ class System:
     """To one process of audit."""
     audit_workers: grpc.aio.Channel
     """To all of them in turn; there is one for each core."""
+    audit_address: str
+    """host:port of one process of audit."""
     gateway_port: int
     owner_url: str = field(repr=False)
     folder: Path
@@ -122,7 +124,8 @@ async def running_system() -> AsyncIterator[System]:
                 ):
                     port = urlsplit(state["gateway_url"]).port or 0
                     channels = (auth, auth_workers, audit, audit_workers)
-                    yield System(*channels, port, owner_url, Path(folder))
+                    address = state["audit_addresses"][0]
+                    yield System(*channels, address, port, owner_url, Path(folder))
 
 
 def _channel(target: str) -> grpc.aio.Channel:

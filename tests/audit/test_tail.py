@@ -134,7 +134,7 @@ async def test_a_stream_ends_when_its_session_does(world):
 
 async def test_a_stream_ends_when_its_token_expires(world):
     user = await new_log(world)
-    token = forged(world, user, exp=int(time.time()) + 3)
+    token = forged(world, user, exp=int(time.time()) + 5)
     async with tailing(world, bearer(token), heartbeat_seconds=60) as stream:
         end = await stream.end()
     assert end.reason == "TOKEN_EXPIRED"

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from smart_audit.api.auth.v1 import sessions_pb2
-from tests.support.events import event, record, settled
+from tests.support.events import event, record, record_batch, settled
 
 LIMIT_S = 30
 LINES, SERVER_SENT_EVENTS = "/v1/events:tail", "/v1/events:sse"
@@ -103,3 +103,26 @@ async def test_what_cannot_be_followed_is_refused_with_a_status(gateway, user):
             answer = await gateway.http.get(path, params=wrong, headers=headers)
             assert answer.status_code == 400
             assert answer.headers["content-type"].startswith("application/json")
+
+
+@pytest.mark.soak
+async def test_readers_that_have_stopped_hold_up_nobody(gateway, user):
+    """Each could hold more than a connection between gateway and service has room for."""
+    big = {"text": "x" * 200_000}
+    for _ in range(15):
+        await record_batch(gateway.world, user, [event(metadata=big) for _ in range(10)])
+    host, _, port = gateway.address.partition(":")
+    request = (
+        f"GET {LINES}?from_start=true HTTP/1.1\r\nhost: x\r\n"
+        f"authorization: Bearer {user.access_token}\r\n\r\n"
+    )
+    stopped = [await asyncio.open_connection(host, int(port), limit=1024) for _ in range(3)]
+    for _, writer in stopped:
+        writer.write(request.encode())
+    for _ in range(20):
+        headers = {"authorization": f"Bearer {user.access_token}"}
+        answer = await gateway.http.get("/v1/log/checkpoint", headers=headers, timeout=LIMIT_S)
+        assert answer.status_code == 200
+        await asyncio.sleep(0.5)
+    for _, writer in stopped:
+        writer.transport.abort()

@@ -9,6 +9,10 @@ Json = dict[str, Any]
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 # Envoy's default of 1024 requests at a time is less than a few busy streams of a large client.
 _MAX_REQUESTS = 8192
+# What a stream whose client does not read may hold here. All calls to a worker share a connection,
+# and by Envoy's defaults two such streams would use its window up and hold up all the others.
+_STREAM_WINDOW_BYTES = 256 * 1024
+_CONNECTION_WINDOW_BYTES = _MAX_REQUESTS * _STREAM_WINDOW_BYTES - 1
 
 
 def own_address(host: str, port: int) -> str:
@@ -26,7 +30,9 @@ def grpc_cluster(name: str, endpoints: tuple[str, ...]) -> Json:
         "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
         "explicit_http_config": {
             "http2_protocol_options": {
-                "connection_keepalive": {"interval": "30s", "timeout": "10s"}
+                "connection_keepalive": {"interval": "30s", "timeout": "10s"},
+                "initial_stream_window_size": _STREAM_WINDOW_BYTES,
+                "initial_connection_window_size": _CONNECTION_WINDOW_BYTES,
             }
         },
     }

@@ -10,15 +10,15 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self, TypeVar, cast
 
 import grpc
 import grpc.aio
 
-from smart_audit.api.audit.v1 import audit_pb2_grpc, tiles_pb2_grpc
+from smart_audit.api.audit.v1 import audit_pb2_grpc, tail_pb2_grpc, tiles_pb2_grpc
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc, oauth_pb2_grpc
 from smart_audit.client.api_key import exchange
 from smart_audit.client.errors import CallError
@@ -99,6 +99,7 @@ class Connection:
         self.events = audit_pb2_grpc.EventServiceStub(self._channel)
         self.log = audit_pb2_grpc.LogServiceStub(self._channel)
         self.tiles = tiles_pb2_grpc.TileServiceStub(self._channel)
+        self.tails = tail_pb2_grpc.TailServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:
         return self
@@ -139,6 +140,35 @@ class Connection:
             await asyncio.sleep(pause_s)
         raise AssertionError("pauses never end")
 
+    async def stream(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[Request, Response],
+        request: Request,
+        silence_s: float,
+    ) -> AsyncGenerator[Response]:
+        """The answers of a streaming method, called once.
+
+        Raises: CallError; TimeoutError when none comes for `silence_s` seconds.
+        """
+        await self._renew_ahead()
+        call = method(request, metadata=self._session.metadata)
+        try:
+            while True:
+                async with asyncio.timeout(silence_s):
+                    answer = await call.read()
+                if answer is grpc.aio.EOF:
+                    return
+                yield cast("Response", answer)
+        except grpc.aio.AioRpcError as error:
+            raise CallError.of(error) from error
+        finally:
+            call.cancel()
+
+    @property
+    def is_renewable(self) -> bool:
+        """Whether the session can get a fresh access token."""
+        return bool(self._session.refresh_token or self._session.api_key)
+
     async def _call_in_session(
         self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request
     ) -> Response:
@@ -150,7 +180,7 @@ class Connection:
         except CallError as error:
             if error.code is not grpc.StatusCode.UNAUTHENTICATED or error.may_pass:
                 raise
-            if not self._session.refresh_token and not self._session.api_key:
+            if not self.is_renewable:
                 raise
         await self._renew(used)
         return await self._call_once(method, request)

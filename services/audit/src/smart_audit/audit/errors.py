@@ -242,12 +242,6 @@ class TailLimitReached(ResourceExhausted):
     reason = "TAIL_LIMIT_REACHED"
 
 
-class TailTooSlow(ResourceExhausted):
-    """The reader of a stream took nothing for too long."""
-
-    reason = "TAIL_TOO_SLOW"
-
-
 class ServiceStopping(Unavailable):
     """The service stops, and with it the streams."""
 

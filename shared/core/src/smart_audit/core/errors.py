@@ -64,6 +64,12 @@ class ResourceExhausted(DomainError):
     """In how many seconds it may work."""
 
 
+class ReaderTooSlow(ResourceExhausted):
+    """The reader of a stream takes nothing."""
+
+    reason = "READER_TOO_SLOW"
+
+
 class Unavailable(DomainError):
     """It may work in a moment."""
 

@@ -104,7 +104,7 @@ class Database:
     @asynccontextmanager
     async def searching(self, organisation_id: OrganisationId) -> AsyncIterator[Searching]:
         """One transaction that searches the log of one organisation."""
-        async with self.session(organisation_id) as session:
+        async with self.session(organisation_id, PLANNING) as session:
             yield Searching(
                 EventSearch(session, organisation_id, self.term_key(organisation_id)),
                 PhraseStore(session, organisation_id),

@@ -43,17 +43,28 @@ CONTENT = and_(
     payloads.c.recorded_at == entries.c.recorded_at,
     payloads.c.log_index == entries.c.log_index,
 )
-_CONTENT_COLUMNS = select(
+RECORDED = select(
     entries.c.log_index,
     entries.c.event_id,
     entries.c.recorded_at,
     entries.c.leaf_hash,
     payloads.c.leaf,
     payloads.c.disclosures,
+).join(payloads, CONTENT)
+_SIZE = func.coalesce(
+    func.octet_length(payloads.c.leaf) + func.octet_length(payloads.c.disclosures), 0
 )
-RECORDED = _CONTENT_COLUMNS.join(payloads, CONTENT)
-# With those whose content retention has removed.
-RECORDED_OR_GONE: Select[Any] = _CONTENT_COLUMNS.join(payloads, CONTENT, isouter=True)
+# With entries whose content retention has removed, and the bytes of content in and before each.
+RECORDED_OR_GONE: Select[Any] = select(
+    entries.c.log_index,
+    entries.c.event_id,
+    entries.c.recorded_at,
+    entries.c.leaf_hash,
+    payloads.c.leaf,
+    payloads.c.disclosures,
+    _SIZE.label("size"),
+    (func.sum(_SIZE).over(order_by=entries.c.log_index) - _SIZE).label("size_before"),
+).join(payloads, CONTENT, isouter=True)
 # Processes read their clocks before they queue for the log, so that a few neighbours in the log may
 # have their times in another order.
 OUT_OF_ORDER = 1_000
@@ -69,6 +80,17 @@ class OpenedEntry:
     opened: OpenedLeaf
     disclosures: Sequence[str]
     erased: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Events that lie side by side in the log; those whose content is gone are left out."""
+
+    events: Sequence[Recorded]
+    end: int
+    """The place behind them: where the stretch begins, when the log ends there."""
+    more: bool
+    """Whether the log may go on."""
 
 
 class LogReader:
@@ -190,22 +212,29 @@ class LogReader:
         rows = (await self._session.execute(statement)).all()
         return [_to_recorded(entry) for entry in await self._open(rows)]
 
-    async def events_from(self, first: int, limit: int) -> tuple[list[Recorded], int]:
-        """The events in the next `limit` places of the log, and the place behind them.
+    async def events_from(self, first: int, limit: int, size: Bytes) -> Stretch:
+        """The events at a place of the log and after it, of at most `limit` entries.
 
-        Those without content are left out; the place is `first` at the end of the log.
+        size: how much content to read, about; one entry is read whatever it has.
         Raises: LogDamaged.
         """
-        statement = (
+        inner = (
             RECORDED_OR_GONE.where(
                 entries.c.organisation_id == self._organisation_id, entries.c.log_index >= first
             )
             .order_by(entries.c.log_index)
             .limit(limit)
+            .subquery()
         )
+        # Sizes are known without reading content that lies apart, and only what is kept is read.
+        statement = select(inner).where(inner.c.size_before < size).order_by(inner.c.log_index)
         rows = (await self._session.execute(statement)).all()
+        if not rows:
+            return Stretch([], first, more=False)
         opened = await self._open([row for row in rows if row.leaf is not None])
-        return [_to_recorded(entry) for entry in opened], rows[-1].log_index + 1 if rows else first
+        last = rows[-1]
+        more = len(rows) == limit or last.size_before + last.size >= size
+        return Stretch([_to_recorded(entry) for entry in opened], last.log_index + 1, more=more)
 
     async def first_since(self, time: datetime) -> int | None:
         """The place of the first event that was recorded at a time or later; None if none was."""

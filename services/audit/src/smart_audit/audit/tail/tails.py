@@ -12,7 +12,7 @@ from smart_audit.audit.domain import OrganisationId
 from smart_audit.audit.errors import ServiceStopping, TailLimitReached
 from smart_audit.audit.log_feed import LogFeed
 from smart_audit.audit.repository import Database
-from smart_audit.audit.tail.window import MAX_PAGE, Page, Window, cut
+from smart_audit.audit.tail.window import MAX_PAGE, MAX_PAGE_BYTES, Page, Window
 
 READ_BEHIND = 4
 OPEN = Gauge("smart_audit_tails_open", "Streams of this process that follow a log now.")
@@ -121,7 +121,8 @@ class Tails:
     async def read(self, organisation_id: OrganisationId, position: int) -> Page:
         """Read for a stream that has fallen behind; a few at a time. Raises: LogDamaged."""
         async with self._reading, self._database.begin(organisation_id) as log:
-            return cut(Page(*await log.events_from(position, MAX_PAGE)))
+            read = await log.events_from(position, MAX_PAGE, MAX_PAGE_BYTES)
+        return Page(read.events, read.end)
 
     def _admit(self, organisation_id: OrganisationId) -> None:
         here, limits = self._open[organisation_id], self._limits

@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-from smart_audit.audit.domain import KIB, MIB, OrganisationId, Recorded
+from smart_audit.audit.domain import KIB, MIB, Bytes, OrganisationId, Recorded
 from smart_audit.audit.governance import erased_subject
 from smart_audit.audit.log_feed import LogFeed
 from smart_audit.audit.repository import Database
 
 READ_AT_ONCE = 500
 KEPT_ENTRIES = 1_000
-KEPT_BYTES = 4 * MIB
+KEPT_BYTES = Bytes(4 * MIB)
 # What one stream holds in hand while its reader takes it.
 MAX_PAGE = 100
-MAX_PAGE_BYTES = 256 * KIB
+MAX_PAGE_BYTES = Bytes(256 * KIB)
 
 
 class Page(NamedTuple):
@@ -86,19 +86,16 @@ class Window:
     async def _read_on(self) -> bool:
         """Gives whether there may be more."""
         async with self._database.begin(self._organisation_id) as log:
-            events, end = await log.events_from(self._end, READ_AT_ONCE)
-        if end == self._end:
-            return False
-        if any(erased_subject(one.event) is not None for one in events):
+            new = await log.events_from(self._end, READ_AT_ONCE, KEPT_BYTES)
+        if any(erased_subject(one.event) is not None for one in new.events):
             # What was read before may still show what has been erased.
             self._forget(len(self._events), self._end)
-        full = end - self._end == READ_AT_ONCE
-        self._events.extend(events)
-        self._bytes += sum(one.size for one in events)
-        self._end = end
+        self._events.extend(new.events)
+        self._bytes += sum(one.size for one in new.events)
+        self._end = new.end
         self._trim()
         self._tell()
-        return full
+        return new.more
 
     def _trim(self) -> None:
         spare, size = 0, self._bytes

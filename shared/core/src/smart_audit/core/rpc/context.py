@@ -41,6 +41,8 @@ class Call:
     """Whether its audit event has been written."""
     read: Read = field(default_factory=Read)
     """What it reads, for methods whose rule has `reads`."""
+    send_limit_s: float | None = None
+    """How long a stream's reader may take nothing before the stream is cut off; None: for ever."""
 
     @property
     def facts(self) -> dict[str, str]:
@@ -105,6 +107,11 @@ def reading(
     call.read.what.update({name: text for name, text in (what or {}).items() if text})
     call.read.target = target or call.read.target
     call.read.results = call.read.results if results is None else results
+
+
+def limit_sending(seconds: float) -> None:
+    """Cut the running stream off when its reader takes nothing for so long."""
+    _call.get().send_limit_s = seconds
 
 
 def current_authorization() -> str:

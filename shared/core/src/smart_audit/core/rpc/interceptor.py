@@ -6,6 +6,7 @@ second place that catches would mistake it for a failure.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ from smart_audit.core.errors import (
     FailedPrecondition,
     NotFound,
     PermissionDenied,
+    ReaderTooSlow,
     RequestUnreadable,
     Unauthenticated,
 )
@@ -136,22 +138,21 @@ class Interceptor:
 
         return call
 
-    def _wrapped_stream(self, method: str, servicer: StreamServicer) -> StreamServicer:
+    def _wrapped_stream(self, method: str, servicer: StreamServicer) -> Servicer:
         rule = self._rules[method]
 
-        async def stream(
-            request: Message | DecodeError, context: Context
-        ) -> AsyncGenerator[Any, None]:
+        async def stream(request: Message | DecodeError, context: Context) -> None:
             started = time.perf_counter()
             running = _begin(context, rule)
             code = grpc.StatusCode.OK
             try:
                 await self._authenticate(rule, running)
                 validate(_readable(request))
+                # Closed at once: what a stream holds must not wait for the garbage collector.
                 told = self._told(rule, running, servicer(request, context))
                 async with aclosing(told) as answers:
                     async for answer in answers:
-                        yield answer
+                        await _send(answer, running)
             except Exception as error:  # noqa: BLE001  (mapped or masked, once, here)
                 status = await self._refused(error, rule, running, method)
                 code = grpc_code(status)
@@ -227,6 +228,18 @@ def _is_recorded(error: DomainError, rule: Rule, running: Call) -> bool:
         return rule.public and not rule.refusals_only and isinstance(error, DECISIONS)
     denied = isinstance(error, (PermissionDenied, Unauthenticated))
     return denied or (not rule.refusals_only and isinstance(error, DECISIONS))
+
+
+async def _send(answer: Any, running: Call) -> None:
+    """Send an answer of a stream; returns when the reader has room for the next.
+
+    Raises: ReaderTooSlow when the reader has none for as long as the call allows.
+    """
+    try:
+        async with asyncio.timeout(running.send_limit_s):
+            await running.grpc.write(answer)
+    except TimeoutError as error:
+        raise ReaderTooSlow("nothing was read from the stream for too long") from error
 
 
 def _log_call(method: str, code: grpc.StatusCode, started: float) -> None:

@@ -208,7 +208,7 @@ class TailEnd(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """A reason of `ErrorReason`. Resume with the same token after
-    SERVICE_STOPPING, UNAVAILABLE and TAIL_TOO_SLOW; with a new one after
+    SERVICE_STOPPING, UNAVAILABLE and READER_TOO_SLOW; with a new one after
     TOKEN_EXPIRED; and log in again after SESSION_ENDED.
     """
     message: _builtins.str

@@ -250,7 +250,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The cursor is malformed, belongs to another log, or lies beyond this one."""
     ERROR_REASON_TAIL_LIMIT_REACHED: _ErrorReason.ValueType  # 121
     """Too many streams follow this log, or all logs; close some or retry later."""
-    ERROR_REASON_TAIL_TOO_SLOW: _ErrorReason.ValueType  # 122
+    ERROR_REASON_READER_TOO_SLOW: _ErrorReason.ValueType  # 122
     """Whoever reads the stream took nothing for too long; resume by the cursor."""
     ERROR_REASON_SERVICE_STOPPING: _ErrorReason.ValueType  # 123
     """The service stops or starts anew; resume by the cursor."""
@@ -489,7 +489,7 @@ ERROR_REASON_CURSOR_INVALID: ErrorReason.ValueType  # 120
 """The cursor is malformed, belongs to another log, or lies beyond this one."""
 ERROR_REASON_TAIL_LIMIT_REACHED: ErrorReason.ValueType  # 121
 """Too many streams follow this log, or all logs; close some or retry later."""
-ERROR_REASON_TAIL_TOO_SLOW: ErrorReason.ValueType  # 122
+ERROR_REASON_READER_TOO_SLOW: ErrorReason.ValueType  # 122
 """Whoever reads the stream took nothing for too long; resume by the cursor."""
 ERROR_REASON_SERVICE_STOPPING: ErrorReason.ValueType  # 123
 """The service stops or starts anew; resume by the cursor."""

@@ -1,0 +1,64 @@
+"""A page in a real Chromium follows the log by `fetch`, as docs/tail.md shows it."""
+
+import re
+from pathlib import Path
+
+from smart_audit.api.auth.v1 import sessions_pb2
+from tests.support.browser import chromium_beside_servers
+from tests.support.events import event, record, settled
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "tail.md"
+LIMIT_MS = 30_000
+
+FOLLOW = """
+([code, token, cursor]) => {
+  const tail = eval("(" + code + ")");
+  window.events = [];
+  window.ended = null;
+  tail(token, (event) => window.events.push(event), cursor).then((end) => { window.ended = end; });
+}
+"""
+
+
+def the_documents_function():
+    """The function `tail` as the document has it."""
+    (code,) = re.findall(r"```js\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    return code
+
+
+async def came(page, count):
+    await page.wait_for_function(f"window.events.length >= {count}", timeout=LIMIT_MS)
+    return await page.evaluate("window.events.map((event) => event.id)")
+
+
+async def test_a_page_gets_events_live_and_resumes_by_the_cursor(gateway):
+    world = gateway.world
+    user = await world.new_user()
+    await settled(world, user)
+    async with chromium_beside_servers() as browser:
+        page = await browser.new_page()
+        # Of the gateway's own origin, as a console behind it would be.
+        await page.goto(f"{gateway.url}/healthz")
+        code = the_documents_function()
+        await page.evaluate(FOLLOW, [code, user.access_token, ""])
+        sent = [event() for _ in range(3)]
+        # The stream begins when it does: what is recorded before is not part of it.
+        while not await page.evaluate("window.events.length"):
+            await record(world, user, event())
+        first = len(await came(page, 1))
+        for number, message in enumerate(sent):
+            await record(world, user, message)
+            ids = await came(page, first + number + 1)
+        assert set(ids) >= {message.id for message in sent}
+        again = await world.login(user.email)
+        revoke = sessions_pb2.RevokeSessionRequest(session_id=user.session_id)
+        await world.sessions.RevokeSession(revoke, metadata=again.metadata)
+        await page.wait_for_function("window.ended", timeout=LIMIT_MS)
+        end = await page.evaluate("window.ended")
+        assert end["reason"] == "SESSION_ENDED"
+        missed = event()
+        await record(world, again, missed)
+        await page.evaluate(FOLLOW, [code, again.access_token, end["cursor"]])
+        await page.wait_for_function(
+            f"window.events.some((event) => event.id === '{missed.id}')", timeout=LIMIT_MS
+        )
