@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg import AsyncConnection, OperationalError
 from psycopg_pool import AsyncConnectionPool
-from sqlalchemy import func, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from smart_audit.audit import append as appending
@@ -62,8 +62,7 @@ class Database:
         """One transaction that sees the rows of one organisation; settings: further ones for it."""
         own = {"audit.organisation_id": str(organisation_id), **settings}
         async with self._sessions.begin() as session:
-            local = [func.set_config(*setting, True) for setting in own.items()]  # noqa: FBT003
-            await session.execute(select(*local))
+            await session.execute(_local(tuple(own)), own)
             yield session
 
     @asynccontextmanager
@@ -163,3 +162,9 @@ class Database:
         """Make the partitions that events recorded at `at` and in the month after it need."""
         async with self.everywhere() as session:
             await session.execute(select(func.audit.ensure_partitions(at)))
+
+
+@lru_cache
+def _local(names: tuple[str, ...]) -> Select[Any]:
+    """Sets settings for a transaction. Made once: each transaction begins with it."""
+    return select(*(func.set_config(name, bindparam(name), True) for name in names))  # noqa: FBT003
