@@ -21,6 +21,7 @@ from pathlib import Path
 
 import grpc_tools
 import protovalidate
+from google.longrunning import operations_pb2
 from google.protobuf import descriptor_pb2
 from google.rpc import error_details_pb2
 from grpc_tools import protoc
@@ -36,7 +37,7 @@ def run_protoc(*arguments: str, protos: Path = PROTOS) -> None:
     """Run protoc over all our protos. Raises: SystemExit with what protoc printed."""
     sources = sorted(str(path.relative_to(protos)) for path in protos.rglob("*.proto"))
     with tempfile.NamedTemporaryFile(suffix=".binpb") as rules:
-        rules.write(_validate_descriptor())
+        rules.write(_imported_descriptors())
         rules.flush()
         code = protoc.main(
             [
@@ -53,10 +54,14 @@ def run_protoc(*arguments: str, protos: Path = PROTOS) -> None:
         raise SystemExit(code)
 
 
-def _validate_descriptor() -> bytes:
-    file = protovalidate.ViolationPb.desc().file.proto.to_binary()
+def _imported_descriptors() -> bytes:
+    """Those imports whose sources no wheel has under their own names."""
+    files = (
+        protovalidate.ViolationPb.desc().file.proto.to_binary(),
+        operations_pb2.Operation.DESCRIPTOR.file.serialized_pb,
+    )
     return descriptor_pb2.FileDescriptorSet(
-        file=[descriptor_pb2.FileDescriptorProto.FromString(file)]
+        file=[descriptor_pb2.FileDescriptorProto.FromString(file) for file in files]
     ).SerializeToString()
 
 

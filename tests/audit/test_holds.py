@@ -168,7 +168,7 @@ async def test_a_page_token_that_is_none_is_refused(world, user):
 
 async def test_a_log_keeps_all_for_its_members_until_told_otherwise(world, user):
     assert await settings_of(world, user) == governance_pb2.LogSettings(
-        retention_days=0, readers=MEMBERS
+        retention_days=0, readers=MEMBERS, reads=governance_pb2.READ_RECORDING_ON
     )
 
 
@@ -181,8 +181,8 @@ async def test_settings_are_replaced_and_the_log_tells_of_each_change(world, use
     assert (taken.retention_days, taken.readers) == (30, MEMBERS)
     told = await own_events(world, user, "log.settings.update")
     assert [facts_of(one) for one in told] == [
-        {"retention_days": "90", "readers": "public"},
-        {"retention_days": "30", "readers": "members"},
+        {"retention_days": "90", "readers": "public", "reads": "on"},
+        {"retention_days": "30", "readers": "members", "reads": "on"},
     ]
     with world.database.connect() as connection:
         (event_id,) = connection.execute(
@@ -198,6 +198,7 @@ async def test_settings_are_replaced_and_the_log_tells_of_each_change(world, use
         ({"retention_days": -1}, "settings.retention_days"),
         ({"retention_days": 36501}, "settings.retention_days"),
         ({"readers": 9}, "settings.readers"),
+        ({"reads": 9}, "settings.reads"),
     ],
 )
 async def test_bad_settings_are_refused_by_field(world, user, settings, field):
@@ -266,7 +267,7 @@ async def test_the_public_facts_alone_tell_the_state(world, user):
     for facts in await public_facts(world, user):
         if facts.get("source") != "smart-audit.audit":
             continue
-        told = {target["type"]: target["id"] for target in facts["targets"]}
+        told = {target["type"]: target["id"] for target in facts.get("targets", ())}
         match facts["action"]:
             case "log.settings.update":
                 settings = told
@@ -276,7 +277,7 @@ async def test_the_public_facts_alone_tell_the_state(world, user):
                 del holds[told["hold"]]
             case "subject.erase":
                 erased.append(told)
-    assert settings == {"retention_days": "400", "readers": "public"}
+    assert settings == {"retention_days": "400", "readers": "public", "reads": "on"}
     assert erased == [{"erased_subject_type": "user", "erased_subject": "u_1"}]
     standing = {
         hold.id for hold in (await listed(world, user))[0] if not hold.HasField("released_at")

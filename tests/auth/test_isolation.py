@@ -12,8 +12,9 @@ from tests.support.world import read_refusal
 
 # Ids, the names of addresses and of keys, numbers and times.
 MADE_UP = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{8,64}\b|\d+")
-# These end what other requests name: an invitation, a session, the session that calls.
+# These end what other requests name: an export, an invitation, a session, the session that calls.
 LAST = (
+    "ExportService.DeleteOperation",
     "OrganisationService.WithdrawInvitation",
     "SessionService.RevokeSession",
     "OrganisationService.EndMemberSessions",

@@ -11,7 +11,8 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.cli.imports.cloudtrail import BadRecord, to_event
+from smart_audit.client.imports.cloudtrail import to_event
+from smart_audit.client.imports.records import BadRecord
 
 MINIMAL: dict[str, Any] = {
     "eventID": "70e5932e-9022-4b38-837e-ca10dad94eb7",

@@ -128,6 +128,8 @@ def _read_all(terminal):
     ("command", "words"),
     [
         ([], ["import", "export", "verify", "token", "demo"]),
+        (["import"], ["cloudtrail", "ocsf", "cloudevents", "jsonl"]),
+        (["import", "jsonl"], ["--map", "--set", "--outcome", "--mapping", "--dry-run"]),
         (["verify"], ["log", "file", "evidence", "Exit code 6"]),
         (["verify", "log"], ["--log", "--key", "--since", "--state-dir", "--no-events", "exit"]),
         (["verify", "file"], ["--key", "--checkpoint"]),

@@ -1,4 +1,4 @@
-"""`smart-audit import cloudtrail` against real servers."""
+"""`smart-audit import` against real servers."""
 
 import asyncio
 import gzip
@@ -6,10 +6,13 @@ import json
 import signal
 
 import pytest
+from google.protobuf.json_format import MessageToDict
 
+from smart_audit.audit.formats import FormatName, open_format
 from tests.cli.cable import cable_to
 from tests.cli.conftest import RECORDS, written
-from tests.support.events import checkpoint, get, settled
+from tests.formats.making import read_back
+from tests.support.events import checkpoint, event, get, record, settled
 
 
 async def log_size(world, user):
@@ -187,3 +190,54 @@ async def test_a_malformed_address_is_a_usage_error(cli, few_records, address):
     result = await cli.run("import", "cloudtrail", few_records, "--address", address)
     assert result.code == 2
     assert address in result.err
+
+
+async def test_plain_records_are_recorded_by_a_mapping_once(cli, world, user, tmp_path):
+    lines = [
+        {"what": "invoice.pay", "who": {"id": "u_7"}, "at": 1772368215, "ok": True, "total": 5},
+        {"what": "invoice.pay", "who": {}, "at": 1772368216, "ok": False},
+    ]
+    path = written(tmp_path / "lines", lines)
+    toml = tmp_path / "mapping.toml"
+    toml.write_text('[map]\naction = "what"\nactor.id = "who.id"\noutcome = "ok"\n')
+    command = ["import", "jsonl", path, "--mapping", toml, "--map", "occurred_at=at"]
+    dry = await cli.run(*command, "--dry-run", SMART_AUDIT_TOKEN=None)
+    assert (dry.code, len(dry.out.splitlines())) == (5, 1)
+    assert dry.err.splitlines() == [
+        "line 2: no actor.id: the record has no text at who.id",
+        "2 read, 1 would be sent, 1 skipped",
+    ]
+    first = await cli.run(*command, "--set", "actor.id=nobody", "--set", "source=billing")
+    assert (first.code, first.out) == (
+        0,
+        "2 read, 2 recorded, 0 already there, 0 skipped\n",
+    )
+    again = await cli.run(*command, "--set", "actor.id=nobody", "--set", "source=billing")
+    assert again.out == "2 read, 0 recorded, 2 already there, 0 skipped\n"
+    event = (await get(world, user, json.loads(dry.out)["id"])).event
+    assert (event.actor.id, event.source, event.metadata["total"]) == ("u_7", "billing", 5)
+
+
+async def test_an_export_is_imported_into_another_log(cli, world, user, tmp_path):
+    """The same events by all three ways: what one of them has brought, the others find there."""
+    message = event(id="7c9e6679-7425-40de-944b-e07fc1f90ae7", source="editor")
+    await record(world, user, message)
+    other = await world.new_user()
+    answer = await get(world, user, message.id)
+    exported = read_back(answer)
+    results = []
+    for kind in ("jsonl", "ocsf", "cloudevents"):
+        path = tmp_path / kind
+        path.write_bytes(open_format(FormatName(kind)).lines([exported]))
+        results.append(await cli.run("import", kind, path, SMART_AUDIT_TOKEN=other.access_token))
+    assert [result.out[:50] for result in results] == [
+        "1 read, 1 recorded, 0 already there, 0 skipped\n",
+        "1 read, 0 recorded, 1 already there, 0 skipped\n",
+        "1 read, 0 recorded, 1 already there, 0 skipped\n",
+    ]
+    again = (await get(world, other, message.id)).event
+    for name in ("action", "actor", "targets", "outcome", "occurred_at", "source_address"):
+        assert getattr(again, name) == getattr(answer.event, name)
+    kept = MessageToDict(again.metadata)
+    assert kept["region"] == "eu"
+    assert kept["imported_from"]["organisation_id"] == user.organisation_id

@@ -1,16 +1,18 @@
 """Records are read from files as they come."""
 
 import gzip
+import hashlib
 import json
 
 import pytest
 
-from smart_audit.cli.imports.lines import Found, Unreadable, opened, records
+from smart_audit.cli.imports.lines import Found, Unreadable, array, opened, records
+from smart_audit.client.imports.cloudtrail import unpacked
 
 
-def read(path):
+def read(path, unpack=array):
     with opened(str(path)) as source:
-        return list(records(source.lines))
+        return list(records(source.lines, unpack))
 
 
 @pytest.fixture
@@ -41,9 +43,18 @@ def test_a_byte_order_mark_is_passed_over(file):
 
 
 def test_a_cloudtrail_file_is_one_line_of_many_records(file):
-    assert read(file(json.dumps({"Records": [{"a": 1}, 2]}).encode())) == [
+    line = json.dumps({"Records": [{"a": 1}, 2]}).encode()
+    assert read(file(line), unpacked) == [
         Found("line 1, record 1", {"a": 1}),
         Found("line 1, record 2", 2),
+    ]
+
+
+def test_a_line_may_be_an_array_of_records(file):
+    assert read(file(b'[{"a":1},2]\n[]\n[{"a":3}]')) == [
+        Found("line 1, record 1", {"a": 1}),
+        Found("line 1, record 2", 2),
+        Found("line 3, record 1", {"a": 3}),
     ]
 
 
@@ -85,5 +96,39 @@ def test_progress_counts_the_bytes_of_the_file_as_stored(file):
     packed = gzip.compress(b"{}\n" * 10)
     with opened(str(file(packed))) as source:
         assert source.size == len(packed)
-        list(records(source.lines))
+        list(records(source.lines, array))
         assert source.position() == len(packed)
+
+
+def ending(*lines, complete=True, **told):
+    digest = hashlib.sha256(b"".join(lines)).hexdigest()
+    return json.dumps({"end": {"complete": complete, "sha256": digest, **told}}).encode() + b"\n"
+
+
+ONE, TWO = b'{"a":1}\n', b'{"a":2}\n'
+
+
+def test_the_last_line_of_an_export_is_no_record(file):
+    assert read(file(ONE + TWO + ending(ONE, TWO))) == [
+        Found("line 1", {"a": 1}),
+        Found("line 2", {"a": 2}),
+    ]
+    assert read(file(ending())) == []
+    assert read(file(b'{"end":{"sha256":"x"}}')) == [Found("line 1", {"end": {"sha256": "x"}})]
+
+
+def test_an_export_that_lacks_a_line_is_found_out(file):
+    *_, fault = read(file(TWO + ending(ONE, TWO)))
+    assert fault == Unreadable(
+        "line 2", "the lines in front are not those of the export: their SHA-256 differs"
+    )
+
+
+def test_an_export_that_broke_off_is_told_unless_it_goes_on(file):
+    broken = ONE + ending(ONE, complete=False, reason="UNAVAILABLE")
+    *_, fault = read(file(broken))
+    assert fault.why == "the export broke off here: UNAVAILABLE"
+    assert read(file(broken + TWO + ending(TWO))) == [
+        Found("line 1", {"a": 1}),
+        Found("line 3", {"a": 2}),
+    ]

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from smart_audit.api.audit.v1 import audit_pb2, governance_pb2, tiles_pb2
+from smart_audit.api.audit.v1 import analytics_pb2, audit_pb2, governance_pb2, tiles_pb2
 from tests.gateway.test_json import error_of
 from tests.support.events import event, record, settled
 from tests.support.world import read_refusal
@@ -25,6 +25,10 @@ OWN, OTHER = "01890a5d-ac96-7ab2-80e2-000000000001", "01890a5d-ac96-7ab2-80e2-00
 INVALID, MISSING = 3, 5
 PREFIX = "/smart_audit.api.audit.v1."
 METHODS = {
+    analytics_pb2.AggregateEventsRequest: (
+        "AnalyticsService/AggregateEvents",
+        "POST /v1/events:aggregate",
+    ),
     audit_pb2.GetEventRequest: ("EventService/GetEvent", "GET /v1/events/{event_id}"),
     audit_pb2.GetEventProofRequest: (
         "EventService/GetEventProof",
@@ -81,6 +85,10 @@ def listing(fields, reason="INVALID_ARGUMENT", **wanted):
     return Bad(audit_pb2.ListEventsRequest(**wanted), fields, reason)
 
 
+def counting(fields, reason="AGGREGATION_INVALID", **wanted):
+    return Bad(analytics_pb2.AggregateEventsRequest(**wanted), fields, reason)
+
+
 def disclosing(fields, names, reason="INVALID_ARGUMENT"):
     return Bad(audit_pb2.DiscloseEventRequest(event_id=OWN, fields=names), fields, reason)
 
@@ -109,6 +117,11 @@ NO_TOKENS = [
     token(b"null"),
 ]
 REQUESTS = [
+    counting(["group_by"], group_by=["colour"]),
+    counting(["count_distinct"], count_distinct=["'; DROP TABLE audit.logs"]),
+    counting(["time_zone"], time_zone="/etc/passwd"),
+    counting(["top"], "INVALID_ARGUMENT", top=-1),
+    counting(["filter"], "FILTER_INVALID", filter="action="),
     # Another organisation's event is an event that there is not.
     not_found(audit_pb2.GetEventRequest(event_id=OTHER)),
     not_found(audit_pb2.GetEventRequest(event_id=OTHER, proof=True)),

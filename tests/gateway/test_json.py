@@ -178,6 +178,29 @@ async def test_an_event_is_recorded_listed_and_proven_as_json(gateway, user):
     assert second["refusal"]["reason"] == "INVALID_ARGUMENT"
 
 
+async def test_events_are_counted_as_json(gateway, user):
+    outcomes = ("OUTCOME_SUCCESS", "OUTCOME_SUCCESS", "OUTCOME_DENIED")
+    for outcome in outcomes:
+        event = {"action": "count.me", "actor": {"id": "u_1"}, "outcome": outcome}
+        event["occurred_at"] = "2024-05-01T12:00:00Z"
+        await gateway.http.post("/v1/events", json=event, headers=user["headers"])
+    asked = {"filter": "action=count.me", "group_by": ["outcome"], "bucket": "TIME_BUCKET_DAY"}
+    for answer in (
+        await gateway.http.post("/v1/events:aggregate", json=asked, headers=user["headers"]),
+        await gateway.http.get("/v1/events:aggregate", params=asked, headers=user["headers"]),
+    ):
+        assert answer.status_code == 200, answer.text
+        content = answer.json()
+        assert content["total"] == "3"
+        assert [(one["value"], one["count"]) for one in content["groups"]] == [
+            ("SUCCESS", "2"),
+            ("DENIED", "1"),
+        ]
+        (bucket,) = content["buckets"]
+        assert (bucket["start"], bucket["count"]) == ("2024-05-01T00:00:00Z", "3")
+        assert content["other"] == {"groups": "0", "count": "0"}
+
+
 async def test_the_keys_are_public_json(gateway):
     keys = (await gateway.http.get("/.well-known/jwks.json")).json()["keys"]
     assert keys[0] | {"x": "", "kid": ""} == {

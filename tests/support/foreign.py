@@ -9,9 +9,11 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
-from smart_audit.api.audit.v1 import audit_pb2
+from smart_audit.api.audit.v1 import audit_pb2, saved_searches_pb2
 from smart_audit.api.auth.v1 import organisations_pb2
+from tests.support.event_types import event_type, register, saved_searches
 from tests.support.events import event, record, settled
+from tests.support.exports import id_of, order, until_done
 from tests.support.governance import place_hold
 from tests.support.isolation import Ids
 from tests.support.world import User, World
@@ -41,6 +43,13 @@ async def new_foreign(world: World) -> Foreign:
     actor = audit_pb2.Actor(id=MARK, type="user", name=MARK)
     receipt = await record(world, owner, event(actor=actor, source=MARK))
     held = await place_hold(world, owner, reason=MARK, target_id=MARK)
+    exported = id_of(await order(world, owner))
+    await until_done(world, owner, exported)
+    (registered,) = await register(world, owner, event_type(str(uuid4()), display_name=MARK))
+    search = saved_searches_pb2.SavedSearch(name=MARK, query=MARK, shared=True)
+    saved = await saved_searches(world).CreateSavedSearch(
+        saved_searches_pb2.CreateSavedSearchRequest(search=search), metadata=owner.metadata
+    )
     ids = Ids(
         organisation=owner.organisation_id,
         user=owner.id,
@@ -52,6 +61,9 @@ async def new_foreign(world: World) -> Foreign:
         passkey=str(uuid4()),
         event=receipt.event_id,
         hold=held.hold.id,
+        export=exported,
+        event_type=registered.action,
+        saved_search=saved.search.id,
         leaf_hash=base64.b64encode(receipt.proof.leaf_hash).decode(),
     )
     _add_machine_and_passkey(world, ids)

@@ -27,6 +27,10 @@ class Ids:
     passkey: str
     event: str
     hold: str
+    export: str
+    event_type: str
+    """An action."""
+    saved_search: str
     leaf_hash: str
     """In base64."""
 
@@ -93,11 +97,17 @@ def requests(ids: Ids) -> dict[str, Fields]:
         "ServiceAccountService": _service_accounts(ids),
         "OAuthService": _oauth(),
         "UserAdminService": _user_admin(ids),
+        "AnalyticsService": {"AggregateEvents": {"filter": f'actor.id="{ids.user}"'}},
         "EventService": _events(ids),
         "LogService": _log(ids),
         "TileService": _tiles(ids),
         "TailService": _tails(),
         "GovernanceService": _governance(ids),
+        "SearchService": {"SearchEvents": {"query": f"by {ids.user} on {ids.event}"}},
+        "ExportService": _exports(ids),
+        "EventTypeService": _event_types(ids),
+        "FilterService": {"CompleteFilter": {"filter": "action="}},
+        "SavedSearchService": _saved_searches(ids),
     }
     return {
         f"{service}.{method}": request
@@ -277,6 +287,41 @@ def _governance(ids: Ids) -> dict[str, Fields]:
         "PlaceHold": {"target_id": ids.event, "reason": "case 7"},
         "ReleaseHold": {"hold_id": ids.hold},
         "ListHolds": {},
+    }
+
+
+def _exports(ids: Ids) -> dict[str, Fields]:
+    operation = {"operation_id": ids.export}
+    return {
+        "ExportEvents": {},
+        "CreateExport": {},
+        "GetOperation": operation,
+        "ListOperations": {},
+        "CancelOperation": operation,
+        "DeleteOperation": operation,
+        "DownloadExport": {"export_id": ids.export},
+    }
+
+
+def _event_types(ids: Ids) -> dict[str, Fields]:
+    return {
+        "UpsertEventTypes": {"event_types": [{"action": uuid4().hex}]},
+        "GetEventType": {"action": ids.event_type},
+        "ListEventTypes": {},
+        "DeleteEventType": {"action": ids.event_type},
+        "GetEventTypePolicy": {},
+        "UpdateEventTypePolicy": {"policy": {}},
+    }
+
+
+def _saved_searches(ids: Ids) -> dict[str, Fields]:
+    search = {"search_id": ids.saved_search}
+    return {
+        "CreateSavedSearch": {"search": {"name": uuid4().hex, "query": "who deleted the plans?"}},
+        "GetSavedSearch": search,
+        "ListSavedSearches": {},
+        "UpdateSavedSearch": search | {"search": {"name": uuid4().hex, "shared": True}},
+        "DeleteSavedSearch": search,
     }
 
 

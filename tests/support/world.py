@@ -15,7 +15,7 @@ import grpc.aio
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from smart_audit.api.audit.v1 import audit_pb2_grpc, governance_pb2_grpc
+from smart_audit.api.audit.v1 import audit_pb2_grpc, governance_pb2_grpc, search_pb2_grpc
 from smart_audit.api.auth.v1 import (
     auth_pb2,
     auth_pb2_grpc,
@@ -48,6 +48,7 @@ class World:
     events: Any
     log: Any
     governance: Any
+    search: Any
     organisations: Any
 
     @property
@@ -155,6 +156,7 @@ def world_over(
         audit_pb2_grpc.EventServiceStub(audit_channel),
         audit_pb2_grpc.LogServiceStub(audit_channel),
         governance_pb2_grpc.GovernanceServiceStub(audit_channel),
+        search_pb2_grpc.SearchServiceStub(audit_channel),
         organisations_pb2_grpc.OrganisationServiceStub(auth_channel),
     )
 

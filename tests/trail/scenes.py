@@ -1,5 +1,6 @@
 """Each call that changes something, made with success: what the story of a company needs."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,7 @@ from pyotp import TOTP
 from smart_audit.api.auth.v1 import auth_pb2, oauth_pb2
 from tests.support.administrators import new_administrator
 from tests.support.authenticator import Authenticator
+from tests.support.exports import id_of, unfinished, until_done
 from tests.support.factors import App, challenge_of, logged_in, some_time_later, struct
 from tests.support.machines import FORM
 from tests.support.mails import mail_to
@@ -168,6 +170,27 @@ async def administration(play: Play, user: User) -> User:
     return administrator
 
 
+async def reads(play: Play, reader: User) -> None:
+    """Each way to look at what the log holds; two equal reads would be one."""
+    event = {
+        "id": str(uuid4()),
+        "action": "document.read",
+        "actor": {"id": "u_9", "type": "user", "name": "Charles"},
+        "outcome": "OUTCOME_SUCCESS",
+        "source": "editor",
+    }
+    service, one = "EventService", {"event_id": event["id"]}
+    await play.call(f"{service}.RecordEvent", {"event": event}, reader)
+    await play.call(f"{service}.GetEvent", one, reader)
+    await play.call(f"{service}.GetEventProof", one, reader)
+    await play.call(f"{service}.DiscloseEvent", one, reader)
+    await play.call(f"{service}.ListEvents", {"action": "document.read"}, reader)
+    await play.call("AnalyticsService.AggregateEvents", {"group_by": ["action"]}, reader)
+    for number, form in enumerate(("", "AsLines", "AsServerSentEvents")):
+        narrow = {"filter": f"metadata.number = {number}"}
+        await play.call(f"TailService.TailEvents{form}", narrow, reader)
+
+
 async def governance(play: Play, owner: User) -> None:
     """What a log keeps."""
     service = "GovernanceService"
@@ -185,6 +208,28 @@ async def governance(play: Play, owner: User) -> None:
     }
     await play.call("EventService.RecordEvent", {"event": event}, owner)
     await play.call(f"{service}.EraseSubject", {"subject": {"id": "u_9"}}, owner)
+    service = "EventTypeService"
+    registered = {"event_types": [{"action": "document.delete", "display_name": "Deletion"}]}
+    await play.call(f"{service}.UpsertEventTypes", registered, owner)
+    await play.call(f"{service}.DeleteEventType", {"action": "document.delete"}, owner)
+    policy = {"policy": {"unknown_actions": "EVENT_TYPE_HANDLING_FLAG"}}
+    await play.call(f"{service}.UpdateEventTypePolicy", policy, owner)
+    service, search = "SavedSearchService", {"name": "deletions", "filter": "action:delete"}
+    saved = await play.call(f"{service}.CreateSavedSearch", {"search": search}, owner)
+    named = {"search_id": saved.search.id}
+    shared = named | {"search": search | {"shared": True}}
+    await play.call(f"{service}.UpdateSavedSearch", shared, owner)
+    await play.call(f"{service}.DeleteSavedSearch", named, owner)
+
+
+async def exports(play: Play, owner: User) -> None:
+    """Order files of the log, and end them."""
+    world, service = play.world, "ExportService"
+    done = await play.call(f"{service}.CreateExport", {}, owner)
+    await until_done(world, owner, id_of(done))
+    await asyncio.to_thread(unfinished, world, id_of(done))
+    await play.call(f"{service}.CancelOperation", {"operation_id": id_of(done)}, owner)
+    await play.call(f"{service}.DeleteOperation", {"operation_id": id_of(done)}, owner)
 
 
 async def _invite(play: Play, owner: User, email: str) -> str:

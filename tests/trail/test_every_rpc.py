@@ -1,7 +1,8 @@
 """Every RPC of both services, by reflection, in success and in refusal: each has its event.
 
-An RPC that changes something leaves exactly one event of its action when it succeeds. One that is
-refused for who calls leaves exactly one with outcome DENIED, whatever it would have done.
+An RPC that changes something, or reads events of the log, leaves exactly one event of its action
+when it succeeds. One that is refused for who calls leaves exactly one with outcome DENIED, whatever
+it would have done.
 """
 
 from uuid import uuid4
@@ -32,22 +33,24 @@ async def play(world):
     return Play(world, {method.name: method for method in await served(world)})
 
 
-async def test_every_change_leaves_exactly_its_event(world, play):
+async def test_every_change_and_every_read_leave_exactly_their_event(world, play):
     owner = await world.new_user()
+    await scenes.reads(play, await world.new_user())
     await scenes.sessions(play, await world.new_user())
     await scenes.factors(play, await world.new_user())
     await scenes.account(play)
     await scenes.machines(play, owner)
     await scenes.administration(play, await world.new_user())
     await scenes.governance(play, await world.new_user())
+    await scenes.exports(play, await world.new_user())
     await scenes.organisations(play, owner)
     called = {made.method.name for made in play.made.values()}
-    changing = {name for name, one in play.methods.items() if not one.rule.refusals_only}
-    assert changing - called == {DELETION}, "tests/trail/scenes.py does not call these"
+    telling = {name for name, one in play.methods.items() if _tells(one.rule)}
+    assert telling - called == {DELETION}, "tests/trail/scenes.py does not call these"
     found = await play.events(await world.new_user())
     wrong = {}
     for request_id, made in play.made.items():
-        expected = [] if made.method.rule.refusals_only else [(made.method.rule.action, SUCCESS)]
+        expected = [(made.method.rule.action, SUCCESS)] if _tells(made.method.rule) else []
         events = [(event.action, event.outcome) for event in found[request_id]]
         if [one for one in events if one[0] == made.method.rule.action] != expected:
             wrong[made.method.name] = events
@@ -76,6 +79,11 @@ async def test_every_refusal_leaves_exactly_its_event(world):
         if events != [(made.method.rule.action, DENIED, made.reason)]:
             wrong[made.method.name] = (made.reason, events)
     assert not wrong
+
+
+def _tells(rule):
+    """Whether a success leaves an event."""
+    return rule.reads or not rule.refusals_only
 
 
 def _of_no_client():

@@ -13,7 +13,17 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.rpc import error_details_pb2
 
 from smart_audit.api.access.v1 import access_pb2
-from smart_audit.api.audit.v1 import audit_pb2, governance_pb2, tail_pb2, tiles_pb2
+from smart_audit.api.audit.v1 import (
+    analytics_pb2,
+    audit_pb2,
+    event_types_pb2,
+    exports_pb2,
+    governance_pb2,
+    saved_searches_pb2,
+    search_pb2,
+    tail_pb2,
+    tiles_pb2,
+)
 from smart_audit.api.auth.v1 import (
     account_pb2,
     admin_pb2,
@@ -36,9 +46,14 @@ _FILES: tuple[FileDescriptor, ...] = (
     organisations_pb2.DESCRIPTOR,
     sessions_pb2.DESCRIPTOR,
     admin_pb2.DESCRIPTOR,
+    analytics_pb2.DESCRIPTOR,
     audit_pb2.DESCRIPTOR,
+    exports_pb2.DESCRIPTOR,
     governance_pb2.DESCRIPTOR,
+    search_pb2.DESCRIPTOR,
     tiles_pb2.DESCRIPTOR,
+    event_types_pb2.DESCRIPTOR,
+    saved_searches_pb2.DESCRIPTOR,
     tail_pb2.DESCRIPTOR,
     errors_pb2.DESCRIPTOR,
     error_details_pb2.DESCRIPTOR,

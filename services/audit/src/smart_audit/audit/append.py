@@ -91,7 +91,24 @@ class KeysDestroyed(Exception):
         self.key_ids = key_ids
 
 
+class RegistryChanged(Exception):
+    """Events were held against another version of the registry than the one in force.
+
+    Nothing was appended.
+    """
+
+
 Effect = Callable[[AsyncCursor[Any]], Awaitable[None]]
+
+
+def in_turn(*effects: Effect) -> Effect:
+    """Several effects as one."""
+
+    async def effect(cursor: AsyncCursor[Any]) -> None:
+        for one in effects:
+            await one(cursor)
+
+    return effect
 
 
 async def append(
@@ -107,7 +124,7 @@ async def append(
     authenticate: gives the MAC of a row.
     effect: run in the same transaction once the log is locked, for what the entries tell of.
 
-    Raises: KeysDestroyed, and what the effect raises.
+    Raises: KeysDestroyed, RegistryChanged, and what the effect raises.
     """
     async with connection.cursor() as cursor:
         try:
@@ -137,7 +154,7 @@ async def _lock(
 ) -> tuple[CompactRange, dict[UUID, int]]:
     """Lock the log's head: (the head, index by id of the batch's events that the log holds).
 
-    Raises: KeysDestroyed.
+    Raises: KeysDestroyed, RegistryChanged.
     """
     event_ids = ",".join([entry.event.id.hex for entry in batch])
     key_ids = ",".join({key_id.hex for entry in batch for key_id in entry.key_ids})
@@ -147,9 +164,11 @@ async def _lock(
     row = await cursor.fetchone()
     if row is None:
         raise RuntimeError("audit.open_log gave no row")
-    size, compact_range, known_ids, known_indexes, destroyed = row
+    size, compact_range, known_ids, known_indexes, destroyed, version = row
     if destroyed:
         raise KeysDestroyed(destroyed)
+    if {entry.registry for entry in batch} - {None, version}:
+        raise RegistryChanged
     known = dict(zip(known_ids or (), known_indexes or (), strict=True))
     return CompactRange.from_bytes(size, compact_range), known
 

@@ -16,6 +16,9 @@ Bytes = NewType("Bytes", int)
 PERSON = "user"
 """The type of actors and targets that are persons, and what an empty type stands for."""
 
+OWN_SOURCES = "smart-audit."
+"""What the sources of the services' own events begin with. Nobody else may use them."""
+
 KIB = 1024
 MIB = 1024 * KIB
 MAX_METADATA_BYTES = Bytes(256 * KIB)
@@ -121,6 +124,8 @@ class Entry(NamedTuple):
     """The subject keys they are sealed under."""
     permanent: bool = False
     """Whether retention leaves it alone: what proves the log's own settings stays."""
+    registry: int | None = None
+    """The version of the registry that it was held against; None if it needs not be."""
 
     @property
     def event(self) -> Event:

@@ -133,6 +133,103 @@ class LogDamaged(DataLoss):
     reason = "LOG_DAMAGED"
 
 
+class AggregationInvalid(InvalidArgument):
+    """What is asked for cannot be counted so."""
+
+    reason = "AGGREGATION_INVALID"
+
+
+class ExportNotFound(NotFound):
+    """The caller's organisation has no such export, or not any longer."""
+
+    reason = "EXPORT_NOT_FOUND"
+
+
+class ExportCursorInvalid(InvalidArgument):
+    """The cursor is malformed, or belongs to another export."""
+
+    reason = "EXPORT_CURSOR_INVALID"
+
+
+class ExportNotReady(FailedPrecondition):
+    """The export has no file: it is still being written, has failed, or was cancelled."""
+
+    reason = "EXPORT_NOT_READY"
+
+
+class ExportExpired(NotFound):
+    """The export's file has been destroyed."""
+
+    reason = "EXPORT_EXPIRED"
+
+
+class ExportLimitReached(ResourceExhausted):
+    """The organisation has as many exports, or as many bytes of them, as it may."""
+
+    reason = "EXPORT_LIMIT_REACHED"
+    retry_after_s = 60
+
+
+class ExportFormatUnavailable(FailedPrecondition):
+    """The format needs a package that the installation has not."""
+
+    reason = "EXPORT_FORMAT_UNAVAILABLE"
+
+
+class EventTypeUnknown(InvalidArgument):
+    """The registry has no such action, and the policy refuses unknown ones."""
+
+    reason = "EVENT_TYPE_UNKNOWN"
+
+
+class EventMetadataInvalid(InvalidArgument):
+    """The metadata is not what the registered schema says."""
+
+    reason = "EVENT_METADATA_INVALID"
+
+
+class EventTypeNotFound(NotFound):
+    """The registry has no such event type, or no such version of it."""
+
+    reason = "EVENT_TYPE_NOT_FOUND"
+
+
+class MetadataSchemaInvalid(InvalidArgument):
+    """The schema is not valid, or more than is taken."""
+
+    reason = "METADATA_SCHEMA_INVALID"
+
+
+class EventTypeLimitReached(FailedPrecondition):
+    """The registry has as many event types as there may be."""
+
+    reason = "EVENT_TYPE_LIMIT_REACHED"
+
+
+class SavedSearchNotFound(NotFound):
+    """No such saved search that the caller may see."""
+
+    reason = "SAVED_SEARCH_NOT_FOUND"
+
+
+class SavedSearchNameTaken(AlreadyExists):
+    """Another saved search has this name."""
+
+    reason = "SAVED_SEARCH_NAME_TAKEN"
+
+
+class SavedSearchLimitReached(FailedPrecondition):
+    """There are as many saved searches as there may be."""
+
+    reason = "SAVED_SEARCH_LIMIT_REACHED"
+
+
+class SavedSearchForbidden(PermissionDenied):
+    """Only its owner, or who manages the log, may change a shared search."""
+
+    reason = "SAVED_SEARCH_FORBIDDEN"
+
+
 class CursorInvalid(InvalidArgument):
     """The cursor of a stream is malformed, of another log, or beyond the end of this one."""
 

@@ -21,6 +21,9 @@ RUN_RETENTION = "log.retention.run"
 ERASE_SUBJECT = "subject.erase"
 INTEGRITY_FAILED = "log.integrity.failed"
 
+READS = "reads"
+"""The fact of an event of settings that tells whether reads are recorded. Old events lack it."""
+
 
 class Readers(IntEnum):
     """Who may read a log's checkpoint, tiles and entry bundles; the numbers of the protocol."""
@@ -36,12 +39,15 @@ class LogSettings:
     retention_days: int = 0
     """For how long events keep their content; 0 keeps it for ever."""
     readers: Readers = Readers.MEMBERS
+    records_reads: bool = True
+    """Whether reading the log is an event of it."""
 
     def facts(self) -> tuple[Target, ...]:
         """What the event states that sets them."""
         return (
             Target(str(self.retention_days), "retention_days"),
             Target(self.readers.name.lower(), "readers"),
+            Target("on" if self.records_reads else "off", READS),
         )
 
 

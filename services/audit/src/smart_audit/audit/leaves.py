@@ -27,6 +27,9 @@ from smart_audit.tlog.leaf import LeafTooLarge, OpenedLeaf, encode_leaf
 VERSION = 1
 OUTCOMES = {outcome: outcome.name.lower() for outcome in Outcome}
 
+FLAG = "event_type_flag"
+"""The member of metadata that says how an event does not fit the registry of event types."""
+
 Owners = tuple[Subject, ...]
 """Whose data a fact is: it can be read as long as none of them has been erased."""
 
@@ -87,14 +90,23 @@ def _to_leaf(
 def repeats(new: NewEvent, opened: OpenedLeaf, erased: Sequence[str]) -> bool:
     """Whether `new` is the recorded event once more, as a retry sends it.
 
-    When it was recorded, and by whose token, may differ; fields that were erased cannot tell.
+    When it was recorded, by whose token, and how it fitted the registry at that time may differ;
+    fields that were erased cannot tell.
     """
     facts = _facts(new, opened.facts["recorded_at"])
     facts["recorded_by"] = opened.facts["recorded_by"]
     if not new.time_given:
         facts["occurred_at"] = opened.facts["occurred_at"]
     disclosed = {name: value for name, value, _ in _disclosed(new.event) if name not in erased}
-    return facts == opened.facts and disclosed == opened.disclosed
+    return facts == opened.facts and _unflagged(disclosed) == _unflagged(opened.disclosed)
+
+
+def _unflagged(disclosed: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = {
+        name: value for name, value in disclosed.get("metadata", {}).items() if name != FLAG
+    }
+    others = {name: value for name, value in disclosed.items() if name != "metadata"}
+    return {**others, "metadata": metadata} if metadata else others
 
 
 def to_event(opened: OpenedLeaf) -> Event:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -11,7 +11,7 @@ from smart_audit.audit.domain import OrganisationId
 from smart_audit.audit.log_feed import GrowthAnywhere, LogFeed
 from smart_audit.audit.repository import Database
 from smart_audit.audit.repository.projection import organisations_to_project
-from smart_audit.audit.use_cases.project import VERSION, project
+from smart_audit.audit.use_cases.project import VERSION, Projecting
 
 log = structlog.get_logger()
 
@@ -31,13 +31,20 @@ LAST_CURRENT = Gauge(
 )
 
 
-async def keep_projecting(feed: LogFeed, database: Database) -> None:
-    """Follow all logs until it is cancelled; what fails is tried again."""
+async def keep_projecting(
+    feed: LogFeed, database: Database, tell: Callable[[OrganisationId], None]
+) -> None:
+    """Follow all logs until it is cancelled; what fails is tried again.
+
+    tell: is told which log has been followed.
+    """
+    projecting = Projecting(database)
     with feed.grown_anywhere() as growth:
         while True:
             grown = await _wait(growth)
             try:
-                await _follow(grown if grown is not None else await _behind(database), database)
+                behind = await _behind(database) if grown is None else grown
+                await _follow(behind, projecting, tell)
             except Exception as error:  # noqa: BLE001  (whatever it is, the next turn tries again)
                 log.error("projection.failed", error=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
@@ -46,8 +53,9 @@ async def keep_projecting(feed: LogFeed, database: Database) -> None:
 
 async def project_everything(database: Database) -> None:
     """Project all logs as far as they go."""
+    projecting = Projecting(database)
     while behind := await _behind(database):
-        await _follow(behind, database)
+        await _follow(behind, projecting, lambda _: None)
         # What another process has locked is its to project.
         await asyncio.sleep(TAKE_TURNS_S)
 
@@ -69,7 +77,11 @@ async def _behind(database: Database) -> list[OrganisationId]:
     return behind
 
 
-async def _follow(organisations: Iterable[OrganisationId], database: Database) -> None:
+async def _follow(
+    organisations: Iterable[OrganisationId],
+    projecting: Projecting,
+    tell: Callable[[OrganisationId], None],
+) -> None:
     """Go over the logs in turns, so that a long one does not keep the others waiting.
 
     Raises: the first failure, once the other logs have been followed.
@@ -80,8 +92,9 @@ async def _follow(organisations: Iterable[OrganisationId], database: Database) -
         further = []
         for organisation_id in pending:
             try:
-                if await project(organisation_id, database):
+                if await projecting.project(organisation_id):
                     BATCHES.inc()
+                    tell(organisation_id)
                     further.append(organisation_id)
             except Exception as error:  # noqa: BLE001
                 failures.append(error)

@@ -2,6 +2,8 @@
 
 import sys
 
+from smart_audit.audit.embedding_runner import embed_everything
+from smart_audit.audit.meaning.embedders import embedder
 from smart_audit.audit.opening import open_database
 from smart_audit.audit.projector import project_everything
 from smart_audit.audit.repository.projection import organisations
@@ -14,13 +16,14 @@ async def rebuild_search(settings: AuditSettings) -> None:
 
     Meanwhile searches find what is projected again so far.
 
-    Raises: psycopg.Error.
+    Raises: psycopg.Error, ValueError for a model that is not there.
     """
     async with open_database(settings, Sealer(settings.sealing_key())) as database:
         async with database.everywhere() as session:
             logs = await organisations(session)
         for organisation_id in logs:
-            async with database.projecting(organisation_id) as (store, _):
+            async with database.projecting(organisation_id) as store:
                 await store.discard()
         await project_everything(database)
+        await embed_everything(database, embedder(settings))
     sys.stdout.write(f"search reads {len(logs)} logs anew\n")

@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from smart_audit.audit.domain import MIB
+from smart_audit.audit.domain import KIB, MIB
 from smart_audit.core.settings import Duration, ServiceSettings
 
 
@@ -72,4 +72,45 @@ class AuditSettings(ServiceSettings):
         timedelta(seconds=10),
         gt=timedelta(0),
         description="how long a stream's reader may take nothing before the stream ends",
+    )
+    export_jobs: int = Field(
+        3, gt=0, description="exports of one organisation that wait or are written, at most"
+    )
+    export_bytes: int = Field(
+        10 * KIB * MIB, gt=0, description="bytes that the files of one organisation take, at most"
+    )
+    export_kept_for: Duration = Field(
+        timedelta(days=1), gt=timedelta(0), description="how long the file of an export is kept"
+    )
+    export_every: Duration = Field(
+        timedelta(seconds=5),
+        gt=timedelta(0),
+        description="how often a process looks for exports that others have ordered or left",
+    )
+    export_lease: Duration = Field(
+        timedelta(minutes=1),
+        gt=timedelta(0),
+        description="how long a process that writes an export may be silent",
+    )
+    export_streams: int = Field(
+        4, gt=0, description="exports that one process streams to one organisation at once"
+    )
+    embeddings: Literal["wordllama", "service", "sentence-transformers"] = Field(
+        "wordllama", description="by what kinds of event are embedded"
+    )
+    embeddings_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="of the service with /v1/embeddings, for `service`",
+    )
+    embeddings_model: str = Field("", description="the service's name of the model")
+    embeddings_key: SecretStr = Field(SecretStr(""), description="the service's bearer token")
+    embeddings_folder: Annotated[Path | None, BeforeValidator(lambda text: text or None)] = Field(
+        None, description="the folder of the model, for `sentence-transformers`"
+    )
+    embeddings_dimensions: int = Field(
+        384, gt=0, le=4000, description="numbers in a vector of the service's or folder's model"
+    )
+    embeddings_timeout: Duration = Field(
+        timedelta(seconds=5), gt=timedelta(0), description="how long the service may take"
     )

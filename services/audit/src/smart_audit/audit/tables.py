@@ -1,5 +1,7 @@
 """The tables of schema `audit`. The migrations make them; a test holds the two together."""
 
+from typing import Any
+
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
     BigInteger,
@@ -7,6 +9,7 @@ from sqlalchemy import (
     Column,
     Computed,
     DateTime,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -19,7 +22,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
 metadata = MetaData(schema="audit")
 timestamp = DateTime(timezone=True)
@@ -168,6 +171,7 @@ log_settings = Table(
     Column("organisation_id", Uuid, primary_key=True),
     Column("retention_days", Integer, nullable=False),
     Column("readers", SmallInteger, nullable=False),
+    Column("records_reads", Boolean, nullable=False),
     Column("event_id", Uuid, nullable=False),
 )
 
@@ -188,6 +192,57 @@ holds = Table(
     PrimaryKeyConstraint("organisation_id", "hold_id"),
 )
 
+# Exports that are written beside the calls. The filter and the file are sealed; destroying the key
+# destroys the file (see `export_sealing.py`).
+exports = Table(
+    "exports",
+    metadata,
+    Column("organisation_id", Uuid, nullable=False),
+    Column("export_id", Uuid, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("sealed_filter", LargeBinary),
+    Column("proofs", Boolean, nullable=False),
+    Column("log_size", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", timestamp, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    # Whoever writes it, and until when nobody else may.
+    Column("lease", Uuid),
+    Column("leased_until", timestamp),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    # The place of the next event: in the order of the log, or of time.
+    Column("mark_index", BigInteger, nullable=False, server_default="0"),
+    Column("mark_occurred_at", timestamp),
+    Column("mark_log_index", BigInteger),
+    Column("events", BigInteger, nullable=False, server_default="0"),
+    Column("size", BigInteger, nullable=False, server_default="0"),
+    Column("wrapped_key", LargeBinary),
+    Column("sha256", LargeBinary),
+    Column("failure", Text),
+    Column("message", Text),
+    Column("finished_at", timestamp),
+    Column("expires_at", timestamp),
+    PrimaryKeyConstraint("organisation_id", "export_id"),
+    Index("exports_created_at_idx", "organisation_id", "created_at", "export_id"),
+    Index("exports_unfinished_idx", "created_at", postgresql_where=text("state IN (1, 2)")),
+)
+
+export_chunks = Table(
+    "export_chunks",
+    metadata,
+    Column("organisation_id", Uuid, nullable=False),
+    Column("export_id", Uuid, nullable=False),
+    Column("first_byte", BigInteger, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("organisation_id", "export_id", "first_byte"),
+    ForeignKeyConstraint(
+        ["organisation_id", "export_id"],
+        ["audit.exports.organisation_id", "audit.exports.export_id"],
+        ondelete="CASCADE",
+    ),
+)
+
 # How far each log is projected (see `use_cases/project.py`), by which version of the code.
 projections = Table(
     "projections",
@@ -195,6 +250,8 @@ projections = Table(
     Column("organisation_id", Uuid, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
+    # How often it was made anew.
+    Column("generation", Integer, nullable=False),
 )
 
 # The distinct kinds of event. The id is a hash of all but the text, the same in each projection.
@@ -246,6 +303,7 @@ search_events = Table(
     # Keyed hashes (see `terms.py`); those of public facts come first, and are so many.
     Column("terms", ARRAY(BigInteger), nullable=False),
     Column("public_terms", SmallInteger, nullable=False),
+    Column("target_ids", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     PrimaryKeyConstraint("organisation_id", "recorded_at", "log_index"),
     Index("search_events_occurred_at_idx", "organisation_id", "occurred_at", "log_index"),
     Index(
@@ -259,3 +317,84 @@ search_events = Table(
 # security would say the same, and keep the planner from the index on terms: behind it only
 # operators that Postgres knows to be leakproof may use an index, and those of arrays are not.
 found_events = search_events.to_metadata(MetaData(schema="audit"), name="found_events")
+
+# What becomes of events that do not fit the registry (see `registry.py`).
+event_type_registries = Table(
+    "event_type_registries",
+    metadata,
+    Column("organisation_id", Uuid, primary_key=True),
+    # Grows with each change of the policy or of an event type.
+    Column("version", BigInteger, nullable=False),
+    Column("unknown_actions", SmallInteger, nullable=False),
+    Column("invalid_metadata", SmallInteger, nullable=False),
+)
+
+# Every version of every event type; the latest of an action is in force, unless it is `deleted`.
+event_types = Table(
+    "event_types",
+    metadata,
+    Column("organisation_id", Uuid, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("metadata_schema", JSONB),
+    Column("deleted", Boolean, nullable=False),
+    Column("created_at", timestamp, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    PrimaryKeyConstraint("organisation_id", "action", "version"),
+)
+
+# Private ones go with their owner's erasure; shared ones stay, without an owner.
+saved_searches = Table(
+    "saved_searches",
+    metadata,
+    Column("organisation_id", Uuid, nullable=False),
+    Column("search_id", Uuid, nullable=False),
+    Column("owner_type", Text),
+    Column("owner_id", Text),
+    Column("shared", Boolean, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("filter", Text, nullable=False),
+    Column("order_by", Text, nullable=False),
+    Column("group_by", Text, nullable=False),
+    Column("created_at", timestamp, nullable=False),
+    Column("updated_at", timestamp, nullable=False),
+    PrimaryKeyConstraint("organisation_id", "search_id"),
+    Index(
+        "saved_searches_shared_name_key",
+        "organisation_id",
+        text("lower(name)"),
+        unique=True,
+        postgresql_where=text("shared"),
+    ),
+    Index(
+        "saved_searches_own_name_key",
+        "organisation_id",
+        "owner_type",
+        "owner_id",
+        text("lower(name)"),
+        unique=True,
+    ),
+)
+
+
+def _counts(name: str, counted: Column[Any]) -> Table:
+    """How many projected events of a day (in UTC) have a value; see migration 0004."""
+    return Table(
+        name,
+        metadata,
+        Column("organisation_id", Uuid, nullable=False),
+        Column("day", timestamp, nullable=False),
+        counted,
+        Column("events", BigInteger, nullable=False),
+        PrimaryKeyConstraint("organisation_id", "day", counted.name),
+    )
+
+
+kind_counts = _counts("kind_counts", Column("phrase_id", BigInteger, nullable=False))
+actor_counts = _counts("actor_counts", Column("actor_id", Text, nullable=False))
+# The term of the source address; 0 where there is none.
+address_counts = _counts("address_counts", Column("address", BigInteger, nullable=False))

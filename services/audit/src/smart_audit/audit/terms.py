@@ -10,17 +10,21 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, NamedTuple
 
 from smart_audit.audit.domain import Event
 
-MAX_WORDS = 256
-"""Words of one event that are indexed; its values are, all the same."""
+MAX_TERMS = 2048
+"""Terms of one event; what comes after is not found by."""
+MAX_WORDS = 128
+"""Words of one value that are indexed."""
 MAX_VALUES = 256
 """Values of one event's metadata that are indexed."""
 MAX_WORD = 64
 """Characters of a word; longer ones are no words anybody types."""
-REMEMBERED = 200_000
+REMEMBERED = 20_000
+REMEMBERED_LENGTH = 128
 
 _RUN = re.compile(r"[^\W_]+")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -43,7 +47,8 @@ class TermKey:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._known: dict[str, int] = {}
+        # Most values stand there often: who acts, from where, what was done.
+        self._known: dict[tuple[str, str], tuple[int, ...]] = {}
 
     def equals(self, field: str, value: str) -> int:
         """Of a field with this value, exactly."""
@@ -61,15 +66,38 @@ class TermKey:
         """Of an event that has this word, one of `words`, in any field."""
         return self._term(f"*{word}")
 
+    def of(self, field: str, value: str) -> tuple[int, ...]:
+        """All terms of a field; none of an empty one."""
+        known = self._known.get((field, value))
+        if known is None:
+            known = tuple(self._all(field, value)) if value else ()
+            self._remember((field, value), known)
+        return known
+
+    def around(self, path: str) -> tuple[int, ...]:
+        """The terms of the objects around a value of metadata: that they are there."""
+        known = self._known.get((path, "\0"))
+        if known is None:
+            known = tuple(map(self.present, _objects_around(path)))
+            self._remember((path, "\0"), known)
+        return known
+
+    def _all(self, field: str, value: str) -> Iterator[int]:
+        yield self.equals(field, value)
+        yield self.present(field)
+        for word in words(value)[:MAX_WORDS]:
+            yield self.word(word)
+            yield self.has_word(field, word)
+
+    def _remember(self, what: tuple[str, str], terms: tuple[int, ...]) -> None:
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        if len(what[1]) <= REMEMBERED_LENGTH:
+            self._known[what] = terms
+
     def _term(self, text: str) -> int:
-        term = self._known.get(text)
-        if term is None:
-            digest = blake2b(text.encode("utf-8", "replace"), digest_size=8, key=self._secret)
-            term = int.from_bytes(digest.digest(), "big", signed=True)
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            self._known[text] = term
-        return term
+        digest = blake2b(text.encode("utf-8", "replace"), digest_size=8, key=self._secret)
+        return int.from_bytes(digest.digest(), "big", signed=True)
 
 
 def words(text: str) -> list[str]:
@@ -79,7 +107,8 @@ def words(text: str) -> list[str]:
     of its parts. Source: Unicode NFKC and case folding.
     """
     found: dict[str, None] = {}
-    for run in _RUN.findall(unicodedata.normalize("NFKC", text)):
+    normal = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    for run in _RUN.findall(normal):
         found[run.casefold()] = None
         if run.isascii() and not (run.islower() or run.isdigit()):
             found.update(dict.fromkeys(part.casefold() for part in _PART.findall(run)))
@@ -95,6 +124,11 @@ def asked_words(text: str) -> list[str]:
     return [] if any(len(run) > MAX_WORD for run in runs) else list(dict.fromkeys(runs))
 
 
+def _objects_around(path: str) -> Iterator[str]:
+    while (path := path.rpartition(".")[0]) and path != "metadata":
+        yield path
+
+
 def text_of(value: Any) -> str:
     """A metadata value as filters spell it: `true`, `12`, `1.5`; a text as it is."""
     if isinstance(value, bool):
@@ -104,12 +138,12 @@ def text_of(value: Any) -> str:
 
 def leaves_of(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The values in metadata, each with its path; the members of a list share the list's path."""
-    pending: list[tuple[str, Any]] = [(f"metadata.{key}", metadata[key]) for key in metadata]
-    pending.reverse()
+    # In one order, whether the event comes from a caller or out of the log.
+    pending: list[tuple[str, Any]] = [("metadata", metadata)]
     while pending:
         path, value = pending.pop()
         if isinstance(value, Mapping):
-            pending += [(f"{path}.{key}", value[key]) for key in reversed(value)]
+            pending += [(f"{path}.{key}", value[key]) for key in sorted(value, reverse=True)]
         elif isinstance(value, list):
             pending += [(path, one) for one in reversed(value)]
         elif value is not None:
@@ -118,58 +152,33 @@ def leaves_of(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def terms_of(event: Event, recorded_by: str, key: TermKey) -> EventTerms:
     """The terms of an event, as far as its fields can be read."""
-    public = _Gathering(key)
-    public.field("action", event.action)
-    public.field("outcome_reason", event.outcome_reason)
-    public.field("actor.id", event.actor.id)
-    public.exactly("actor.type", event.actor.type)
-    public.exactly("source", event.source)
-    public.exactly("recorded_by", recorded_by)
-    for target in event.targets:
-        public.field("target.id", target.id)
-        public.exactly("target.type", target.type)
-    sealed = _Gathering(key)
-    sealed.field("actor.name", event.actor.name)
-    sealed.field("actor.email", event.actor.email)
-    for target in event.targets:
-        sealed.field("target.name", target.name)
-    sealed.field("source_address", event.source_address)
-    sealed.field("user_agent", event.user_agent)
-    for number, (path, value) in enumerate(leaves_of(event.metadata)):
-        if number >= MAX_VALUES:
-            break
-        sealed.field(path, text_of(value))
-        sealed.beneath(path)
+    actor, targets = event.actor, event.targets
+    public = [
+        *key.of("action", event.action),
+        *key.of("outcome_reason", event.outcome_reason),
+        *key.of("actor.id", actor.id),
+        *key.of("actor.type", actor.type),
+        *key.of("source", event.source),
+        *key.of("recorded_by", recorded_by),
+    ]
+    sealed = [
+        *key.of("actor.name", actor.name),
+        *key.of("actor.email", actor.email),
+        *key.of("source_address", event.source_address),
+        *key.of("user_agent", event.user_agent),
+    ]
+    for target in targets:
+        public += key.of("target.id", target.id)
+        public += key.of("target.type", target.type)
+        sealed += key.of("target.name", target.name)
+    for path, value in islice(leaves_of(event.metadata), MAX_VALUES):
+        sealed += key.of(path, text_of(value))
+        sealed += key.around(path)
+    public = list(dict.fromkeys(public[:MAX_TERMS]))
+    known = set(public)
     address = key.equals("source_address", event.source_address) if event.source_address else None
     return EventTerms(
-        list(public.terms), [term for term in sealed.terms if term not in public.terms], address
+        public,
+        [term for term in dict.fromkeys(sealed[: MAX_TERMS - len(public)]) if term not in known],
+        address,
     )
-
-
-class _Gathering:
-    """Terms on their way together, in order."""
-
-    def __init__(self, key: TermKey) -> None:
-        self._key = key
-        self._words = 0
-        self.terms: dict[int, None] = {}
-
-    def exactly(self, field: str, value: str) -> None:
-        """A field that is asked for by its whole value."""
-        if value:
-            self.terms[self._key.equals(field, value)] = None
-
-    def field(self, field: str, value: str) -> None:
-        """A field that is asked for by its value, by its words, or whether it is there."""
-        if value:
-            self.exactly(field, value)
-            self.terms[self._key.present(field)] = None
-            for word in words(value)[: MAX_WORDS - self._words]:
-                self._words += 1
-                self.terms[self._key.word(word)] = None
-                self.terms[self._key.has_word(field, word)] = None
-
-    def beneath(self, path: str) -> None:
-        """That the objects around a value are there."""
-        while (path := path.rpartition(".")[0]) and path != "metadata":
-            self.terms[self._key.present(path)] = None

@@ -11,10 +11,20 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from smart_audit.api.audit.v1 import (
+    analytics_pb2,
+    analytics_pb2_grpc,
     audit_pb2,
     audit_pb2_grpc,
+    event_types_pb2,
+    event_types_pb2_grpc,
+    exports_pb2,
+    exports_pb2_grpc,
     governance_pb2,
     governance_pb2_grpc,
+    saved_searches_pb2,
+    saved_searches_pb2_grpc,
+    search_pb2,
+    search_pb2_grpc,
     tail_pb2,
     tail_pb2_grpc,
     tiles_pb2,
@@ -22,19 +32,34 @@ from smart_audit.api.audit.v1 import (
 )
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 from smart_audit.audit.checkpoints import CheckpointKeys
+from smart_audit.audit.embedding_runner import EmbeddingRunner
+from smart_audit.audit.export_runner import ExportRunner
+from smart_audit.audit.export_sealing import ExportSealing
+from smart_audit.audit.export_streams import Streams
 from smart_audit.audit.integrity.background import Verification
 from smart_audit.audit.integrity.secrets import Secrets
 from smart_audit.audit.log_feed import LogFeed
+from smart_audit.audit.meaning.embedders import embedder
+from smart_audit.audit.meaning.embedding import Embedder, WordVectorEmbedder
+from smart_audit.audit.meaning.ranking import Ranker
 from smart_audit.audit.opening import open_database
 from smart_audit.audit.projector import keep_projecting
+from smart_audit.audit.registry import EventTypes
 from smart_audit.audit.repository import Database
 from smart_audit.audit.retention import keep_retention
 from smart_audit.audit.revocation_feed import RevocationFollower
 from smart_audit.audit.sequencer import Sequencer
+from smart_audit.audit.servicer.analytics import AnalyticsServicer
+from smart_audit.audit.servicer.event_types import EventTypeServicer
 from smart_audit.audit.servicer.events import EventServicer
+from smart_audit.audit.servicer.exports import ExportServicer
+from smart_audit.audit.servicer.filters import FilterServicer
 from smart_audit.audit.servicer.governance import GovernanceServicer
 from smart_audit.audit.servicer.log import LogServicer
+from smart_audit.audit.servicer.reads import ReadCalls
 from smart_audit.audit.servicer.refusals import Refusals
+from smart_audit.audit.servicer.saved_searches import SavedSearchServicer
+from smart_audit.audit.servicer.search import SearchServicer
 from smart_audit.audit.servicer.tail import TailServicer, TailSettings
 from smart_audit.audit.servicer.tiles import TileServicer
 from smart_audit.audit.settings import AuditSettings
@@ -42,8 +67,11 @@ from smart_audit.audit.subject_keys import SubjectKeys
 from smart_audit.audit.tail.cursors import Cursors
 from smart_audit.audit.tail.tails import TailLimits, Tails
 from smart_audit.audit.use_cases.checkpoint import Checkpointing, ensure_key
+from smart_audit.audit.use_cases.order_exports import Exporting, ExportLimits
 from smart_audit.audit.use_cases.own_events import Governing
+from smart_audit.audit.use_cases.rank_kinds import Kinds
 from smart_audit.audit.use_cases.record_events import Deps
+from smart_audit.audit.use_cases.record_reads import Reads
 from smart_audit.audit.witnesses.policy import read_policy
 from smart_audit.audit.witnesses.runner import keep_checkpoints
 from smart_audit.audit.wrapping import Wrapping
@@ -58,10 +86,16 @@ from smart_audit.tlog.disclosure import new_salts
 log = structlog.get_logger()
 
 SERVICES = [
+    analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"],
     audit_pb2.DESCRIPTOR.services_by_name["EventService"],
     audit_pb2.DESCRIPTOR.services_by_name["LogService"],
+    exports_pb2.DESCRIPTOR.services_by_name["ExportService"],
     governance_pb2.DESCRIPTOR.services_by_name["GovernanceService"],
+    search_pb2.DESCRIPTOR.services_by_name["SearchService"],
     tiles_pb2.DESCRIPTOR.services_by_name["TileService"],
+    event_types_pb2.DESCRIPTOR.services_by_name["EventTypeService"],
+    event_types_pb2.DESCRIPTOR.services_by_name["FilterService"],
+    saved_searches_pb2.DESCRIPTOR.services_by_name["SavedSearchService"],
     tail_pb2.DESCRIPTOR.services_by_name["TailService"],
 ]
 KEYS_DEADLINE_S = 5
@@ -73,7 +107,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
     """Serve while the context is open; gives the port.
 
     Raises: SealBroken when the key-encryption key is not the one of this database, RuntimeError
-    for a witness policy that cannot be used.
+    for a witness policy that cannot be used, ValueError for a model that is not there.
     """
     policy = read_policy(settings.witness_policy_file)
     sealer = Sealer(settings.sealing_key())
@@ -90,16 +124,22 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
         subject_keys = SubjectKeys(database, Wrapping(sealer))
         deps = _deps(settings, database, subject_keys)
         governing = Governing(utc_now, new_id, new_salts, subject_keys)
+        exports = _exports(settings, database, sealer, governing, checkpointing)
+        reads = Reads(database, deps, new_id)
         verifier = TokenVerifier(KeyCache(published.fetch), revocations, issuer=settings.issuer)
         server = Server(
             SERVICES,
             verifier,
             recent=settings.recent_authentication,
             on_refusal=Refusals(database, deps, governing).record,
+            on_read=ReadCalls(reads).record,
         )
         server.add(
             audit_pb2_grpc.add_EventServiceServicer_to_server,
             EventServicer(database, deps, checkpointing),
+        )
+        server.add(
+            analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server, AnalyticsServicer(database)
         )
         server.add(
             audit_pb2_grpc.add_LogServiceServicer_to_server, LogServicer(database, checkpointing)
@@ -109,7 +149,28 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
             GovernanceServicer(database, governing),
         )
         server.add(
+            event_types_pb2_grpc.add_EventTypeServiceServicer_to_server,
+            EventTypeServicer(database, governing),
+        )
+        server.add(
+            event_types_pb2_grpc.add_FilterServiceServicer_to_server, FilterServicer(database)
+        )
+        server.add(
+            saved_searches_pb2_grpc.add_SavedSearchServiceServicer_to_server,
+            SavedSearchServicer(database, governing),
+        )
+        server.add(
             tiles_pb2_grpc.add_TileServiceServicer_to_server, TileServicer(database, checkpointing)
+        )
+        model = embedder(settings)
+        embedding = EmbeddingRunner(database, model)
+        server.add(
+            search_pb2_grpc.add_SearchServiceServicer_to_server,
+            SearchServicer(database, Kinds(_models(model), Ranker()), utc_now),
+        )
+        server.add(
+            exports_pb2_grpc.add_ExportServiceServicer_to_server,
+            ExportServicer(database, exports.deps, verifier, Streams(settings.export_streams)),
         )
         feed = LogFeed(settings.database_url.get_secret_value())
         tails = _tails(settings, feed, database, revocations)
@@ -131,18 +192,22 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
                 background(RevocationFollower(channel, revocations).run),
                 background(feed.run),
                 server.listening(settings.host, settings.port) as port,
+                background(partial(keep_projecting, feed, database, embedding.wake)),
+                background(embedding.run),
                 background(tails.run),
-                background(partial(keep_projecting, feed, database)),
                 background(partial(_keep_partitions, database)),
                 background(
                     partial(keep_checkpoints, settings.checkpoint_every, database, checkpointing)
                 ),
                 background(partial(keep_retention, settings.retention_every, database, governing)),
                 background(partial(verification.keep_on, settings.verify_every)),
+                background(exports.run),
             ):
                 yield port
         finally:
             # Callers that left have set off work that still needs the database.
+            await model.close()
+            await reads.settle()
             await deps.sequencer.settle()
             await subject_keys.settle()
 
@@ -173,7 +238,27 @@ def _deps(settings: AuditSettings, database: Database, keys: SubjectKeys) -> Dep
             batch_bytes=settings.batch_bytes,
             queue_bytes=settings.queue_bytes,
         ),
+        event_types=EventTypes(database),
     )
+
+
+def _models(chosen: Embedder) -> list[Embedder]:
+    """The models to search by: until the chosen one has embedded all, that of before may help."""
+    fallback = WordVectorEmbedder()
+    return [chosen] if chosen.model == fallback.model else [chosen, fallback]
+
+
+def _exports(
+    settings: AuditSettings,
+    database: Database,
+    sealer: Sealer,
+    governing: Governing,
+    checkpointing: Checkpointing,
+) -> ExportRunner:
+    limits = ExportLimits(settings.export_jobs, settings.export_bytes, settings.export_kept_for)
+    woken = asyncio.Event()
+    deps = Exporting(governing, checkpointing, ExportSealing(sealer), limits, wake=woken.set)
+    return ExportRunner(database, deps, settings.export_every, settings.export_lease, woken)
 
 
 class PublishedKeys:

@@ -9,6 +9,7 @@ from smart_audit.cli.demo import gateway
 from smart_audit.cli.demo.show import Steps, event_table, outcome_text
 from smart_audit.cli.failures import ExitCode, Failure
 from smart_audit.cli.imports.command import import_file
+from smart_audit.cli.imports.kinds import CLOUDTRAIL
 from smart_audit.cli.terminal import command, notices, say
 from smart_audit.client.blocking import BlockingConnection
 from smart_audit.client.connection import Session
@@ -106,7 +107,7 @@ class Tour:
         return signed
 
     def _import(self, records: str) -> None:
-        tally = import_file(records, self._connection, notices())
+        tally = import_file(records, CLOUDTRAIL, self._connection, notices())
         self._steps.tell(str(tally))
         if tally.skipped:
             raise Failure(f"{tally.skipped} records were skipped", ExitCode.INVALID)

@@ -1,14 +1,25 @@
-"""`smart-audit import cloudtrail`."""
+"""`smart-audit import`: one command for each kind of file, all of one shape."""
 
 import functools
-from typing import Annotated
+import json
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
+from google.protobuf.json_format import MessageToDict
 from rich.console import Console
 
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.cli.failures import ExitCode, Failure, explained
-from smart_audit.cli.imports.importer import Importer, Tally
+from smart_audit.cli.imports.importer import Importer, Mapped, Tally
+from smart_audit.cli.imports.kinds import (
+    CLOUDTRAIL,
+    OCSF,
+    Kind,
+    cloudevents_kind,
+    jsonl_kind,
+    read_mapping,
+)
 from smart_audit.cli.imports.lines import opened, records
 from smart_audit.cli.options import (
     DEFAULT_ADDRESS,
@@ -21,50 +32,162 @@ from smart_audit.cli.terminal import notices, output, progress, say, tell_troubl
 from smart_audit.client.blocking import BlockingConnection
 from smart_audit.client.errors import CallError
 
+_SHOWN: Final = 10
+
+FileArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help="The records, one a line; - is stdin.")
+]
+RetryOption = Annotated[
+    float, typer.Option(min=0, help="Seconds to keep trying while the service is away.")
+]
+DryRunOption = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help=f"Read all, record nothing; show the first {_SHOWN} events as JSON."
+    ),
+]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="FIELD=PATH",
+        help="Where the record has a field of the event, e.g. actor.id=user.id; may be repeated.",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="What a field is where the record has none, e.g. source=billing; may be repeated.",
+    ),
+]
+OutcomeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--outcome",
+        metavar="VALUE=OUTCOME",
+        help="What a value of the outcome means: success, failure or denied; may be repeated.",
+    ),
+]
+ZoneOption = Annotated[
+    str, typer.Option(metavar="NAME", help="The zone of times that name none, e.g. UTC.")
+]
+MappingOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--mapping",
+        metavar="TOML",
+        help="A file with the tables map, set and outcome; the options go before it.",
+    ),
+]
+
 
 def app() -> typer.Typer:
     """The group of commands, one for each kind of file."""
-    group = typer.Typer(help="Record what other systems have logged.", no_args_is_help=True)
-    # Without a callback typer would take the only command for the group itself.
-    group.callback()(_group)
-    group.command("cloudtrail")(cloudtrail)
+    group = typer.Typer(
+        help="Record what other systems have logged. Importing a file again adds only what is "
+        "missing: records are known by their ids. Lines that cannot be recorded are named and "
+        "skipped; the exit code is then 5.",
+        no_args_is_help=True,
+    )
+    for command in (cloudtrail, ocsf, cloudevents, jsonl):
+        group.command(command.__name__)(command)
     return group
 
 
-def _group() -> None:
-    """Record what other systems have logged."""
-
-
 def cloudtrail(
-    file: Annotated[
-        str,
-        typer.Argument(metavar="FILE", help="CloudTrail records, one a line; - is stdin."),
-    ],
+    file: FileArgument,
     address: AddressOption = DEFAULT_ADDRESS,
     token_file: TokenFileOption = None,
-    retry_for: Annotated[
-        float, typer.Option(min=0, help="Seconds to keep trying while the service is away.")
-    ] = 60,
+    retry_for: RetryOption = 60,
+    dry_run: DryRunOption = False,  # noqa: FBT002  (typer's form of an option)
 ) -> None:
-    """Import AWS CloudTrail records, plain or gzipped.
+    """Import AWS CloudTrail records, plain or gzipped; a line may be a whole CloudTrail file."""
+    _run(CLOUDTRAIL, file, address, token_file, retry_for, dry_run=dry_run)
 
-    Importing a file again adds only what is missing: records are known by their ids. Lines that
-    cannot be recorded are named and skipped; the exit code is then 5.
+
+def ocsf(
+    file: FileArgument,
+    address: AddressOption = DEFAULT_ADDRESS,
+    token_file: TokenFileOption = None,
+    retry_for: RetryOption = 60,
+    dry_run: DryRunOption = False,  # noqa: FBT002
+) -> None:
+    """Import events of OCSF 1.x, plain or gzipped; a line is one event or an array of them."""
+    _run(OCSF, file, address, token_file, retry_for, dry_run=dry_run)
+
+
+def cloudevents(
+    file: FileArgument,
+    map_: MapOption = None,
+    set_: SetOption = None,
+    outcome: OutcomeOption = None,
+    timezone: ZoneOption = "",
+    mapping: MappingOption = None,
+    address: AddressOption = DEFAULT_ADDRESS,
+    token_file: TokenFileOption = None,
+    retry_for: RetryOption = 60,
+    dry_run: DryRunOption = False,  # noqa: FBT002
+) -> None:
+    """Import CloudEvents 1.0 in JSON, plain or gzipped; a line is one event or an array of them.
+
+    The type is the action, the subject the target, and who did it is taken from the extension
+    authcontext. Options say where else a field is, e.g. --map actor.id=data.user.id.
     """
+    said = read_mapping(map_ or (), set_ or (), outcome or (), timezone, mapping)
+    _run(cloudevents_kind(said), file, address, token_file, retry_for, dry_run=dry_run)
+
+
+def jsonl(
+    file: FileArgument,
+    map_: MapOption = None,
+    set_: SetOption = None,
+    outcome: OutcomeOption = None,
+    timezone: ZoneOption = "",
+    mapping: MappingOption = None,
+    address: AddressOption = DEFAULT_ADDRESS,
+    token_file: TokenFileOption = None,
+    retry_for: RetryOption = 60,
+    dry_run: DryRunOption = False,  # noqa: FBT002
+) -> None:
+    """Import JSON lines, plain or gzipped; a line is one record or an array of them.
+
+    Without a mapping they are events as the API and its exports write them. With one, e.g.
+    --map action=event.name --map actor.id=user.id --map occurred_at=ts --map outcome=result
+    --set source=billing, what no field carries stays in the metadata.
+    """
+    said = read_mapping(map_ or (), set_ or (), outcome or (), timezone, mapping)
+    _run(jsonl_kind(said), file, address, token_file, retry_for, dry_run=dry_run)
+
+
+def _run(
+    kind: Kind,
+    file: str,
+    address: str,
+    token_file: Path | None,
+    retry_for: float,
+    *,
+    dry_run: bool,
+) -> None:
     console = notices()
-    with BlockingConnection(
-        read_address(address),
-        read_session(token_file),
-        retry_for_s=retry_for,
-        on_trouble=functools.partial(tell_trouble, console, retry_for),
-    ) as connection:
-        tally = import_file(file, connection, console)
-    say(output(), str(tally))
-    if tally.skipped:
+    if dry_run:
+        skipped = _show(file, kind, console)
+    else:
+        with BlockingConnection(
+            read_address(address),
+            read_session(token_file),
+            retry_for_s=retry_for,
+            on_trouble=functools.partial(tell_trouble, console, retry_for),
+        ) as connection:
+            tally = import_file(file, kind, connection, console)
+        say(output(), str(tally))
+        skipped = tally.skipped
+    if skipped:
         raise typer.Exit(ExitCode.INVALID)
 
 
-def import_file(file: str, connection: BlockingConnection, console: Console) -> Tally:
+def import_file(file: str, kind: Kind, connection: BlockingConnection, console: Console) -> Tally:
     """Import a file, with a progress bar on the console.
 
     Raises: Failure when the service stays away or refuses a whole batch; CallError, OSError.
@@ -75,14 +198,33 @@ def import_file(file: str, connection: BlockingConnection, console: Console) -> 
         importer = Importer(
             send=functools.partial(connection.call, connection.events.RecordEvents),
             log_size=checkpoint.tree_size,
-            complain=lambda place, why: say(console, f"{place}: {why}"),
+            mapped=_mapped(kind, console),
             on_batch=lambda: bar.update(task, completed=source.position()),
         )
         try:
-            importer.run(records(source.lines))
+            importer.run(records(source.lines, kind.unpack))
         except CallError as error:
             raise _stopped(error, importer.tally) from error
     return importer.tally
+
+
+def _show(file: str, kind: Kind, console: Console) -> int:
+    """Read all without a service, print the first events; gives how many records make no event."""
+    mapped = _mapped(kind, console)
+    lines = output()
+    with opened(file) as source:
+        for number, (_, event) in enumerate(mapped.events(records(source.lines, kind.unpack))):
+            if number < _SHOWN:
+                shown = MessageToDict(event, preserving_proto_field_name=True)
+                say(lines, json.dumps(shown, ensure_ascii=False))
+    tally = mapped.tally
+    good = tally.read - tally.skipped
+    say(console, f"{tally.read} read, {good} would be sent, {tally.skipped} skipped")
+    return tally.skipped
+
+
+def _mapped(kind: Kind, console: Console) -> Mapped:
+    return Mapped(kind.to_event, lambda place, why: say(console, f"{place}: {why}"))
 
 
 def _stopped(error: CallError, tally: Tally) -> Failure:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.cli.imports.cloudtrail import BadRecord, to_event
 from smart_audit.cli.imports.lines import Found, Unreadable
+from smart_audit.client.imports.records import BadRecord
 
 BATCH_EVENTS: Final = 250
 # A gRPC server takes messages of up to 4 MiB.
@@ -14,6 +14,11 @@ BATCH_BYTES: Final = 3 * 1024 * 1024
 
 Send = Callable[[audit_pb2.RecordEventsRequest], audit_pb2.RecordEventsResponse]
 Placed = tuple[str, audit_pb2.Event]
+"""An event, and the place of its record."""
+ToEvent = Callable[[Any], audit_pb2.Event]
+"""Makes an event of a record, or raises BadRecord."""
+Complain = Callable[[str, str], None]
+"""Told the place of each record that is skipped, and why."""
 
 
 @dataclass
@@ -33,25 +38,52 @@ class Tally:
         )
 
 
+class Mapped:
+    """The events of records, in their order; counts, and passes over what makes no event."""
+
+    def __init__(self, to_event: ToEvent, complain: Complain) -> None:
+        self.tally = Tally()
+        self._to_event = to_event
+        self._complain = complain
+
+    def events(self, found: Iterable[Found | Unreadable]) -> Iterator[Placed]:
+        """The events that one call can carry."""
+        for one in found:
+            self.tally.read += 1
+            if isinstance(one, Unreadable):
+                self.skip(one.place, one.why)
+                continue
+            try:
+                event = self._to_event(one.value)
+            except BadRecord as error:
+                self.skip(one.place, str(error))
+                continue
+            if event.ByteSize() > BATCH_BYTES:
+                # The service would refuse the whole call, and the events beside it.
+                self.skip(one.place, "larger than 3 MiB")
+                continue
+            yield one.place, event
+
+    def skip(self, place: str, why: str) -> None:
+        """Count and tell a record that is not recorded."""
+        self.tally.skipped += 1
+        self._complain(place, why)
+
+
 class Importer:
     """One import into one log.
 
     send: records a batch, or raises. log_size: of the log before the import.
-    complain: told the place of each record that is skipped, and why.
     on_batch: called after each batch.
     """
 
     def __init__(
-        self,
-        send: Send,
-        log_size: int,
-        complain: Callable[[str, str], None],
-        on_batch: Callable[[], None],
+        self, send: Send, log_size: int, mapped: Mapped, on_batch: Callable[[], None]
     ) -> None:
-        self.tally = Tally()
+        self.tally = mapped.tally
         self._send = send
         self._next_index = log_size
-        self._complain = complain
+        self._mapped = mapped
         self._on_batch = on_batch
 
     def run(self, found: Iterable[Found | Unreadable]) -> None:
@@ -59,34 +91,17 @@ class Importer:
 
         Raises: whatever `send` raises; `tally` then tells how far the import came.
         """
-        for batch in batches(self._events(found)):
+        for batch in batches(self._mapped.events(found)):
             request = audit_pb2.RecordEventsRequest(events=[event for _, event in batch])
             answer = self._send(request)
             for (place, _), result in zip(batch, answer.results, strict=True):
                 self._settle(place, result)
             self._on_batch()
 
-    def _events(self, found: Iterable[Found | Unreadable]) -> Iterator[Placed]:
-        for one in found:
-            self.tally.read += 1
-            if isinstance(one, Unreadable):
-                self._skip(one.place, one.why)
-                continue
-            try:
-                event = to_event(one.value)
-            except BadRecord as error:
-                self._skip(one.place, str(error))
-                continue
-            if event.ByteSize() > BATCH_BYTES:
-                # The service would refuse the whole call, and the events beside it.
-                self._skip(one.place, "larger than 3 MiB")
-                continue
-            yield one.place, event
-
     def _settle(self, place: str, result: audit_pb2.RecordResult) -> None:
         if result.WhichOneof("result") == "refusal":
             refusal = result.refusal
-            self._skip(place, f"{refusal.message} ({refusal.reason})")
+            self._mapped.skip(place, f"{refusal.message} ({refusal.reason})")
             return
         index = result.receipt.proof.log_index
         # A log grows at its end only, and keeps the order of a batch. So an event that came in
@@ -96,10 +111,6 @@ class Importer:
         else:
             self.tally.recorded += 1
             self._next_index = index + 1
-
-    def _skip(self, place: str, why: str) -> None:
-        self.tally.skipped += 1
-        self._complain(place, why)
 
 
 def batches(events: Iterable[Placed]) -> Iterator[list[Placed]]:

@@ -11,6 +11,8 @@ from gzip import BadGzipFile, GzipFile
 from io import BufferedIOBase
 from typing import Any, Final, NoReturn
 
+from smart_audit.cli.imports.endings import Endings, ending_of
+
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -61,11 +63,21 @@ def opened(name: str) -> Iterator[Input]:
             yield Input(lines, None, lambda: 0)
 
 
-def records(lines: BufferedIOBase) -> Iterator[Found | Unreadable]:
+Unpack = Callable[[Any], list[Any]]
+"""The records of a line's value: itself, or those in it."""
+
+
+def array(value: Any) -> list[Any]:
+    """The records of a line that is one record, or a JSON array of them."""
+    return value if isinstance(value, list) else [value]
+
+
+def records(lines: BufferedIOBase, unpack: Unpack) -> Iterator[Found | Unreadable]:
     """The records of a file, in order; empty lines are passed over.
 
-    A line is one record, or a whole CloudTrail file: {"Records": [record, …]}.
+    The last line of an export is no record: what it tells of the others is compared.
     """
+    endings = Endings()
     number = 0
     while True:
         number += 1
@@ -77,29 +89,35 @@ def records(lines: BufferedIOBase) -> Iterator[Found | Unreadable]:
             yield Unreadable(place, f"the compressed file is damaged here: {error}")
             return
         if not line:
-            return
-        if number == 1:
-            line = line.removeprefix(_BOM)
-        if line.strip():
-            yield from _parsed(line, place)
+            break
+        parsed = _parsed(line.removeprefix(_BOM) if number == 1 else line, place, unpack)
+        told = ending_of(parsed[0].value) if parsed and isinstance(parsed[0], Found) else None
+        if told is None:
+            endings.add(line)
+            yield from parsed
+        elif fault := endings.close(told):
+            yield Unreadable(place, fault)
+    if endings.broken_off:
+        yield Unreadable(place, f"the export broke off here: {endings.broken_off}")
 
 
-def _parsed(line: bytes, place: str) -> Iterator[Found | Unreadable]:
+def _parsed(line: bytes, place: str, unpack: Unpack) -> list[Found | Unreadable]:
+    if not line.strip():
+        return []
     try:
         value = json.loads(line.decode(), parse_constant=_refuse)
     except UnicodeDecodeError:
-        yield Unreadable(place, "not UTF-8")
+        return [Unreadable(place, "not UTF-8")]
     except ValueError as error:
-        yield Unreadable(place, f"not JSON: {error}")
+        return [Unreadable(place, f"not JSON: {error}")]
     except RecursionError:
-        yield Unreadable(place, "not JSON that can be read: nested too deep")
-    else:
-        inner = value.get("Records") if isinstance(value, dict) else None
-        if isinstance(inner, list):
-            for number, record in enumerate(inner, start=1):
-                yield Found(f"{place}, record {number}", record)
-        else:
-            yield Found(place, value)
+        return [Unreadable(place, "not JSON that can be read: nested too deep")]
+    inner = unpack(value)
+    if len(inner) == 1 and inner[0] is value:
+        return [Found(place, value)]
+    return [
+        Found(f"{place}, record {number}", record) for number, record in enumerate(inner, start=1)
+    ]
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -12,10 +12,11 @@ from smart_audit.audit.filters.expressions import (
     Or,
     Words,
     conditions,
+    conditions_of,
     conjunction,
     disjunction,
 )
-from smart_audit.audit.filters.matching import matches
+from smart_audit.audit.filters.matching import Facts, matches
 from smart_audit.audit.filters.parsing import parse_filter
 
 __all__ = [
@@ -23,10 +24,12 @@ __all__ = [
     "Comparator",
     "Condition",
     "Expression",
+    "Facts",
     "Not",
     "Or",
     "Words",
     "conditions",
+    "conditions_of",
     "conjunction",
     "disjunction",
     "matches",

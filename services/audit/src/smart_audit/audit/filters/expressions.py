@@ -8,7 +8,7 @@ from enum import Enum, StrEnum
 from typing import TypeAlias
 from uuid import UUID
 
-from smart_audit.audit.domain import Outcome
+from smart_audit.audit.domain import Filter, Outcome
 
 _PLAIN = re.compile(r"[^\s()\"',=<>!:.\\*-][^\s()\"',=<>!:.\\*]*")
 _ESCAPED = {"\\": "\\\\", '"': '\\"', "*": "\\*", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -141,6 +141,21 @@ def conditions(expression: Expression) -> Iterator[Condition]:
             yield from conditions(part)
         case Condition():
             yield expression
+
+
+def conditions_of(narrow: Filter) -> Iterator[Condition]:
+    """The conditions that the fields of a filter are."""
+    asked: tuple[tuple[str, Comparator, Value | None], ...] = (
+        ("actor.id", Comparator.EQUALS, narrow.actor_id),
+        ("action", Comparator.EQUALS, narrow.action),
+        ("target.id", Comparator.EQUALS, narrow.target_id),
+        ("outcome", Comparator.EQUALS, narrow.outcome),
+        ("occurred_at", Comparator.GREATER_OR_EQUAL, narrow.occurred_from),
+        ("occurred_at", Comparator.LESS, narrow.occurred_before),
+    )
+    for field, comparator, value in asked:
+        if value is not None:
+            yield Condition(field, comparator, value)
 
 
 def _flattened(parts: Iterable[Expression], kind: type[And] | type[Or]) -> Iterator[Expression]:

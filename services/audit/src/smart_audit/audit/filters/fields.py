@@ -64,6 +64,8 @@ _ALL = (
     Field("source_address", words=True, sealed=True),
     Field("user_agent", words=True, sealed=True),
     Field("log_index", Kind.NUMBER, ordered=True, always=True),
+    # What search groups by: action, target types, outcome, reason and source together.
+    Field("kind", Kind.NUMBER, always=True),
 )
 FIELDS = {field.name: field for field in _ALL}
 NAMES = (*FIELDS, "metadata.<path>")

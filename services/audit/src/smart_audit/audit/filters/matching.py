@@ -41,6 +41,7 @@ _VALUES: dict[str, Callable[[Recorded], Iterable[Any]]] = {
     "recorded_by": lambda recorded: [recorded.recorded_by],
     "source": lambda recorded: [recorded.event.source],
     "log_index": lambda recorded: [recorded.log_index],
+    "kind": lambda recorded: [key_of(recorded.event).id],
 }
 """The public fields; what is sealed is compared by its terms, as it is in the database."""
 

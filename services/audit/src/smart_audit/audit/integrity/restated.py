@@ -8,6 +8,7 @@ from smart_audit.audit.domain import Target
 from smart_audit.audit.governance import (
     ERASE_SUBJECT,
     PLACE_HOLD,
+    READS,
     RELEASE_HOLD,
     RUN_RETENTION,
     UPDATE_SETTINGS,
@@ -29,7 +30,7 @@ ORDER BY payload.log_index
 """
 
 SETTINGS = """
-SELECT event_id, retention_days, readers FROM audit.log_settings
+SELECT event_id, retention_days, readers, records_reads FROM audit.log_settings
 WHERE organisation_id = %(organisation_id)s
 """
 
@@ -89,6 +90,7 @@ class SettingsRow(NamedTuple):
     event_id: UUID
     retention_days: int
     readers: int
+    records_reads: bool
 
 
 class HoldRow(NamedTuple):
@@ -149,7 +151,8 @@ class Restated:
         match event.action:
             case action if action == UPDATE_SETTINGS:
                 readers = Readers[facts["readers"].upper()]
-                self._settings = SettingsRow(event_id, int(facts["retention_days"]), readers)
+                days, reads = int(facts["retention_days"]), facts.get(READS) != "off"
+                self._settings = SettingsRow(event_id, days, readers, reads)
             case action if action == PLACE_HOLD:
                 await self._placed(event_id, content)
             case action if action == RELEASE_HOLD:

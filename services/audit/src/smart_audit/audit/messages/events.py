@@ -1,23 +1,20 @@
 """Events, between protobuf and the domain."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from google.protobuf.struct_pb2 import Struct, Value
-
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.audit import domain
+from smart_audit.audit.domain import OWN_SOURCES
 from smart_audit.audit.errors import OrganisationForbidden
+from smart_audit.audit.messages.structs import refused, to_object
 from smart_audit.audit.messages.times import timestamp, to_datetime
 from smart_audit.core.errors import InvalidArgument
 from smart_audit.core.ids import new_id, utc_now
 from smart_audit.core.tokens import Caller
 
 RECORD_ANY = "events.record_any"
-OWN_SOURCES = "smart-audit."
-MAX_SAFE_INTEGER = 2**53 - 1
 # Read by the thousand: a dictionary is faster than the class.
 OUTCOMES = {outcome.value: outcome for outcome in domain.Outcome}
 
@@ -97,44 +94,5 @@ def _metadata(message: audit_pb2.Event) -> Mapping[str, Any]:
     if not message.HasField("metadata"):
         return {}
     if message.metadata.ByteSize() > domain.MAX_METADATA_BYTES:
-        raise _bad_metadata(f"must be at most {domain.MAX_METADATA_BYTES} bytes")
-    return _struct(message.metadata, 1)
-
-
-def _bad_metadata(what: str) -> InvalidArgument:
-    return InvalidArgument(f"metadata {what}", fields={"metadata": what})
-
-
-def _struct(struct: Struct, depth: int) -> dict[str, Any]:
-    if depth > domain.MAX_METADATA_DEPTH:
-        raise _bad_metadata(f"must be at most {domain.MAX_METADATA_DEPTH} levels deep")
-    fields = struct.fields
-    return {key: _value(fields[key], depth) for key in fields}
-
-
-def _value(value: Value, depth: int) -> Any:
-    """A value by hand: `MessageToDict` is several times slower."""
-    match value.WhichOneof("kind"):
-        case "string_value":
-            return value.string_value
-        case "number_value":
-            return _number(value.number_value)
-        case "bool_value":
-            return value.bool_value
-        case "struct_value":
-            return _struct(value.struct_value, depth + 1)
-        case "list_value":
-            if depth >= domain.MAX_METADATA_DEPTH:
-                raise _bad_metadata(f"must be at most {domain.MAX_METADATA_DEPTH} levels deep")
-            return [_value(item, depth + 1) for item in value.list_value.values]
-        case _:
-            return None
-
-
-def _number(number: float) -> int | float:
-    """A number of a Struct, which knows doubles alone; whole ones become integers again."""
-    if not math.isfinite(number):
-        raise _bad_metadata("must not hold infinite numbers")
-    if number.is_integer() and abs(number) <= MAX_SAFE_INTEGER:
-        return int(number)
-    return number
+        raise refused("metadata", f"must be at most {domain.MAX_METADATA_BYTES} bytes")
+    return to_object(message.metadata, "metadata")

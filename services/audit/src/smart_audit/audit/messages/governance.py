@@ -11,7 +11,8 @@ from smart_audit.core.errors import InvalidArgument
 def to_settings(message: governance_pb2.LogSettings) -> governance.LogSettings:
     """The settings to take."""
     readers = governance.Readers(message.readers or governance.Readers.MEMBERS)
-    return governance.LogSettings(message.retention_days, readers)
+    records_reads = message.reads != governance_pb2.READ_RECORDING_OFF
+    return governance.LogSettings(message.retention_days, readers, records_reads)
 
 
 def from_settings(settings: governance.LogSettings) -> governance_pb2.LogSettings:
@@ -19,6 +20,9 @@ def from_settings(settings: governance.LogSettings) -> governance_pb2.LogSetting
     return governance_pb2.LogSettings(
         retention_days=settings.retention_days,
         readers=governance_pb2.LogReaders.ValueType(settings.readers),
+        reads=governance_pb2.READ_RECORDING_ON
+        if settings.records_reads
+        else governance_pb2.READ_RECORDING_OFF,
     )
 
 

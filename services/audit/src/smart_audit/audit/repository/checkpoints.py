@@ -44,6 +44,17 @@ class CheckpointStore:
         row = (await self._session.execute(statement)).one_or_none()
         return None if row is None else _checkpoint(*row)
 
+    async def of_size(self, size: int) -> StoredCheckpoint | None:
+        """The latest that was signed of a log of this size."""
+        statement = (
+            self._select()
+            .where(checkpoints.c.size == size)
+            .order_by(checkpoints.c.number.desc())
+            .limit(1)
+        )
+        row = (await self._session.execute(statement)).one_or_none()
+        return None if row is None else _checkpoint(*row)
+
     async def page(
         self, before: int | None, limit: int, *, cosigned: bool = False
     ) -> list[StoredCheckpoint]:

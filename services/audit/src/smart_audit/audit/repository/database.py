@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -14,9 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from smart_audit.audit import append as appending
 from smart_audit.audit.append import Appended, Effect
 from smart_audit.audit.domain import Entry, OrganisationId, WrappedKey
+from smart_audit.audit.recent import Recent
+from smart_audit.audit.repository.counting import EventCounter
+from smart_audit.audit.repository.event_finder import EventFinder
+from smart_audit.audit.repository.event_search import EventSearch
 from smart_audit.audit.repository.log_reader import LogReader
+from smart_audit.audit.repository.phrases import PhraseStore
 from smart_audit.audit.repository.projection import ProjectionStore
 from smart_audit.audit.repository.subjects import live_keys
+from smart_audit.audit.repository.unprojected import OpenKeys
 from smart_audit.audit.terms import TermKey
 from smart_audit.audit.wrapping import Wrapping
 from smart_audit.core.rpc.status import is_unreachable
@@ -26,6 +33,15 @@ REMEMBERED_TERM_KEYS = 64
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """What searches read of one log, in one transaction."""
+
+    events: EventSearch
+    phrases: PhraseStore
+    log: LogReader
+
+
 class Database:
     """Opens transactions in the name of one organisation."""
 
@@ -33,6 +49,8 @@ class Database:
         self._appenders = appenders
         self._sessions = async_sessionmaker(engine)
         self._wrapping = wrapping
+        self.recent = Recent()
+        self.open_keys = self.new_open_keys()
         self._term_keys = lru_cache(REMEMBERED_TERM_KEYS)(wrapping.term_key)
 
     @asynccontextmanager
@@ -50,13 +68,44 @@ class Database:
             yield LogReader(session, organisation_id, self._wrapping)
 
     @asynccontextmanager
-    async def projecting(
-        self, organisation_id: OrganisationId
-    ) -> AsyncIterator[tuple[ProjectionStore, LogReader]]:
-        """One transaction on the log of one organisation and on what search reads of it."""
+    async def projecting(self, organisation_id: OrganisationId) -> AsyncIterator[ProjectionStore]:
+        """One transaction on what search reads of the log of one organisation."""
         async with self.session(organisation_id) as session:
-            reader = LogReader(session, organisation_id, self._wrapping)
-            yield ProjectionStore(session, organisation_id), reader
+            yield ProjectionStore(session, organisation_id)
+
+    def new_open_keys(self) -> OpenKeys:
+        """Remembers no key yet."""
+        return OpenKeys(self._wrapping)
+
+    @asynccontextmanager
+    async def counting(
+        self, organisation_id: OrganisationId
+    ) -> AsyncIterator[tuple[EventCounter, LogReader]]:
+        """One transaction that counts the events of one organisation as of one moment."""
+        async with self._sessions.begin() as session:
+            options = {"isolation_level": "REPEATABLE READ"}
+            await session.connection(execution_options=options)
+            yield (
+                await EventCounter.open(session, organisation_id, self.term_key(organisation_id)),
+                LogReader(session, organisation_id, self._wrapping),
+            )
+
+    @asynccontextmanager
+    async def finding(self, organisation_id: OrganisationId) -> AsyncIterator[EventFinder]:
+        """One transaction that finds events of one organisation by filters."""
+        async with self.session(organisation_id) as session:
+            key = self.term_key(organisation_id)
+            yield EventFinder(session, organisation_id, self._wrapping, key)
+
+    @asynccontextmanager
+    async def searching(self, organisation_id: OrganisationId) -> AsyncIterator[Searching]:
+        """One transaction that searches the log of one organisation."""
+        async with self.session(organisation_id) as session:
+            yield Searching(
+                EventSearch(session, organisation_id, self.term_key(organisation_id)),
+                PhraseStore(session, organisation_id),
+                LogReader(session, organisation_id, self._wrapping),
+            )
 
     def term_key(self, organisation_id: OrganisationId) -> TermKey:
         """The key of an organisation's terms."""
@@ -76,17 +125,19 @@ class Database:
     ) -> Appended:
         """Append a batch of entries, durable on return.
 
-        Raises: KeysDestroyed, and what the effect raises.
+        Raises: KeysDestroyed, RegistryChanged, and what the effect raises.
         """
         try:
-            return await self._append(organisation_id, batch, effect)
+            appended = await self._append(organisation_id, batch, effect)
         except OperationalError as error:
             if not is_unreachable(error):
                 raise
             # After a restart of the database the pool holds dead connections, and asking each time
             # would cost a round trip. What was committed all the same is found by its ids.
             await self._appenders.check()
-            return await self._append(organisation_id, batch, effect)
+            appended = await self._append(organisation_id, batch, effect)
+        self.recent.add(organisation_id, appended.fresh)
+        return appended
 
     async def _append(
         self, organisation_id: OrganisationId, batch: Sequence[Entry], effect: Effect | None

@@ -1,14 +1,15 @@
 """Finding the events of one log that a filter asks for, page by page in order of time.
 
-A filter may ask for what nearly every event is, or for what hardly any is, and the planner cannot
-always tell which. So the next events in order of time are looked through first, as the index on
-time has them; only where too few of them match, the planner has to decide about the rest.
+A filter may ask for what nearly every event is, or for what hardly any is, and statistics cannot
+always tell which, nor whether it lies near. So the next events in order of time are looked through
+first, as the index on time has them. Where none of them matches, what is asked for is rare or far
+away, and all of it is gathered; where too few do, the planner decides.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import FromClause, Select, func, literal, select, tuple_, union_all
+from sqlalchemy import FromClause, Select, false, func, select, true, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.audit.domain import OrganisationId, Position, Recorded
@@ -19,18 +20,16 @@ from smart_audit.audit.tables import found_events
 from smart_audit.audit.terms import TermKey
 from smart_audit.audit.wrapping import Wrapping
 
-PROBED = 1000
+PROBED = 500
 """Events that are looked through first."""
 
 # The service's connections know no bitmaps and no sorts (see `opening.py`), which rare terms need.
-# Each plan is made for its own terms, since some are in every event and some in none; and no plan
-# is worth the start of further processes or of a compiler.
+# No plan is worth the start of further processes or of a compiler.
 PLANNING = {
     "enable_bitmapscan": "on",
     "enable_sort": "on",
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
-    "plan_cache_mode": "force_custom_plan",
     # What is looked for is in memory as a rule; to compare arrays takes longer than other things.
     "random_page_cost": "1.1",
     "cpu_operator_cost": "0.02",
@@ -93,31 +92,27 @@ class EventFinder:
         rows = _Rows(narrow, oldest_first=oldest_first)
         if others is None:
             return await self._read(rows.select(after).limit(limit))
-        found: list[Position] = []
-        if not _names_one(others):
-            found, after, ended = await self._probed(rows, others, after, limit)
-            if ended or len(found) == limit:
-                return found
-        clause = self._condition(others, found_events)
-        rest = rows.select(after).where(clause).limit(limit - len(found))
-        return found + await self._read(rest)
+        if _names_one(others):
+            return await self._rest(rows, others, after, limit, near=False)
+        found, end = await self._probed(rows, others, after, limit)
+        if end is None or len(found) == limit:
+            return found
+        missing = limit - len(found)
+        return found + await self._rest(rows, others, end, missing, near=bool(found))
 
     async def _probed(
         self, rows: "_Rows", others: Expression, after: Position | None, limit: int
-    ) -> tuple[list[Position], Position | None, bool]:
-        """What the next events have, how far that is, and whether there are no further ones."""
+    ) -> tuple[list[Position], Position | None]:
+        """What the next `PROBED` events have, and the last of them if there are so many."""
         probed = rows.select(after, found_events.c).limit(PROBED).cte("probed")
+        columns = (probed.c.occurred_at, probed.c.log_index)
         hits = (
-            select(probed.c.occurred_at, probed.c.log_index, literal(True).label("hit"))  # noqa: FBT003
+            select(*columns, true().label("hit"))
             .where(self._condition(others, probed))
             .order_by(*rows.order(probed))
             .limit(limit)
         )
-        last = (
-            select(probed.c.occurred_at, probed.c.log_index, literal(False))  # noqa: FBT003
-            .order_by(*rows.order(probed))
-            .offset(PROBED - 1)
-        )
+        last = select(*columns, false()).order_by(*rows.order(probed)).offset(PROBED - 1)
         both = union_all(*(select(part.subquery()) for part in (hits, last)))
         found: list[Position] = []
         end = None
@@ -127,7 +122,29 @@ class EventFinder:
                 found.append(position)
             else:
                 end = position
-        return found, end, end is None
+        return found, end
+
+    async def _rest(
+        self,
+        rows: "_Rows",
+        others: Expression,
+        after: Position | None,
+        limit: int,
+        *,
+        near: bool,
+    ) -> list[Position]:
+        """What is behind a position; near: whether there were some before it.
+
+        If not, all that match are gathered: they are rare, or far away, and looking for them in
+        order of time would go through the whole log. The plan is made for these terms.
+        """
+        await _set(self._session, {"plan_cache_mode": "force_custom_plan"})
+        clause = self._condition(others, found_events)
+        if near:
+            return await self._read(rows.select(after).where(clause).limit(limit))
+        matching = rows.select(after, ordered=False).where(clause)
+        gathered = matching.cte("gathered").prefix_with("MATERIALIZED")
+        return await self._read(select(gathered).order_by(*rows.order(gathered)).limit(limit))
 
     def _condition(self, expression: Expression, events: FromClause) -> Clause:
         return condition(expression, self._organisation_id, self._key, events)
@@ -149,7 +166,9 @@ class _Rows:
         columns = (events.c.occurred_at, events.c.log_index)
         return columns if self._oldest_first else [column.desc() for column in columns]
 
-    def select(self, after: Position | None, columns: Iterable[Any] = ()) -> Select[Any]:
+    def select(
+        self, after: Position | None, columns: Iterable[Any] = (), *, ordered: bool = True
+    ) -> Select[Any]:
         """Those behind a position."""
         key = (found_events.c.occurred_at, found_events.c.log_index)
         statement = select(*(columns or key)).where(self._clause)
@@ -157,13 +176,17 @@ class _Rows:
             place = (after.occurred_at, after.log_index)
             behind = tuple_(*key) > place if self._oldest_first else tuple_(*key) < place
             statement = statement.where(behind)
-        return statement.order_by(*self.order(found_events))
+        return statement.order_by(*self.order(found_events)) if ordered else statement
 
 
 async def set_planning(session: AsyncSession) -> None:
     """Let the planner of this transaction use what conditions on the projection need."""
-    settings = [func.set_config(name, value, True) for name, value in PLANNING.items()]  # noqa: FBT003
-    await session.execute(select(*settings))
+    await _set(session, PLANNING)
+
+
+async def _set(session: AsyncSession, settings: Mapping[str, str]) -> None:
+    local = [func.set_config(name, value, True) for name, value in settings.items()]  # noqa: FBT003
+    await session.execute(select(*local))
 
 
 def _split(expression: Expression | None) -> tuple[Expression | None, Expression | None]:

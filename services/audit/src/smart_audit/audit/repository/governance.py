@@ -35,12 +35,26 @@ WHERE organisation_id = %(organisation_id)s AND subject_type = %(type)s AND subj
     AND wrapped_key IS NOT NULL
 """
 
+# Whatever was exported may hold what the person's key has sealed. Files that are finished are
+# destroyed with it; those that are being written begin anew, under another key.
+DESTROY_EXPORTS = """
+UPDATE audit.exports SET wrapped_key = NULL, lease = NULL, leased_until = NULL,
+    state = CASE WHEN state = 3 THEN 6 ELSE 1 END,
+    sealed_filter = CASE WHEN state = 3 THEN NULL ELSE sealed_filter END,
+    events = CASE WHEN state = 3 THEN events ELSE 0 END,
+    size = CASE WHEN state = 3 THEN size ELSE 0 END
+WHERE organisation_id = %s AND state IN (1, 2, 3)
+"""
+
 KEEP_SETTINGS = """
-INSERT INTO audit.log_settings AS kept (organisation_id, retention_days, readers, event_id)
-VALUES (%(organisation_id)s, %(retention_days)s, %(readers)s, %(event_id)s)
+INSERT INTO audit.log_settings AS kept
+    (organisation_id, retention_days, readers, records_reads, event_id)
+VALUES (%(organisation_id)s, %(retention_days)s, %(readers)s, %(records_reads)s, %(event_id)s)
 ON CONFLICT (organisation_id) DO UPDATE SET retention_days = excluded.retention_days,
-    readers = excluded.readers, event_id = excluded.event_id
-WHERE (kept.retention_days, kept.readers) <> (excluded.retention_days, excluded.readers)
+    readers = excluded.readers, records_reads = excluded.records_reads,
+    event_id = excluded.event_id
+WHERE (kept.retention_days, kept.readers, kept.records_reads)
+    <> (excluded.retention_days, excluded.readers, excluded.records_reads)
 """
 
 ADD_HOLD = """
@@ -93,6 +107,7 @@ def destroying_key(organisation_id: OrganisationId, subject: Subject, event_id: 
             raise
         if cursor.rowcount == 0:
             raise Unneeded
+        await cursor.execute(DESTROY_EXPORTS, [organisation_id])
 
     return effect
 
@@ -109,6 +124,7 @@ def keeping_settings(
                 "organisation_id": organisation_id,
                 "retention_days": settings.retention_days,
                 "readers": settings.readers.value,
+                "records_reads": settings.records_reads,
                 "event_id": event_id,
             },
         )
@@ -180,11 +196,13 @@ class GovernanceReader:
 
     async def settings(self) -> LogSettings:
         """The log's settings; the defaults as long as nobody has set them."""
-        statement = select(log_settings.c.retention_days, log_settings.c.readers).where(
-            log_settings.c.organisation_id == self._organisation_id
-        )
+        statement = select(
+            log_settings.c.retention_days, log_settings.c.readers, log_settings.c.records_reads
+        ).where(log_settings.c.organisation_id == self._organisation_id)
         row = (await self._session.execute(statement)).one_or_none()
-        return LogSettings() if row is None else LogSettings(row[0], Readers(row.readers))
+        if row is None:
+            return LogSettings()
+        return LogSettings(row.retention_days, Readers(row.readers), row.records_reads)
 
     async def hold(self, hold_id: EventId) -> Hold | None:
         """One hold."""

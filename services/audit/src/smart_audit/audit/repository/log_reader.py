@@ -145,6 +145,12 @@ class LogReader:
         row = (await self._session.execute(statement)).one_or_none()
         return None if row is None else _placed(row)
 
+    async def places(self, event_ids: Iterable[EventId]) -> dict[EventId, int]:
+        """Where the log holds events, of those that it holds."""
+        statement = self._placed().where(entries.c.event_id.in_(list(event_ids)))
+        rows = await self._session.execute(statement)
+        return {EventId(row.event_id): row.log_index for row in rows}
+
     async def place_of_leaf(self, leaf: bytes) -> int | None:
         """The place in the log of the leaf with this hash, 32 bytes."""
         statement = select(entries.c.log_index).where(
@@ -167,18 +173,42 @@ class LogReader:
         )
         return [row.leaf for row in await self._session.execute(statement)]
 
-    async def page(self, narrow: Filter, after: Position | None, limit: int) -> list[Recorded]:
-        """The next events in order of (occurred_at, log_index), the latest first.
+    async def run(self, first: int, before: int, most: Bytes) -> list[Recorded]:
+        """Events in the order of the log, from `first` on and before `before`.
+
+        They end behind the one that brings them to `most` bytes; those without content are left
+        out. Raises: LogDamaged.
+        """
+        size = func.octet_length(payloads.c.leaf) + func.octet_length(payloads.c.disclosures)
+        rows = (
+            self._recorded()
+            .add_columns((func.sum(size).over(order_by=entries.c.log_index) - size).label("ahead"))
+            .where(entries.c.log_index >= first, entries.c.log_index < before)
+            .subquery()
+        )
+        statement = select(rows).where(rows.c.ahead < most).order_by(rows.c.log_index)
+        found = (await self._session.execute(statement)).all()
+        return [_to_recorded(entry) for entry in await self._open(found)]
+
+    async def page(
+        self,
+        narrow: Filter,
+        after: Position | None,
+        limit: int,
+        *,
+        oldest_first: bool = False,
+    ) -> list[Recorded]:
+        """The next events in order of (occurred_at, log_index).
 
         Raises: LogDamaged.
         """
         statement = _narrowed(self._recorded(), narrow)
+        columns = (payloads.c.occurred_at, payloads.c.log_index)
         if after is not None:
-            key = tuple_(payloads.c.occurred_at, payloads.c.log_index)
-            statement = statement.where(key < (after.occurred_at, after.log_index))
-        statement = statement.order_by(
-            payloads.c.occurred_at.desc(), payloads.c.log_index.desc()
-        ).limit(limit)
+            key, place = tuple_(*columns), (after.occurred_at, after.log_index)
+            statement = statement.where(key > place if oldest_first else key < place)
+        order = columns if oldest_first else [column.desc() for column in columns]
+        statement = statement.order_by(*order).limit(limit)
         rows = (await self._session.execute(statement)).all()
         return [_to_recorded(entry) for entry in await self._open(rows)]
 

@@ -12,8 +12,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.audit import arrays
-from smart_audit.audit.domain import OrganisationId, Recorded, Subject
+from smart_audit.audit.domain import Event, OrganisationId, Subject
 from smart_audit.audit.meaning.phrases import Phrase
+from smart_audit.audit.recent import ReadableEvent
 from smart_audit.audit.tables import (
     entry_targets,
     logs,
@@ -27,12 +28,13 @@ from smart_audit.audit.terms import EventTerms
 
 INSERT = """
 INSERT INTO audit.search_events (organisation_id, recorded_at, log_index, occurred_at, phrase_id,
-    actor_id, address, terms, public_terms)
+    actor_id, address, terms, public_terms, target_ids)
 SELECT %(organisation_id)s, new.recorded_at, new.log_index, new.occurred_at, new.phrase_id,
-    new.actor_id, nullif(new.address, 0), new.terms::bigint[], new.public_terms
+    new.actor_id, nullif(new.address, 0), new.terms::bigint[], new.public_terms,
+    new.target_ids::text[]
 FROM unnest(%(recorded)s, %(indexes)s, %(occurred)s, %(phrase_ids)s, %(actor_ids)s, %(addresses)s,
-    %(terms)s, %(public_terms)s) AS new (recorded_at, log_index, occurred_at, phrase_id, actor_id,
-    address, terms, public_terms)
+    %(terms)s, %(public_terms)s, %(target_ids)s) AS new (recorded_at, log_index, occurred_at,
+    phrase_id, actor_id, address, terms, public_terms, target_ids)
 ON CONFLICT DO NOTHING
 """
 
@@ -52,16 +54,20 @@ DISCARDED = 0
 class ProjectedEvent(NamedTuple):
     """An event as search finds it."""
 
-    recorded: Recorded
+    readable: ReadableEvent
     phrase: Phrase
     terms: EventTerms
 
 
 class Progress(NamedTuple):
-    """How many entries of the log are projected, and by which version."""
+    """How far a projection has come."""
 
     size: int
+    """How many entries of the log are projected."""
     version: int
+    """Of the code that does it."""
+    generation: int
+    """How often it was made anew."""
 
 
 class ProjectionStore:
@@ -77,14 +83,14 @@ class ProjectionStore:
         version: of a projection that begins now.
         """
         statement = (
-            select(projections.c.size, projections.c.version)
+            select(projections.c.size, projections.c.version, projections.c.generation)
             .where(projections.c.organisation_id == self._organisation_id)
             .with_for_update(skip_locked=True)
         )
         row = (await self._session.execute(statement)).one_or_none()
         if row is None:
             begun = insert(projections).values(
-                organisation_id=self._organisation_id, size=0, version=version
+                organisation_id=self._organisation_id, size=0, version=version, generation=0
             )
             await self._session.execute(begun.on_conflict_do_nothing())
             row = (await self._session.execute(statement)).one_or_none()
@@ -103,7 +109,7 @@ class ProjectionStore:
         await self._session.execute(
             update(projections)
             .where(projections.c.organisation_id == self._organisation_id)
-            .values(size=progress.size, version=progress.version)
+            .values(progress._asdict())
         )
 
     async def discard(self) -> None:
@@ -134,17 +140,18 @@ class ProjectionStore:
 
     async def add_events(self, events: Sequence[ProjectedEvent]) -> None:
         """Add events; those that are there already stay as they are."""
-        connection = await self._raw()
+        connection = await self.connection()
         columns = self._columns(events) | {
-            "occurred": arrays.times([event.recorded.event.occurred_at for event in events]),
+            "occurred": arrays.times([event.readable.event.occurred_at for event in events]),
             "phrase_ids": arrays.bigints([event.phrase.id for event in events]),
-            "actor_ids": arrays.texts([event.recorded.event.actor.id for event in events]),
+            "actor_ids": arrays.texts([event.readable.event.actor.id for event in events]),
+            "target_ids": arrays.texts([_targets(event.readable.event) for event in events]),
         }
         await connection.execute(INSERT, columns)
 
     async def replace_terms(self, events: Sequence[ProjectedEvent]) -> None:
         """Give events the terms that they have now."""
-        connection = await self._raw()
+        connection = await self.connection()
         await connection.execute(REPLACE, self._columns(events))
 
     async def concerning(self, subject: Subject, before: int, first: int, limit: int) -> list[int]:
@@ -190,7 +197,7 @@ class ProjectionStore:
         )
         return size or 0
 
-    async def _raw(self) -> "AsyncConnection[Any]":
+    async def connection(self) -> "AsyncConnection[Any]":
         """The transaction's own connection, which takes columns."""
         raw = await (await self._session.connection()).get_raw_connection()
         connection: AsyncConnection[Any] = raw.driver_connection  # type: ignore[assignment]
@@ -200,8 +207,8 @@ class ProjectionStore:
     def _columns(self, events: Sequence[ProjectedEvent]) -> dict[str, Any]:
         return {
             "organisation_id": self._organisation_id,
-            "recorded": arrays.times([event.recorded.recorded_at for event in events]),
-            "indexes": arrays.bigints([event.recorded.log_index for event in events]),
+            "recorded": arrays.times([event.readable.recorded_at for event in events]),
+            "indexes": arrays.bigints([event.readable.log_index for event in events]),
             "addresses": arrays.bigints([event.terms.address or 0 for event in events]),
             "terms": arrays.texts([_literal(event.terms) for event in events]),
             "public_terms": arrays.smallints([len(event.terms.public) for event in events]),
@@ -211,6 +218,15 @@ class ProjectionStore:
 def _literal(terms: EventTerms) -> str:
     """An array of arrays would have to be a rectangle, so that each row's travels as text."""
     return f"{{{','.join(map(str, [*terms.public, *terms.sealed]))}}}"
+
+
+def _targets(event: Event) -> str:
+    """The ids of an event's targets, each once, as an array's text."""
+    quoted = (
+        '"' + id_.replace("\\", r"\\").replace('"', r"\"") + '"'
+        for id_ in dict.fromkeys(target.id for target in event.targets)
+    )
+    return f"{{{','.join(quoted)}}}"
 
 
 async def organisations_to_project(session: AsyncSession, version: int) -> Sequence[OrganisationId]:

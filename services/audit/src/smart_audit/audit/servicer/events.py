@@ -10,7 +10,7 @@ from google.api.httpbody_pb2 import HttpBody
 from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc
 from smart_audit.audit.domain import EventId, NewEvent, OrganisationId, Receipt
 from smart_audit.audit.messages.events import from_recorded, to_new_event
-from smart_audit.audit.messages.pages import to_filter, to_page_size, to_page_token, to_position
+from smart_audit.audit.messages.pages import to_listing, to_narrowing, to_page_token
 from smart_audit.audit.messages.proofs import (
     from_disclosed,
     from_event_proof,
@@ -32,8 +32,11 @@ from smart_audit.audit.use_cases.read_events import (
 )
 from smart_audit.audit.use_cases.record_events import Deps, record_events
 from smart_audit.core.errors import DomainError
-from smart_audit.core.rpc.context import current_caller
+from smart_audit.core.rpc.context import current_caller, reading
 from smart_audit.core.rpc.validation import validate
+
+EVENT = "event"
+"""The type of the target that an event names that was read."""
 
 
 class EventServicer(audit_pb2_grpc.EventServiceServicer):
@@ -74,6 +77,7 @@ class EventServicer(audit_pb2_grpc.EventServiceServicer):
     async def GetEvent(self, request: audit_pb2.GetEventRequest, context: Any) -> Any:
         """Return one event and what proves it."""
         event_id = EventId(UUID(request.event_id))
+        reading(target=(EVENT, str(event_id)))
         if not request.proof:
             return from_read(await get_event(event_id, organisation(), self._database))
         return from_proven(
@@ -82,30 +86,27 @@ class EventServicer(audit_pb2_grpc.EventServiceServicer):
 
     async def ListEvents(self, request: audit_pb2.ListEventsRequest, context: Any) -> Any:
         """Return a page of events."""
-        recorded, end = await list_events(
-            to_filter(request),
-            to_position(request),
-            to_page_size(request),
-            organisation(),
-            self._database,
-        )
+        own = organisation()
+        recorded, end = await list_events(to_listing(request, own), own, self._database)
+        reading(to_narrowing(request), results=len(recorded))
         answer = audit_pb2.ListEventsResponse(
             events=[from_recorded(one) for one in recorded],
-            next_page_token=to_page_token(end, request),
+            next_page_token=to_page_token(end, request, own),
         )
         if request.proof:
-            proven = await prove_events(
-                recorded, organisation(), self._database, self._checkpointing
-            )
+            proven = await prove_events(recorded, own, self._database, self._checkpointing)
             answer.checkpoint = proven.checkpoint.cosigned_note
             answer.proofs.extend(map(from_event_proof, proven.events, proven.proofs))
         return answer
 
     async def DiscloseEvent(self, request: audit_pb2.DiscloseEventRequest, context: Any) -> Any:
         """Return an event of which only chosen fields are shown."""
+        event_id = EventId(UUID(request.event_id))
+        fields = ", ".join(sorted(set(request.fields)))
+        reading({"fields": fields}, target=(EVENT, str(event_id)))
         return from_disclosed(
             await disclose_event(
-                EventId(UUID(request.event_id)),
+                event_id,
                 set(request.fields),
                 organisation(),
                 self._database,
@@ -115,8 +116,10 @@ class EventServicer(audit_pb2_grpc.EventServiceServicer):
 
     async def GetEventProof(self, request: audit_pb2.GetEventProofRequest, context: Any) -> Any:
         """Return the proof of an event as a file."""
+        event_id = EventId(UUID(request.event_id))
+        reading(target=(EVENT, str(event_id)))
         proven = await get_event_proven(
-            EventId(UUID(request.event_id)), organisation(), self._database, self._checkpointing
+            event_id, organisation(), self._database, self._checkpointing
         )
         return HttpBody(
             content_type="text/plain; charset=utf-8", data=to_proof_file(proven).encode()

@@ -73,9 +73,10 @@ class GovernanceServicer(governance_pb2_grpc.GovernanceServiceServicer):
 
     async def ListHolds(self, request: governance_pb2.ListHoldsRequest, context: Any) -> Any:
         """Return a page of legal holds."""
+        own = organisation()
         holds, end = await list_holds(
-            organisation(), to_hold_position(request), to_page_size(request), self._database
+            own, to_hold_position(request, own), to_page_size(request), self._database
         )
         return governance_pb2.ListHoldsResponse(
-            holds=map(from_hold, holds), next_page_token=to_hold_token(end)
+            holds=map(from_hold, holds), next_page_token=to_hold_token(end, request, own)
         )

@@ -38,11 +38,13 @@ class LogServicer(audit_pb2_grpc.LogServiceServicer):
 
     async def ListCheckpoints(self, request: audit_pb2.ListCheckpointsRequest, context: Any) -> Any:
         """Return a page of the checkpoints that have been signed."""
+        own = organisation()
         found, end = await list_checkpoints(
-            organisation(), to_number(request), to_page_size(request), self._database
+            own, to_number(request, own), to_page_size(request), self._database
         )
         return audit_pb2.ListCheckpointsResponse(
-            checkpoints=map(from_checkpoint, found), next_page_token=to_number_token(end, request)
+            checkpoints=map(from_checkpoint, found),
+            next_page_token=to_number_token(end, request, own),
         )
 
     async def GetInclusionProof(

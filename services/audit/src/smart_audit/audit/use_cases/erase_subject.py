@@ -1,11 +1,14 @@
 """Erase a person: destroy the key under which the person's fields are sealed."""
 
+from smart_audit.audit.append import in_turn
 from smart_audit.audit.domain import Actor, OrganisationId, Subject
 from smart_audit.audit.errors import SubjectNotFound
 from smart_audit.audit.governance import ERASE_SUBJECT, Erasure, erasure_facts
 from smart_audit.audit.repository import Database
 from smart_audit.audit.repository.governance import GovernanceReader, Unneeded, destroying_key
+from smart_audit.audit.repository.saved_searches import forgetting_owner
 from smart_audit.audit.use_cases.own_events import Governing, append_own, own_event
+from smart_audit.audit.use_cases.projected import projected
 
 
 async def erase_subject(
@@ -30,12 +33,17 @@ async def erase_subject(
         new = own_event(
             organisation_id, ERASE_SUBJECT, by, facts, deps, reason=reason, disclosing=disclosing
         )
-        effect = destroying_key(organisation_id, subject, new.event.id)
+        effect = in_turn(
+            destroying_key(organisation_id, subject, new.event.id),
+            forgetting_owner(organisation_id, subject),
+        )
         try:
             index = await append_own(new, effect, database, deps)
         except Unneeded:
             pass  # somebody else was faster
         else:
+            # Search has taken the person's words out by then, or is behind and will.
+            await projected(organisation_id, database)
             return Erasure(new.event.id, index, new.event.occurred_at)
     async with database.session(organisation_id) as session:
         earlier = await GovernanceReader(session, organisation_id).erasure(subject)

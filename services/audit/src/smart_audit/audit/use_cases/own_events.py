@@ -1,8 +1,9 @@
 """The log's own events: each commits in one transaction with the change that it tells of."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from smart_audit.audit.append import Appended, Effect
@@ -24,6 +25,7 @@ from smart_audit.audit.subject_keys import SubjectKeys
 from smart_audit.audit.use_cases.sealing import Prepared, seal_and_append
 from smart_audit.core.rpc.context import current_call
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 SERVICE = Actor(SOURCE, "service")
 """Who does what nobody called for."""
 
@@ -46,15 +48,18 @@ def own_event(
     deps: Governing,
     *,
     reason: str = "",
+    details: Mapping[str, str] = NOTHING,
     disclosing: bool = True,
 ) -> NewEvent:
     """An event of the log itself. Its targets are public.
 
-    The reason and the facts of the call are disclosures, sealed under the key of who acts;
-    disclosing: whether to keep them at all.
+    The reason, the details and the facts of the call are disclosures, sealed under the key of who
+    acts; disclosing: whether to keep them at all.
     """
     call = current_call()
-    facts_of_call = {"reason": reason} | (call.facts if call else {}) if disclosing else {}
+    facts_of_call = (
+        {"reason": reason, **details, **(call.facts if call else {})} if disclosing else {}
+    )
     event = Event(
         id=EventId(deps.new_id()),
         organisation_id=organisation_id,
@@ -69,22 +74,42 @@ def own_event(
     return NewEvent(event, time_given=True, recorded_by=by.id)
 
 
-async def append_own(new: NewEvent, effect: Effect, database: Database, deps: Governing) -> int:
+async def append_own(
+    new: NewEvent,
+    effect: Effect,
+    database: Database,
+    deps: Governing,
+    *,
+    permanent: bool = True,
+) -> int:
     """Append an event of the log itself together with its effect; gives its place in the log.
 
-    Retention leaves it alone.
+    permanent: whether retention leaves it alone.
 
     Raises: EventTooLarge, Unavailable, and what the effect raises, in which case nothing has
     changed.
     """
-    organisation_id = new.event.organisation_id
+    return (await append_all_own([new], effect, database, deps, permanent=permanent))[0]
+
+
+async def append_all_own(
+    new: Sequence[NewEvent],
+    effect: Effect,
+    database: Database,
+    deps: Governing,
+    *,
+    permanent: bool = True,
+) -> list[int]:
+    """As `append_own`, for events of one log and one moment that tell of one effect together."""
+    organisation_id, at = new[0].event.organisation_id, new[0].event.occurred_at
 
     async def append(entries: Sequence[Entry]) -> Appended:
         return await database.append(organisation_id, entries, effect)
 
-    (leaf,) = to_leaves([new], new.event.occurred_at, deps.new_salts)
-    if isinstance(leaf, EventTooLarge):
-        raise leaf
-    prepared = Prepared(new, new.event.occurred_at, leaf, permanent=True)
-    appended, _ = await seal_and_append(organisation_id, [prepared], deps.keys, append)
-    return appended.indexes[0]
+    prepared = []
+    for one, leaf in zip(new, to_leaves(new, at, deps.new_salts), strict=True):
+        if isinstance(leaf, EventTooLarge):
+            raise leaf
+        prepared.append(Prepared(one, at, leaf, permanent=permanent))
+    appended, _ = await seal_and_append(organisation_id, prepared, deps.keys, append)
+    return appended.indexes

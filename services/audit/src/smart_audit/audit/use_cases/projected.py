@@ -21,11 +21,11 @@ async def projected(
     """
     deadline = asyncio.get_running_loop().time() + patience.total_seconds()
     pause = FIRST_LOOK_S
-    async with database.projecting(organisation_id) as (store, _):
+    async with database.projecting(organisation_id) as store:
         wanted, size = await store.log_size(), await store.size()
     while size < wanted and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_S)
-        async with database.projecting(organisation_id) as (store, _):
+        async with database.projecting(organisation_id) as store:
             size = await store.size()
     return size

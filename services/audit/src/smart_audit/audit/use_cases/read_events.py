@@ -14,9 +14,11 @@ from smart_audit.audit.domain import (
     StoredCheckpoint,
 )
 from smart_audit.audit.errors import EventExpired, EventNotFound, FieldUnknown
+from smart_audit.audit.filters import Expression, conditions_of, conjunction
 from smart_audit.audit.leaves import to_event
 from smart_audit.audit.repository import Database, LogReader
 from smart_audit.audit.use_cases.checkpoint import Checkpointing, get_checkpoint
+from smart_audit.audit.use_cases.projected import projected
 from smart_audit.audit.use_cases.prove import prove_inclusions
 from smart_audit.tlog.disclosure import Disclosure
 from smart_audit.tlog.leaf import open_leaf
@@ -29,6 +31,17 @@ class Proven:
     events: Sequence[Recorded]
     proofs: Sequence[InclusionProof]
     checkpoint: StoredCheckpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Which page of events to list; the filter's expression is joined to `narrow` by AND."""
+
+    narrow: Filter
+    expression: Expression | None
+    oldest_first: bool
+    after: Position | None
+    limit: int
 
 
 async def get_event(
@@ -81,19 +94,24 @@ async def disclose_event(
 
 
 async def list_events(
-    narrow: Filter,
-    after: Position | None,
-    limit: int,
-    organisation_id: OrganisationId,
-    database: Database,
+    listing: Listing, organisation_id: OrganisationId, database: Database
 ) -> tuple[list[Recorded], Position | None]:
-    """A page of events, the latest first, and where it ends if there are more.
+    """A page of events in order of time, and where it ends if there are more.
+
+    With an expression it waits for the projection, so that what was recorded before is found.
 
     Raises: LogDamaged.
     """
-    async with database.begin(organisation_id) as log:
-        found = await log.page(narrow, after, limit + 1)
-    page = list(_fitting(found[:limit]))
+    wanted, order = listing.limit + 1, {"oldest_first": listing.oldest_first}
+    if listing.expression is None:
+        async with database.begin(organisation_id) as log:
+            found = await log.page(listing.narrow, listing.after, wanted, **order)
+    else:
+        await projected(organisation_id, database)
+        asked = conjunction([*conditions_of(listing.narrow), listing.expression])
+        async with database.finding(organisation_id) as finder:
+            found = await finder.page(asked, listing.after, wanted, **order)
+    page = list(_fitting(found[: listing.limit]))
     if len(page) == len(found):
         return page, None
     last = page[-1]

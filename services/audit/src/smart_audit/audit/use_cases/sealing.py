@@ -23,6 +23,7 @@ class Prepared(NamedTuple):
     recorded_at: datetime
     leaf: Leaf
     permanent: bool = False
+    registry: int | None = None
 
 
 async def seal_and_append(
@@ -40,7 +41,7 @@ async def seal_and_append(
     }
     for _ in range(ATTEMPTS):
         live = await keys.of(organisation_id, subjects)
-        entries = _entries(organisation_id, prepared, live)
+        entries = sealed_entries(organisation_id, prepared, live)
         try:
             return await append(entries), entries
         except KeysDestroyed as destroyed:
@@ -49,15 +50,15 @@ async def seal_and_append(
     raise Unavailable("the people in these events are being erased; retry in a moment")
 
 
-def _entries(
+def sealed_entries(
     organisation_id: OrganisationId,
     prepared: Sequence[Prepared],
     keys: Mapping[Subject, SubjectKey],
 ) -> list[Entry]:
-    """Seal the disclosures of each event."""
+    """Events with their disclosures sealed; keys: of all subjects whose data they hold."""
     nonces = new_nonces(sum(len(one.leaf.disclosures) for one in prepared))
     entries = []
-    for new, recorded_at, leaf, permanent in prepared:
+    for new, recorded_at, leaf, permanent, registry in prepared:
         event_id = new.event.id
         key_ids: list[KeyId] = []
         sealed = b""
@@ -66,6 +67,15 @@ def _entries(
             key_ids += [key.id for key in with_keys]
             sealed += seal(organisation_id, event_id, with_keys, names, encoded, next(nonces))
         entries.append(
-            Entry(new, recorded_at, leaf.encoded, leaf.hash, sealed, tuple(key_ids), permanent)
+            Entry(
+                new,
+                recorded_at,
+                leaf.encoded,
+                leaf.hash,
+                sealed,
+                tuple(key_ids),
+                permanent,
+                registry,
+            )
         )
     return entries

@@ -41,6 +41,8 @@ class Rule:
     """Who may call a method, and what the audit log says of its calls.
 
     public: anybody, without a token. optional: anybody, and a token that is sent is verified.
+    refusals_only: a success changes nothing. reads: it changes nothing and is recorded as a read;
+    always: whatever the log's settings say.
     """
 
     public: bool
@@ -51,6 +53,8 @@ class Rule:
     own_name: bool = False
     action: str = ""
     refusals_only: bool = True
+    reads: bool = False
+    always: bool = False
 
     def check(self, caller: Caller, recent: timedelta) -> None:
         """Decide about a caller; `recent`: how long ago a recent authentication may be.
@@ -110,5 +114,7 @@ def _rule(method: MethodDescriptor) -> Rule:
         recent=access.recent,
         own_name=access.own_name,
         action=audit.action,
-        refusals_only=audit.refusals_only,
+        refusals_only=audit.refusals_only or audit.reads,
+        reads=audit.reads,
+        always=audit.always,
     )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from smart_audit.core.tokens import Caller, TokenMissing
@@ -13,6 +13,18 @@ if TYPE_CHECKING:
 
 MAX_ADDRESS = 64
 MAX_USER_AGENT = 1024
+
+
+@dataclass(slots=True)
+class Read:
+    """What a call has read. Reads of the same `what` and `target` are equal."""
+
+    what: dict[str, str] = field(default_factory=dict)
+    """What was asked for, by the names of the request's fields; no empty ones."""
+    target: tuple[str, str] | None = None
+    """Type and id of the one thing that was read, if it was one."""
+    results: int | None = None
+    """How many things were found; None when it is not known."""
 
 
 @dataclass(slots=True)
@@ -27,6 +39,8 @@ class Call:
     caller: Caller | None = None
     recorded: bool = False
     """Whether its audit event has been written."""
+    read: Read = field(default_factory=Read)
+    """What it reads, for methods whose rule has `reads`."""
     send_limit_s: float | None = None
     """How long a stream's reader may take nothing before the stream is cut off; None: for ever."""
 
@@ -72,6 +86,27 @@ def recorded() -> None:
     call = _call.get(None)
     if call is not None:
         call.recorded = True
+
+
+def reading(
+    what: Mapping[str, str] | None = None,
+    *,
+    results: int | None = None,
+    target: tuple[str, str] | None = None,
+) -> None:
+    """Note what the running call reads, for the event that tells of it (`reads` in its rule).
+
+    what: what was asked for, e.g. `{"query": "…", "filter": "…", "format": "…"}`; sealed with the
+    event. Page tokens and sizes do not belong there: calls that differ in nothing else are one
+    read. results: how many things it has found. target: type and id of the one thing that it
+    shows, a public fact of the event. A later note adds to an earlier one.
+    """
+    call = _call.get(None)
+    if call is None:
+        return
+    call.read.what.update({name: text for name, text in (what or {}).items() if text})
+    call.read.target = target or call.read.target
+    call.read.results = call.read.results if results is None else results
 
 
 def limit_sending(seconds: float) -> None:

@@ -47,8 +47,9 @@ UNREADABLE = "the request cannot be read: is a text not UTF-8, or is it nested t
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Servicer: TypeAlias = Callable[[Any, "Context"], Awaitable[Any]]
-StreamServicer: TypeAlias = Callable[[Any, "Context"], AsyncGenerator[Any]]
+StreamServicer: TypeAlias = Callable[[Any, "Context"], AsyncGenerator[Any, None]]
 OnRefusal: TypeAlias = Callable[[Call, DomainError], Awaitable[None]]
+OnRead: TypeAlias = Callable[[Call, Rule], Awaitable[None]]
 
 # Refusals that tell of a decision about who calls, or about the state of things.
 DECISIONS = (Unauthenticated, PermissionDenied, NotFound, AlreadyExists, FailedPrecondition)
@@ -61,7 +62,8 @@ class Interceptor:
     the same at each call, which takes a tenth of it.
 
     recent: how long ago a recent authentication may be. on_refusal: writes the audit event of a
-    refused call that has not written it itself.
+    refused call that has not written it itself. on_read: writes the audit event of a call that has
+    read; what it raises is the call's answer, so that nobody reads without a trace.
     """
 
     def __init__(
@@ -71,12 +73,17 @@ class Interceptor:
         verifier: TokenVerifier,
         recent: timedelta,
         on_refusal: OnRefusal,
+        on_read: OnRead | None = None,
     ) -> None:
+        untold = [method for method, rule in rules.items() if rule.reads and on_read is None]
+        if untold:
+            raise ValueError(f"nobody records the reads of {', '.join(untold)}")
         self._server = server
         self._rules = rules
         self._verifier = verifier
         self._recent = recent
         self._on_refusal = on_refusal
+        self._on_read = on_read
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         """What generated code calls."""
@@ -115,13 +122,16 @@ class Interceptor:
             try:
                 await self._authenticate(rule, running)
                 validate(_readable(request))
-                return await servicer(request, context)
+                answer = await servicer(request, context)
+                await self._read(rule, running)
             except Exception as error:  # noqa: BLE001  (mapped or masked, once, here)
                 status = await self._refused(error, rule, running, method)
                 code = grpc_code(status)
             except BaseException:
                 code = grpc.StatusCode.CANCELLED
                 raise
+            else:
+                return answer
             finally:
                 _log_call(method, code, started)
             return await context.abort_with_status(on_the_wire(status))
@@ -139,7 +149,8 @@ class Interceptor:
                 await self._authenticate(rule, running)
                 validate(_readable(request))
                 # Closed at once: what a stream holds must not wait for the garbage collector.
-                async with aclosing(servicer(request, context)) as answers:
+                told = self._told(rule, running, servicer(request, context))
+                async with aclosing(told) as answers:
                     async for answer in answers:
                         await _send(answer, running)
             except Exception as error:  # noqa: BLE001  (mapped or masked, once, here)
@@ -155,6 +166,28 @@ class Interceptor:
             await context.abort_with_status(on_the_wire(status))
 
         return stream
+
+    async def _told(
+        self, rule: Rule, running: Call, answers: AsyncGenerator[Any, None]
+    ) -> AsyncGenerator[Any, None]:
+        """The answers of a stream; a read is recorded before the first of them.
+
+        A stream that finds out only later how much it has read tells that at its end.
+        """
+        begun, told = False, None
+        async with aclosing(answers):
+            async for answer in answers:
+                if not begun:
+                    await self._read(rule, running)
+                    begun, told = True, running.read.results
+                yield answer
+        if not begun or running.read.results != told:
+            await self._read(rule, running)
+
+    async def _read(self, rule: Rule, running: Call) -> None:
+        """Record that a call has read, if its rule says so."""
+        if rule.reads and self._on_read is not None and running.caller is not None:
+            await self._on_read(running, rule)
 
     async def _authenticate(self, rule: Rule, running: Call) -> None:
         if rule.public:

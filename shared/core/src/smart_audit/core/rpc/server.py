@@ -14,7 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from smart_audit.core.rpc.access import rules_of
-from smart_audit.core.rpc.interceptor import Interceptor, OnRefusal
+from smart_audit.core.rpc.interceptor import Interceptor, OnRead, OnRefusal
 from smart_audit.core.tokens import TokenVerifier
 
 log = structlog.get_logger()
@@ -41,6 +41,7 @@ class Server:
         *,
         recent: timedelta,
         on_refusal: OnRefusal,
+        on_read: OnRead | None = None,
     ) -> None:
         services = list(services)
         self._names = [service.full_name for service in services]
@@ -54,7 +55,7 @@ class Server:
             ],
         )
         self._interceptor = Interceptor(
-            self._grpc, rules_of(services), verifier, recent, on_refusal
+            self._grpc, rules_of(services), verifier, recent, on_refusal, on_read
         )
         # Answered for operators and load balancers, without a token.
         self._health = health.aio.HealthServicer()

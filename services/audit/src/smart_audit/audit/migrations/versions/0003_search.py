@@ -12,7 +12,8 @@ PROJECTION = """
 CREATE TABLE audit.projections (
     organisation_id uuid PRIMARY KEY,
     size bigint NOT NULL CHECK (size >= 0),
-    version integer NOT NULL
+    version integer NOT NULL,
+    generation integer NOT NULL
 );
 
 CREATE TABLE audit.phrases (

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0007"
-down_revision = "0003"
+down_revision = "0006"
 
 # A policy is a barrier: no operator that is not leakproof, such as those of arrays, may use an
 # index behind it, so that each search by terms would read the whole log. A view of the owner's has

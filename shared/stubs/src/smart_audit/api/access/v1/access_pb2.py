@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&smart_audit/api/access/v1/access.proto\x12\x19smart_audit.api.access.v1\x1a google/protobuf/descriptor.proto\"\xa6\x01\n\x06\x41\x63\x63\x65ss\x12\x10\n\x06public\x18\x01 \x01(\x08H\x00\x12\x17\n\rauthenticated\x18\x02 \x01(\x08H\x00\x12\x0f\n\x05scope\x18\x03 \x01(\tH\x00\x12\x12\n\x08optional\x18\x04 \x01(\x08H\x00\x12\x12\n\x08internal\x18\x07 \x01(\x08H\x00\x12\x0e\n\x06person\x18\x05 \x01(\x08\x12\x0e\n\x06recent\x18\x06 \x01(\x08\x12\x10\n\x08own_name\x18\x08 \x01(\x08\x42\x06\n\x04rule\".\n\x05\x41udit\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x15\n\rrefusals_only\x18\x02 \x01(\x08:S\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x87\x03 \x01(\x0b\x32!.smart_audit.api.access.v1.Access:Q\n\x05\x61udit\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x0b\x32 .smart_audit.api.access.v1.Auditb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&smart_audit/api/access/v1/access.proto\x12\x19smart_audit.api.access.v1\x1a google/protobuf/descriptor.proto\"\xa6\x01\n\x06\x41\x63\x63\x65ss\x12\x10\n\x06public\x18\x01 \x01(\x08H\x00\x12\x17\n\rauthenticated\x18\x02 \x01(\x08H\x00\x12\x0f\n\x05scope\x18\x03 \x01(\tH\x00\x12\x12\n\x08optional\x18\x04 \x01(\x08H\x00\x12\x12\n\x08internal\x18\x07 \x01(\x08H\x00\x12\x0e\n\x06person\x18\x05 \x01(\x08\x12\x0e\n\x06recent\x18\x06 \x01(\x08\x12\x10\n\x08own_name\x18\x08 \x01(\x08\x42\x06\n\x04rule\"M\n\x05\x41udit\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x15\n\rrefusals_only\x18\x02 \x01(\x08\x12\r\n\x05reads\x18\x03 \x01(\x08\x12\x0e\n\x06\x61lways\x18\x04 \x01(\x08:S\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x87\x03 \x01(\x0b\x32!.smart_audit.api.access.v1.Access:Q\n\x05\x61udit\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x0b\x32 .smart_audit.api.access.v1.Auditb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,5 +35,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCESS']._serialized_start=104
   _globals['_ACCESS']._serialized_end=270
   _globals['_AUDIT']._serialized_start=272
-  _globals['_AUDIT']._serialized_end=318
+  _globals['_AUDIT']._serialized_end=349
 # @@protoc_insertion_point(module_scope)

@@ -93,6 +93,8 @@ class Audit(_message.Message):
 
     ACTION_FIELD_NUMBER: _builtins.int
     REFUSALS_ONLY_FIELD_NUMBER: _builtins.int
+    READS_FIELD_NUMBER: _builtins.int
+    ALWAYS_FIELD_NUMBER: _builtins.int
     action: _builtins.str
     """The action of the event, e.g. "organisation.member.removed". It is recorded
     in the transaction of the change, and with outcome DENIED when the call is
@@ -102,15 +104,27 @@ class Audit(_message.Message):
     """A success changes nothing and leaves no event of this action: only
     refusals do.
     """
+    reads: _builtins.bool
+    """A success changes nothing and shows what the log holds: who looked for
+    what is an event. It is recorded before the answer is sent, unless the
+    log's settings say otherwise; equal calls of one caller within a minute
+    share their event. Of refusals, only a refused permission is recorded.
+    """
+    always: _builtins.bool
+    """With `reads`: recorded whatever the log's settings say, since what is
+    handed out is meant to leave the house.
+    """
     def __init__(
         self,
         *,
         action: _builtins.str = ...,
         refusals_only: _builtins.bool = ...,
+        reads: _builtins.bool = ...,
+        always: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "refusals_only", b"refusals_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "always", b"always", "reads", b"reads", "refusals_only", b"refusals_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -685,6 +685,8 @@ class ListEventsRequest(_message.Message):
     OCCURRED_FROM_FIELD_NUMBER: _builtins.int
     OCCURRED_BEFORE_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Events to return at most, 50 when 0; more than 500 is taken as 500."""
     page_token: _builtins.str
@@ -701,6 +703,13 @@ class ListEventsRequest(_message.Message):
     """Only events that ended so."""
     proof: _builtins.bool
     """Whether to attach what proves each event."""
+    filter: _builtins.str
+    """Only events that this asks for, in the language of AIP-160, at most 4,096
+    characters: `action:document AND outcome=DENIED AND actor.id="u_*"`. See
+    docs/filters.md. It is joined to the other fields by AND.
+    """
+    order_by: _builtins.str
+    """The order: "occurred_at desc", which is the default, or "occurred_at"."""
     @_builtins.property
     def occurred_from(self) -> _timestamp_pb2.Timestamp:
         """Only events that happened at this time or later."""
@@ -721,10 +730,12 @@ class ListEventsRequest(_message.Message):
         occurred_from: _timestamp_pb2.Timestamp | None = ...,
         occurred_before: _timestamp_pb2.Timestamp | None = ...,
         proof: _builtins.bool = ...,
+        filter: _builtins.str = ...,
+        order_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_before", b"occurred_before", "occurred_from", b"occurred_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor_id", b"actor_id", "occurred_before", b"occurred_before", "occurred_from", b"occurred_from", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "proof", b"proof", "target_id", b"target_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor_id", b"actor_id", "filter", b"filter", "occurred_before", b"occurred_before", "occurred_from", b"occurred_from", "order_by", b"order_by", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "proof", b"proof", "target_id", b"target_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -104,9 +104,12 @@ class EventServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListEvents(self, request, context):
-        """Lists events, the latest `occurred_at` first, narrowed by the filters that
-        are set; pages stay stable while events arrive.
-        Fails with PAGE_TOKEN_INVALID when the token belongs to other filters.
+        """Lists events, the latest `occurred_at` first or as `order_by` says, narrowed
+        by `filter` and by the fields that are set; pages stay stable while events
+        arrive.
+        Fails with FILTER_INVALID, whose `column` says where; with
+        ORDER_BY_INVALID; with PAGE_TOKEN_INVALID when the token belongs to other
+        filters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -54,9 +54,12 @@ class EventServiceStub:
     removed the content.
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListEventsRequest, _audit_pb2.ListEventsResponse]
-    """Lists events, the latest `occurred_at` first, narrowed by the filters that
-    are set; pages stay stable while events arrive.
-    Fails with PAGE_TOKEN_INVALID when the token belongs to other filters.
+    """Lists events, the latest `occurred_at` first or as `order_by` says, narrowed
+    by `filter` and by the fields that are set; pages stay stable while events
+    arrive.
+    Fails with FILTER_INVALID, whose `column` says where; with
+    ORDER_BY_INVALID; with PAGE_TOKEN_INVALID when the token belongs to other
+    filters.
     """
     DiscloseEvent: _grpc.UnaryUnaryMultiCallable[_audit_pb2.DiscloseEventRequest, _audit_pb2.DiscloseEventResponse]
     """Returns one event with a chosen subset of its personal and bulky fields,
@@ -96,9 +99,12 @@ class EventServiceAsyncStub(EventServiceStub):
     removed the content.
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListEventsRequest, _audit_pb2.ListEventsResponse]  # type: ignore[assignment]
-    """Lists events, the latest `occurred_at` first, narrowed by the filters that
-    are set; pages stay stable while events arrive.
-    Fails with PAGE_TOKEN_INVALID when the token belongs to other filters.
+    """Lists events, the latest `occurred_at` first or as `order_by` says, narrowed
+    by `filter` and by the fields that are set; pages stay stable while events
+    arrive.
+    Fails with FILTER_INVALID, whose `column` says where; with
+    ORDER_BY_INVALID; with PAGE_TOKEN_INVALID when the token belongs to other
+    filters.
     """
     DiscloseEvent: _aio.UnaryUnaryMultiCallable[_audit_pb2.DiscloseEventRequest, _audit_pb2.DiscloseEventResponse]  # type: ignore[assignment]
     """Returns one event with a chosen subset of its personal and bulky fields,
@@ -159,9 +165,12 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.ListEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.ListEventsResponse, _abc.Awaitable[_audit_pb2.ListEventsResponse]]:
-        """Lists events, the latest `occurred_at` first, narrowed by the filters that
-        are set; pages stay stable while events arrive.
-        Fails with PAGE_TOKEN_INVALID when the token belongs to other filters.
+        """Lists events, the latest `occurred_at` first or as `order_by` says, narrowed
+        by `filter` and by the fields that are set; pages stay stable while events
+        arrive.
+        Fails with FILTER_INVALID, whose `column` says where; with
+        ORDER_BY_INVALID; with PAGE_TOKEN_INVALID when the token belongs to other
+        filters.
         """
 
     @_abc_1.abstractmethod

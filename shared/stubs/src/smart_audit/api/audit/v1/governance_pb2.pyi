@@ -44,6 +44,38 @@ LOG_READERS_PUBLIC: LogReaders.ValueType  # 2
 """Anybody. The public facts of all events can then be read by anybody."""
 Global___LogReaders: _TypeAlias = LogReaders  # noqa: Y015
 
+class _ReadRecording:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReadRecordingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReadRecording.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    READ_RECORDING_UNSPECIFIED: _ReadRecording.ValueType  # 0
+    """Taken as READ_RECORDING_ON."""
+    READ_RECORDING_ON: _ReadRecording.ValueType  # 1
+    """Whoever searches, lists, counts, follows or exports events, or reads one,
+    leaves an event that says so.
+    """
+    READ_RECORDING_OFF: _ReadRecording.ValueType  # 2
+    """Only what is meant to leave the house is recorded: exports, files with
+    proofs, and disclosures.
+    """
+
+class ReadRecording(_ReadRecording, metaclass=_ReadRecordingEnumTypeWrapper):
+    """Whether reading the log is itself an event of the log."""
+
+READ_RECORDING_UNSPECIFIED: ReadRecording.ValueType  # 0
+"""Taken as READ_RECORDING_ON."""
+READ_RECORDING_ON: ReadRecording.ValueType  # 1
+"""Whoever searches, lists, counts, follows or exports events, or reads one,
+leaves an event that says so.
+"""
+READ_RECORDING_OFF: ReadRecording.ValueType  # 2
+"""Only what is meant to leave the house is recorded: exports, files with
+proofs, and disclosures.
+"""
+Global___ReadRecording: _TypeAlias = ReadRecording  # noqa: Y015
+
 @_typing.final
 class LogSettings(_message.Message):
     """How a log is kept."""
@@ -52,21 +84,25 @@ class LogSettings(_message.Message):
 
     RETENTION_DAYS_FIELD_NUMBER: _builtins.int
     READERS_FIELD_NUMBER: _builtins.int
+    READS_FIELD_NUMBER: _builtins.int
     retention_days: _builtins.int
     """Days for which events keep their content, counted from when they were
     recorded; 0 keeps it for ever. Hashes and proofs always stay.
     """
     readers: Global___LogReaders.ValueType
     """Who may read the log's checkpoint, tiles and entry bundles."""
+    reads: Global___ReadRecording.ValueType
+    """Whether reading the log is recorded in it."""
     def __init__(
         self,
         *,
         retention_days: _builtins.int = ...,
         readers: Global___LogReaders.ValueType = ...,
+        reads: Global___ReadRecording.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["readers", b"readers", "retention_days", b"retention_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["readers", b"readers", "reads", b"reads", "retention_days", b"retention_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

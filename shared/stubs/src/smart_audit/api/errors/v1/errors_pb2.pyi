@@ -210,6 +210,42 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The invitation is for another e-mail address than the caller's."""
     ERROR_REASON_SECOND_FACTOR_UNUSED: _ErrorReason.ValueType  # 59
     """The caller has logged in without a second factor, and cannot require one."""
+    ERROR_REASON_AGGREGATION_INVALID: _ErrorReason.ValueType  # 140
+    """What is to be counted cannot be counted so; the message says what can."""
+    ERROR_REASON_EXPORT_NOT_FOUND: _ErrorReason.ValueType  # 125
+    """The caller's organisation has no such export, or not any longer."""
+    ERROR_REASON_EXPORT_CURSOR_INVALID: _ErrorReason.ValueType  # 126
+    """The cursor is malformed, or belongs to another export; start again without one."""
+    ERROR_REASON_EXPORT_NOT_READY: _ErrorReason.ValueType  # 127
+    """The export has no file: it is still being written, has failed, or was cancelled."""
+    ERROR_REASON_EXPORT_EXPIRED: _ErrorReason.ValueType  # 128
+    """The export's file has been destroyed; order a new one."""
+    ERROR_REASON_EXPORT_LIMIT_REACHED: _ErrorReason.ValueType  # 129
+    """The organisation has as many exports, or as many bytes of them, as it may."""
+    ERROR_REASON_EXPORT_FORMAT_UNAVAILABLE: _ErrorReason.ValueType  # 145
+    """The installation cannot write this format: it needs a package that is not
+    installed; install it, or ask for another format.
+    """
+    ERROR_REASON_EVENT_TYPE_UNKNOWN: _ErrorReason.ValueType  # 130
+    """The registry has no such action, and the policy refuses unknown ones."""
+    ERROR_REASON_EVENT_METADATA_INVALID: _ErrorReason.ValueType  # 131
+    """The metadata is not what the registered schema says, and the policy refuses
+    that; the fields name the places, e.g. "metadata.items[2].size".
+    """
+    ERROR_REASON_EVENT_TYPE_NOT_FOUND: _ErrorReason.ValueType  # 132
+    """The registry has no such event type, or no such version of it."""
+    ERROR_REASON_METADATA_SCHEMA_INVALID: _ErrorReason.ValueType  # 133
+    """The schema is not valid, or more than is taken; the field says where."""
+    ERROR_REASON_EVENT_TYPE_LIMIT_REACHED: _ErrorReason.ValueType  # 134
+    """The registry has as many event types as there may be."""
+    ERROR_REASON_SAVED_SEARCH_NOT_FOUND: _ErrorReason.ValueType  # 135
+    """No such saved search that the caller may see."""
+    ERROR_REASON_SAVED_SEARCH_NAME_TAKEN: _ErrorReason.ValueType  # 136
+    """Another saved search has this name."""
+    ERROR_REASON_SAVED_SEARCH_LIMIT_REACHED: _ErrorReason.ValueType  # 137
+    """There are as many saved searches as there may be; delete one first."""
+    ERROR_REASON_SAVED_SEARCH_FORBIDDEN: _ErrorReason.ValueType  # 138
+    """Only its owner, or who manages the log, may change a shared search."""
     ERROR_REASON_CURSOR_INVALID: _ErrorReason.ValueType  # 120
     """The cursor is malformed, belongs to another log, or lies beyond this one."""
     ERROR_REASON_TAIL_LIMIT_REACHED: _ErrorReason.ValueType  # 121
@@ -413,6 +449,42 @@ ERROR_REASON_INVITATION_FOR_ANOTHER: ErrorReason.ValueType  # 58
 """The invitation is for another e-mail address than the caller's."""
 ERROR_REASON_SECOND_FACTOR_UNUSED: ErrorReason.ValueType  # 59
 """The caller has logged in without a second factor, and cannot require one."""
+ERROR_REASON_AGGREGATION_INVALID: ErrorReason.ValueType  # 140
+"""What is to be counted cannot be counted so; the message says what can."""
+ERROR_REASON_EXPORT_NOT_FOUND: ErrorReason.ValueType  # 125
+"""The caller's organisation has no such export, or not any longer."""
+ERROR_REASON_EXPORT_CURSOR_INVALID: ErrorReason.ValueType  # 126
+"""The cursor is malformed, or belongs to another export; start again without one."""
+ERROR_REASON_EXPORT_NOT_READY: ErrorReason.ValueType  # 127
+"""The export has no file: it is still being written, has failed, or was cancelled."""
+ERROR_REASON_EXPORT_EXPIRED: ErrorReason.ValueType  # 128
+"""The export's file has been destroyed; order a new one."""
+ERROR_REASON_EXPORT_LIMIT_REACHED: ErrorReason.ValueType  # 129
+"""The organisation has as many exports, or as many bytes of them, as it may."""
+ERROR_REASON_EXPORT_FORMAT_UNAVAILABLE: ErrorReason.ValueType  # 145
+"""The installation cannot write this format: it needs a package that is not
+installed; install it, or ask for another format.
+"""
+ERROR_REASON_EVENT_TYPE_UNKNOWN: ErrorReason.ValueType  # 130
+"""The registry has no such action, and the policy refuses unknown ones."""
+ERROR_REASON_EVENT_METADATA_INVALID: ErrorReason.ValueType  # 131
+"""The metadata is not what the registered schema says, and the policy refuses
+that; the fields name the places, e.g. "metadata.items[2].size".
+"""
+ERROR_REASON_EVENT_TYPE_NOT_FOUND: ErrorReason.ValueType  # 132
+"""The registry has no such event type, or no such version of it."""
+ERROR_REASON_METADATA_SCHEMA_INVALID: ErrorReason.ValueType  # 133
+"""The schema is not valid, or more than is taken; the field says where."""
+ERROR_REASON_EVENT_TYPE_LIMIT_REACHED: ErrorReason.ValueType  # 134
+"""The registry has as many event types as there may be."""
+ERROR_REASON_SAVED_SEARCH_NOT_FOUND: ErrorReason.ValueType  # 135
+"""No such saved search that the caller may see."""
+ERROR_REASON_SAVED_SEARCH_NAME_TAKEN: ErrorReason.ValueType  # 136
+"""Another saved search has this name."""
+ERROR_REASON_SAVED_SEARCH_LIMIT_REACHED: ErrorReason.ValueType  # 137
+"""There are as many saved searches as there may be; delete one first."""
+ERROR_REASON_SAVED_SEARCH_FORBIDDEN: ErrorReason.ValueType  # 138
+"""Only its owner, or who manages the log, may change a shared search."""
 ERROR_REASON_CURSOR_INVALID: ErrorReason.ValueType  # 120
 """The cursor is malformed, belongs to another log, or lies beyond this one."""
 ERROR_REASON_TAIL_LIMIT_REACHED: ErrorReason.ValueType  # 121

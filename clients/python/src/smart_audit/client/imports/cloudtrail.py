@@ -1,20 +1,15 @@
-"""From a CloudTrail record to an event.
-
-Nothing is lost: what no field of the event carries exactly stays in its metadata under its own
-name, and a value that a field cannot hold is not cut but stays there whole. Nulls are dropped.
+"""From an AWS CloudTrail record to an event. Nulls are dropped.
 
 Source: AWS CloudTrail user guide, "CloudTrail record contents" and "userIdentity element".
 """
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC
 from typing import Any, Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.cli.imports.targets import targets_of
 from smart_audit.client.events import (
     MAX_ACTION,
     MAX_ACTOR_ID,
@@ -26,24 +21,35 @@ from smart_audit.client.events import (
     struct,
     timestamp,
 )
-
-Json = Mapping[str, Any]
+from smart_audit.client.imports.cloudtrail_targets import targets_of
+from smart_audit.client.imports.records import (
+    BadRecord,
+    Json,
+    fitting,
+    moment,
+    object_of,
+    remainder,
+    stable_id,
+    texts_checked,
+    usual_uuid,
+)
 
 SOURCE: Final = "cloudtrail"
 
 # uuid5 of the DNS name smart-audit.cloudtrail; it must never change, or a record that was imported
 # before would be taken for a new one.
 _NAMESPACE: Final = UUID("5407b2c3-b379-5c4f-b25f-96056ca62067")
-_FIRST_YEAR: Final = 1970  # the contract takes no earlier time
 _ACTION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # Error codes differ from service to service: AccessDeniedException, Client.UnauthorizedOperation,
 # NotAuthorizedException, AuthFailure, S3's Forbidden.
-_DENIED: Final = re.compile(r"AccessDenied|Unauthorized|NotAuthorized|AuthFailure|Forbidden")
+DENIED: Final = re.compile(r"AccessDenied|Unauthorized|NotAuthorized|AuthFailure|Forbidden")
 
 
-class BadRecord(ValueError):
-    """A JSON value that is no CloudTrail record; the message says why."""
+def unpacked(value: Any) -> list[Any]:
+    """The records of a line: one, or those of a whole CloudTrail file, {"Records": [record, …]}."""
+    inner = value.get("Records") if isinstance(value, dict) else None
+    return inner if isinstance(inner, list) else [value]
 
 
 def to_event(record: Any) -> audit_pb2.Event:
@@ -51,26 +57,23 @@ def to_event(record: Any) -> audit_pb2.Event:
 
     Raises: BadRecord.
     """
-    if not isinstance(record, dict):
-        raise BadRecord("not a JSON object")
+    record = object_of(record)
     service = _required(record, "eventSource").partition(".")[0]
     name, time = _required(record, "eventName"), _required(record, "eventTime")
-    event = audit_pb2.Event(
-        id=_event_id(record),
-        action=_action(service, name),
-        outcome=_outcome(record, name),
-        occurred_at=timestamp(_occurred_at(time)),
-        source=SOURCE,
-    )
-    try:
-        event.actor.CopyFrom(_actor(record.get("userIdentity")))
-        event.targets.extend(targets_of(record, service))
-        event.outcome_reason = _fitting(record, "errorCode", MAX_OUTCOME_REASON)
-        event.source_address = _fitting(record, "sourceIPAddress", MAX_SOURCE_ADDRESS)
-        event.user_agent = _fitting(record, "userAgent", MAX_USER_AGENT)
+    with texts_checked():
+        event = audit_pb2.Event(
+            id=_event_id(record),
+            action=_action(service, name),
+            outcome=_outcome(record, name),
+            occurred_at=timestamp(moment(time, "eventTime")),
+            source=SOURCE,
+            actor=_actor(record.get("userIdentity")),
+            targets=targets_of(record, service),
+            outcome_reason=fitting([record.get("errorCode")], MAX_OUTCOME_REASON),
+            source_address=fitting([record.get("sourceIPAddress")], MAX_SOURCE_ADDRESS),
+            user_agent=fitting([record.get("userAgent")], MAX_USER_AGENT),
+        )
         event.metadata.CopyFrom(struct(_remainder(record, event)))
-    except UnicodeEncodeError as error:
-        raise BadRecord("a text in it has no UTF-8") from error
     return event
 
 
@@ -84,16 +87,8 @@ def _required(record: Json, name: str) -> str:
 def _event_id(record: Json) -> str:
     """CloudTrail's own id, or one that the same record always gets."""
     given = record.get("eventID")
-    if isinstance(given, str):
-        try:
-            id_ = str(UUID(given))
-        except ValueError:
-            pass
-        else:
-            # UUID() also reads braces and "urn:uuid:"; only the usual form is taken as an id.
-            if id_ == given.lower():
-                return id_
-    return str(uuid5(_NAMESPACE, json.dumps(record, sort_keys=True, separators=(",", ":"))))
+    own = usual_uuid(given) if isinstance(given, str) else ""
+    return own or stable_id(None, _NAMESPACE, SOURCE, record)
 
 
 def _action(service: str, name: str) -> str:
@@ -106,25 +101,12 @@ def _action(service: str, name: str) -> str:
 def _outcome(record: Json, name: str) -> audit_pb2.Outcome.ValueType:
     code = record.get("errorCode")
     if code:
-        return audit_pb2.OUTCOME_DENIED if _DENIED.search(str(code)) else audit_pb2.OUTCOME_FAILURE
+        return audit_pb2.OUTCOME_DENIED if DENIED.search(str(code)) else audit_pb2.OUTCOME_FAILURE
     # Sign-in events, such as ConsoleLogin, have no code: {"ConsoleLogin": "Failure"}.
     answer = record.get("responseElements")
     if isinstance(answer, dict) and answer.get(name) == "Failure":
         return audit_pb2.OUTCOME_FAILURE
     return audit_pb2.OUTCOME_SUCCESS
-
-
-def _occurred_at(time: str) -> datetime:
-    try:
-        local = datetime.fromisoformat(time)
-        moment = local.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise BadRecord(f"eventTime {time[:40]!r} is not a time") from error
-    if local.tzinfo is None:
-        raise BadRecord(f"eventTime {time!r} has no time zone")
-    if moment.year < _FIRST_YEAR:
-        raise BadRecord(f"eventTime {time!r} lies before {_FIRST_YEAR}")
-    return moment
 
 
 def _actor(identity: Any) -> audit_pb2.Actor:
@@ -137,11 +119,9 @@ def _actor(identity: Any) -> audit_pb2.Actor:
         kind = "AWSService" if identity.get("invokedBy") else "Unknown"
     kebab = _WORD_START.sub("-", kind).lower()
     return audit_pb2.Actor(
-        id=next(_texts(_id_candidates(identity), MAX_ACTOR_ID), "anonymous"),
+        id=fitting(_id_candidates(identity), MAX_ACTOR_ID) or "anonymous",
         type=kebab if len(kebab) <= MAX_ACTOR_TYPE else "",
-        name=next(
-            _texts([identity.get("userName"), _issuer(identity, "userName")], MAX_ACTOR_NAME), ""
-        ),
+        name=fitting([identity.get("userName"), _issuer(identity, "userName")], MAX_ACTOR_NAME),
     )
 
 
@@ -167,16 +147,7 @@ def _issuer(identity: Json, name: str) -> Any:
     return issuer.get(name) if isinstance(issuer, dict) else None
 
 
-def _texts(candidates: Any, limit: int) -> Iterator[str]:
-    """The candidates that are texts of 1 to `limit` characters."""
-    return (text for text in candidates if isinstance(text, str) and 0 < len(text) <= limit)
-
-
-def _fitting(record: Json, name: str, limit: int) -> str:
-    return next(_texts([record.get(name)], limit), "")
-
-
-def _remainder(record: Json, event: audit_pb2.Event) -> dict[str, Any]:
+def _remainder(record: Json, event: audit_pb2.Event) -> Json:
     """All that the event's own fields do not say exactly, without nulls."""
     said = {
         "eventID": event.id,
@@ -186,8 +157,5 @@ def _remainder(record: Json, event: audit_pb2.Event) -> dict[str, Any]:
         "sourceIPAddress": event.source_address,
         "userAgent": event.user_agent,
     }
-    return {
-        name: value
-        for name, value in record.items()
-        if value is not None and said.get(name) != value
-    }
+    given = {name: value for name, value in record.items() if value is not None}
+    return remainder(given, [([name], value) for name, value in said.items()])
