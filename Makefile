@@ -16,10 +16,10 @@ PROTO = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
 # what the protos must stay compatible with
 AGAINST ?= $(if $(CI),HEAD~1,main)
 
-.PHONY: help setup up demo test soak bench growth proto fmt lint check migrate down clean lock
+.PHONY: help setup up demo test soak bench bench-search growth proto fmt lint check migrate down clean lock
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.dev ## make .venv with everything that runs, tests and checks need
 
@@ -38,6 +38,9 @@ soak: $(VENV)/.dev ## run the long fault, growth and fuzz tests
 
 bench: $(VENV)/.dev ## measure, print the table and write bench.json
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-search: $(VENV)/.dev ## measure how well questions in plain words are answered
+	@$(BIN)/python -m benchmarks.search_quality $(ARGS)
 
 growth: $(VENV)/.dev ## measure a log of 5 million events against a new one; takes long
 	@$(BIN)/python -m benchmarks.growth $(ARGS)

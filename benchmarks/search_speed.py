@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine
-from benchmarks.finding import counting, filtering, lines, projecting
+from benchmarks.finding import counting, filtering, lines, projecting, searching, tailing
 from benchmarks.finding.large_log import LargeLog, large_log
 from benchmarks.finding.lines import Line
 from benchmarks.report import PIPE_WIDTH
@@ -39,7 +39,9 @@ Part = Callable[[LargeLog, int], Awaitable[list[Line]]]
 # What appends to the log comes last.
 PARTS: dict[str, Part] = {
     "filter": filtering.measure,
+    "search": searching.measure,
     "aggregate": counting.measure,
+    "tail": tailing.measure,
     "projector": projecting.measure,
 }
 

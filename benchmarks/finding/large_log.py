@@ -24,6 +24,7 @@ SELECT coalesce((SELECT size FROM audit.logs WHERE organisation_id = %(id)s), 0)
     coalesce((SELECT size FROM audit.projections WHERE organisation_id = %(id)s), 0)
 """
 LOCK = "SELECT FROM audit.projections WHERE organisation_id = %s FOR UPDATE"
+ANNOUNCE = "SELECT pg_notify('audit_appended', %s)"
 LOOK_EVERY_S = 0.05
 PATIENCE_S = 3600.0
 
@@ -87,6 +88,8 @@ async def large_log(system: System, count: int) -> AsyncIterator[tuple[LargeLog,
     await log.until_level()
     with log.without_projector():
         await asyncio.to_thread(_fill, log)
+    with system.connect() as connection:
+        connection.execute(ANNOUNCE, [user.organisation_id])
     drained = await log.until_level()
     await asyncio.to_thread(_tidy, system)
     yield log, drained

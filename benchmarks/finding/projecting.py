@@ -21,7 +21,9 @@ RECORD = "EventService/RecordEvents"
 
 def drained(seen: Sequence[Sizes]) -> Line:
     """How fast a backlog was drained, by what was seen meanwhile."""
-    first, last = seen[0], seen[-1]
+    # It begins a moment after it may.
+    first = [one for one in seen if one.projected == seen[0].projected][-1]
+    last = seen[-1]
     events, seconds = last.projected - first.projected, last.at_s - first.at_s
     rate = events / seconds if seconds else 0.0
     details: dict[str, object] = {"events": events, "seconds": round(seconds, 1)}

@@ -18,7 +18,7 @@ from tests.support.event_types import (
     set_policy,
 )
 from tests.support.events import event, get, record, record_batch, settled
-from tests.support.governance import own_events
+from tests.support.governance import own_events, until
 from tests.support.world import refusal, running_world
 
 SCHEMA = {
@@ -193,6 +193,41 @@ async def test_a_retry_gets_its_receipt_whatever_the_policy_has_become(world, us
     assert (await refusal(record(world, user, flagged))).reason == "EVENT_ID_CONFLICT"
     await set_policy(world, user, REFUSE)
     assert (await refusal(record(world, user, flagged))).reason == "EVENT_ID_CONFLICT"
+
+
+def texts(world, user, action):
+    with world.database.connect() as connection:
+        rows = connection.execute(
+            "SELECT text FROM audit.phrases WHERE organisation_id = %s AND action = %s",
+            [user.organisation_id, action],
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
+async def test_what_a_type_is_called_and_means_is_found_by_search_before_and_after(world, user):
+    await record(world, user, event(action="x.zap"))
+    await register(
+        world,
+        user,
+        event_type("x.zap", display_name="Obliteration", description="All is gone."),
+        event_type("x.late", display_name="Tardiness"),
+    )
+
+    async def told(action, word):
+        return [text for text in texts(world, user, action) if word in text]
+
+    assert await until(lambda: told("x.zap", "Obliteration. All is gone."))
+    await record(world, user, event(action="x.late"))
+    assert await until(lambda: told("x.late", "Tardiness"))
+    await register(world, user, event_type("x.zap", display_name="Annihilation"))
+    (text,) = await until(lambda: told("x.zap", "Annihilation"))
+    assert "Obliteration" not in text
+    await deleted(world, user, "x.zap")
+
+    async def bare():
+        return "Annihilation" not in "".join(texts(world, user, "x.zap"))
+
+    await until(bare)
 
 
 async def test_the_services_own_events_are_never_held_against_it(world, user):

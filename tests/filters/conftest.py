@@ -1,4 +1,4 @@
-"""A log with events that differ in all that filters can ask."""
+"""Logs with events that differ in all that filters can ask."""
 
 import random
 from datetime import timedelta
@@ -18,6 +18,29 @@ async def owner(world):
     user = await world.new_user()
     await settled(world, user)
     await record_batch(world, user, [made(number) for number in range(COUNT)])
+    return user
+
+
+@pytest.fixture(scope="session")
+async def doors(world):
+    """A user with six events that say each thing once."""
+    user = await world.new_user()
+    await settled(world, user)
+    ada = audit_pb2.Actor(id="u_1", type="user", name="Ada Lovelace", email="ada@a.test")
+    door = audit_pb2.Target(id="d_1", type="door", name="North gate")
+    plain = {"source_address": "", "user_agent": "", "targets": [], "metadata": {}}
+    bob = audit_pb2.Actor(id="u_2", type="service")
+    messages = [
+        event(action="GetSecretValue", actor=bob, outcome=3, **plain),
+        event(action="door.open", actor=ada, **plain | {"targets": [door]}),
+        event(action="door.close", actor=bob, outcome_reason="JammedLock", outcome=2, **plain),
+        event(action="mail", actor=bob, **plain | {"metadata": {"to": {"city": "New York"}}}),
+        event(action="call", actor=bob, **plain | {"metadata": {"tags": ["b c", 7], "ok": True}}),
+        event(action="agent", actor=bob, source="bot", **plain | {"user_agent": "Mozilla/5.0"}),
+    ]
+    for hour, message in enumerate(messages):
+        message.occurred_at.FromDatetime(START + timedelta(hours=hour))
+    await record_batch(world, user, messages)
     return user
 
 

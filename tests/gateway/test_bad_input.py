@@ -116,6 +116,16 @@ NO_TOKENS = [
     token(b"[%d,%d]" % (2**62, 1)),
     token(b"null"),
 ]
+NO_FILTERS = [
+    "acton=a",
+    'action="a',
+    "action=%27; DROP TABLE audit.entries; --",
+    "actor.email<a",
+    "occurred_at>yesterday",
+    "a\0b",
+    "\N{SNOWMAN} OR",
+    "a" * 4097,
+]
 REQUESTS = [
     counting(["group_by"], group_by=["colour"]),
     counting(["count_distinct"], count_distinct=["'; DROP TABLE audit.logs"]),
@@ -169,6 +179,8 @@ REQUESTS = [
     listing(["page_token"], page_token="x" * 513),
     listing(["actor_id"], actor_id="x" * 257),
     *(listing(["page_token"], "PAGE_TOKEN_INVALID", page_token=one) for one in NO_TOKENS),
+    *(listing(["filter"], "FILTER_INVALID", filter=one) for one in NO_FILTERS),
+    listing(["order_by"], "ORDER_BY_INVALID", order_by="action desc"),
     *(
         Bad(audit_pb2.ListCheckpointsRequest(page_token=one), ["page_token"], "PAGE_TOKEN_INVALID")
         for one in NO_TOKENS

@@ -227,6 +227,8 @@ async def exports(play: Play, owner: User) -> None:
     world, service = play.world, "ExportService"
     done = await play.call(f"{service}.CreateExport", {}, owner)
     await until_done(world, owner, id_of(done))
+    await play.call(f"{service}.ExportEvents", {}, owner)
+    await play.call(f"{service}.DownloadExport", {"export_id": id_of(done)}, owner)
     await asyncio.to_thread(unfinished, world, id_of(done))
     await play.call(f"{service}.CancelOperation", {"operation_id": id_of(done)}, owner)
     await play.call(f"{service}.DeleteOperation", {"operation_id": id_of(done)}, owner)

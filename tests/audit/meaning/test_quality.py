@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import search_questions
 from smart_audit.audit.domain import Outcome
 from smart_audit.audit.meaning.phrases import PhraseKey, phrase
 from smart_audit.audit.meaning.ranking import Ranker
 from smart_audit.audit.meaning.reasons import template
 from smart_audit.client.imports.cloudtrail import to_event
-from tests.support import search_quality
 
 EVENTS = Path(__file__).parents[2] / "data" / "cloudtrail" / "events.jsonl.gz"
 
@@ -35,8 +35,8 @@ def ranker() -> Ranker:
     [("given", 0.93, 0.93), ("cloudtrail_dev", 0.93, 0.93), ("cloudtrail_heldout", 0.85, 0.82)],
 )
 def test_questions_about_a_cloud_are_answered(name, ndcg, mrr, cloudtrail, ranker):
-    reached = search_quality.figures(
-        search_quality.questions(name), cloudtrail, _answering(ranker, cloudtrail)
+    reached = search_questions.figures(
+        search_questions.questions(name), cloudtrail, _answering(ranker, cloudtrail)
     )
 
     assert reached.ndcg >= ndcg
@@ -47,10 +47,10 @@ def test_questions_about_a_cloud_are_answered(name, ndcg, mrr, cloudtrail, ranke
     ("name", "ndcg", "mrr"), [("products_dev", 0.84, 0.84), ("products_heldout", 0.89, 0.9)]
 )
 def test_questions_about_products_are_answered(name, ndcg, mrr, ranker):
-    kinds = search_quality.product_kinds()
+    kinds = search_questions.product_kinds()
 
-    reached = search_quality.figures(
-        search_quality.questions(name), kinds, _answering(ranker, kinds)
+    reached = search_questions.figures(
+        search_questions.questions(name), kinds, _answering(ranker, kinds)
     )
 
     assert reached.ndcg >= ndcg

@@ -85,6 +85,13 @@ class EventType:
         return self.definition.description
 
 
+def names_of(one: EventType | None) -> tuple[str, str]:
+    """The display name and the description in force; empty where there is none."""
+    if one is None or one.deleted:
+        return "", ""
+    return one.display_name, one.description
+
+
 def changed_actions(event: Event) -> list[str]:
     """The actions whose event types an event of the log itself has changed."""
     if event.source != SOURCE or event.action not in (UPDATED, DELETED):

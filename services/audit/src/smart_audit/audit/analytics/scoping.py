@@ -26,6 +26,7 @@ from smart_audit.audit.terms import asked_words, words
 
 VALUES: dict[str, Callable[[Phrase], Sequence[Any]]] = {
     "action": lambda kind: [kind.action],
+    "kind": lambda kind: [kind.id],
     "outcome": lambda kind: [kind.outcome],
     "source": lambda kind: [kind.source],
     "target.type": lambda kind: kind.target_types,

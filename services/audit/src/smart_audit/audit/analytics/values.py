@@ -6,6 +6,7 @@ from smart_audit.audit.analytics.query import Field
 from smart_audit.audit.domain import Outcome
 from smart_audit.audit.filters import Comparator, Condition, Expression, Not
 from smart_audit.audit.filters.expressions import PRESENT
+from smart_audit.audit.meaning.phrases import Phrase
 from smart_audit.audit.meaning.reasons import GAP
 
 
@@ -32,10 +33,15 @@ def outcome_of(key: str) -> Value:
     return Value(outcome.name, Condition(Field.OUTCOME, Comparator.EQUALS, outcome))
 
 
+def kind_of(kind: Phrase) -> Value:
+    """A kind in words."""
+    return Value(kind.text, Condition(Field.KIND, Comparator.EQUALS, kind.id))
+
+
 def _filter(field: Field, text: str) -> Expression | None:
     if not text:
         return Not(Condition(field, Comparator.HAS, PRESENT))
-    # What is left out of a reason is not known, nor which types a kind has besides.
-    if field is Field.KIND or (field is Field.OUTCOME_REASON and GAP in text):
+    # What is left out of a reason is not known.
+    if field is Field.OUTCOME_REASON and GAP in text:
         return None
     return Condition(field, Comparator.EQUALS, text)

@@ -62,7 +62,7 @@ def to_narrowing(request: audit_pb2.ListEventsRequest) -> dict[str, str]:
         if field.name == "outcome"
         else value
         for field, value in request.ListFields()
-        if field.name not in ("page_size", "page_token", "proof")
+        if field.name not in PAGE_FIELDS
     }
 
 
@@ -153,7 +153,7 @@ def to_name(request: Named, parts: int, organisation_id: domain.OrganisationId) 
     _check(fingerprint, request, organisation_id)
     if len(names) != parts or not all(isinstance(name, str) for name in names):
         raise bad_page_token()
-    return [str(name) for name in names]
+    return list(map(str, names))
 
 
 def to_name_token(

@@ -1,10 +1,11 @@
 """Transactions in the name of one organisation."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from psycopg import AsyncConnection, OperationalError
@@ -17,7 +18,7 @@ from smart_audit.audit.append import Appended, Effect
 from smart_audit.audit.domain import Entry, OrganisationId, WrappedKey
 from smart_audit.audit.recent import Recent
 from smart_audit.audit.repository.counting import EventCounter
-from smart_audit.audit.repository.event_finder import EventFinder
+from smart_audit.audit.repository.event_finder import PLANNING, EventFinder
 from smart_audit.audit.repository.event_search import EventSearch
 from smart_audit.audit.repository.log_reader import LogReader
 from smart_audit.audit.repository.phrases import PhraseStore
@@ -29,6 +30,7 @@ from smart_audit.audit.wrapping import Wrapping
 from smart_audit.core.rpc.status import is_unreachable
 
 REMEMBERED_TERM_KEYS = 64
+PLAIN: Mapping[str, str] = MappingProxyType({})
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -54,11 +56,14 @@ class Database:
         self._term_keys = lru_cache(REMEMBERED_TERM_KEYS)(wrapping.term_key)
 
     @asynccontextmanager
-    async def session(self, organisation_id: OrganisationId) -> AsyncIterator[AsyncSession]:
-        """One transaction that sees the rows of one organisation."""
+    async def session(
+        self, organisation_id: OrganisationId, settings: Mapping[str, str] = PLAIN
+    ) -> AsyncIterator[AsyncSession]:
+        """One transaction that sees the rows of one organisation; settings: further ones for it."""
+        own = {"audit.organisation_id": str(organisation_id), **settings}
         async with self._sessions.begin() as session:
-            setting = func.set_config("audit.organisation_id", str(organisation_id), True)  # noqa: FBT003
-            await session.execute(select(setting))
+            local = [func.set_config(*setting, True) for setting in own.items()]  # noqa: FBT003
+            await session.execute(select(*local))
             yield session
 
     @asynccontextmanager
@@ -93,14 +98,14 @@ class Database:
     @asynccontextmanager
     async def finding(self, organisation_id: OrganisationId) -> AsyncIterator[EventFinder]:
         """One transaction that finds events of one organisation by filters."""
-        async with self.session(organisation_id) as session:
+        async with self.session(organisation_id, PLANNING) as session:
             key = self.term_key(organisation_id)
             yield EventFinder(session, organisation_id, self._wrapping, key)
 
     @asynccontextmanager
     async def searching(self, organisation_id: OrganisationId) -> AsyncIterator[Searching]:
         """One transaction that searches the log of one organisation."""
-        async with self.session(organisation_id) as session:
+        async with self.session(organisation_id, PLANNING) as session:
             yield Searching(
                 EventSearch(session, organisation_id, self.term_key(organisation_id)),
                 PhraseStore(session, organisation_id),

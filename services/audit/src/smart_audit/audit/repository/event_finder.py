@@ -6,15 +6,15 @@ first, as the index on time has them. Where none of them matches, what is asked 
 away, and all of it is gathered; where too few do, the planner decides.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import FromClause, Select, false, func, select, true, tuple_, union_all
+from sqlalchemy import FromClause, Select, false, select, true, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.audit.domain import OrganisationId, Position, Recorded
 from smart_audit.audit.filters import And, Comparator, Condition, Expression, conjunction
-from smart_audit.audit.repository.filter_sql import Clause, condition
+from smart_audit.audit.repository.filter_sql import COMPARED, Clause, condition
 from smart_audit.audit.repository.log_reader import LogReader
 from smart_audit.audit.tables import found_events
 from smart_audit.audit.terms import TermKey
@@ -24,12 +24,14 @@ PROBED = 500
 """Events that are looked through first."""
 
 # The service's connections know no bitmaps and no sorts (see `opening.py`), which rare terms need.
-# No plan is worth the start of further processes or of a compiler.
+# Each plan is made for its own terms, since some are in every event and some in none; and no plan
+# is worth the start of further processes or of a compiler.
 PLANNING = {
     "enable_bitmapscan": "on",
     "enable_sort": "on",
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
+    "plan_cache_mode": "force_custom_plan",
     # What is looked for is in memory as a rule; to compare arrays takes longer than other things.
     "random_page_cost": "1.1",
     "cpu_operator_cost": "0.02",
@@ -37,7 +39,7 @@ PLANNING = {
 
 
 class EventFinder:
-    """Finds events of one log in one transaction, by its projection."""
+    """Finds events of one log by its projection, in one transaction with these settings."""
 
     def __init__(
         self,
@@ -85,7 +87,6 @@ class EventFinder:
         oldest_first: bool = False,
     ) -> list[Position]:
         """Where the next events are, in order."""
-        await set_planning(self._session)
         in_order, others = _split(expression)
         own = found_events.c.organisation_id == self._organisation_id
         narrow = own if in_order is None else own & self._condition(in_order, found_events)
@@ -104,7 +105,8 @@ class EventFinder:
         self, rows: "_Rows", others: Expression, after: Position | None, limit: int
     ) -> tuple[list[Position], Position | None]:
         """What the next `PROBED` events have, and the last of them if there are so many."""
-        probed = rows.select(after, found_events.c).limit(PROBED).cte("probed")
+        asked = [found_events.c[name] for name in COMPARED]
+        probed = rows.select(after, asked).limit(PROBED).cte("probed")
         columns = (probed.c.occurred_at, probed.c.log_index)
         hits = (
             select(*columns, true().label("hit"))
@@ -136,9 +138,8 @@ class EventFinder:
         """What is behind a position; near: whether there were some before it.
 
         If not, all that match are gathered: they are rare, or far away, and looking for them in
-        order of time would go through the whole log. The plan is made for these terms.
+        order of time would go through the whole log.
         """
-        await _set(self._session, {"plan_cache_mode": "force_custom_plan"})
         clause = self._condition(others, found_events)
         if near:
             return await self._read(rows.select(after).where(clause).limit(limit))
@@ -177,16 +178,6 @@ class _Rows:
             behind = tuple_(*key) > place if self._oldest_first else tuple_(*key) < place
             statement = statement.where(behind)
         return statement.order_by(*self.order(found_events)) if ordered else statement
-
-
-async def set_planning(session: AsyncSession) -> None:
-    """Let the planner of this transaction use what conditions on the projection need."""
-    await _set(session, PLANNING)
-
-
-async def _set(session: AsyncSession, settings: Mapping[str, str]) -> None:
-    local = [func.set_config(name, value, True) for name, value in settings.items()]  # noqa: FBT003
-    await session.execute(select(*local))
 
 
 def _split(expression: Expression | None) -> tuple[Expression | None, Expression | None]:

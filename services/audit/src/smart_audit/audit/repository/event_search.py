@@ -28,7 +28,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smart_audit.audit.domain import OrganisationId
 from smart_audit.audit.filters import Expression, conjunction
 from smart_audit.audit.meaning.phrases import PhraseId
-from smart_audit.audit.repository.event_finder import set_planning
 from smart_audit.audit.repository.filter_sql import condition
 from smart_audit.audit.tables import found_events, phrases
 from smart_audit.audit.terms import TermKey
@@ -86,10 +85,6 @@ class EventSearch:
         self._session = session
         self._organisation_id = organisation_id
         self._key = key
-
-    async def prepare(self) -> None:
-        """Let the planner use what searches need; before anything else."""
-        await set_planning(self._session)
 
     async def find_any(self, expressions: Sequence[Expression]) -> list[bool]:
         """Of several filters, which match any event.

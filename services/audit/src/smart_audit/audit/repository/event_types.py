@@ -4,7 +4,7 @@ Its changes are effects of an append, as those of `governance.py` are: they comm
 head is locked, so that each later append finds the new version.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smart_audit.audit.append import Effect
 from smart_audit.audit.domain import EventId, OrganisationId
 from smart_audit.audit.event_types import Definition, EventType, Handling, Policy
-from smart_audit.audit.repository.database import Database
 from smart_audit.audit.repository.governance import Overtaken, Unneeded
 from smart_audit.audit.tables import event_type_registries, event_types
 
@@ -173,12 +172,6 @@ class EventTypeReader:
             .where(event_types.c.organisation_id == self._organisation_id)
             .order_by(event_types.c.action, event_types.c.version.desc())
         )
-
-
-async def names(organisation_id: OrganisationId, database: Database) -> Mapping[str, EventType]:
-    """The event types in force, by action: what their events are called, and what they mean."""
-    async with database.session(organisation_id) as session:
-        return await EventTypeReader(session, organisation_id).in_force()
 
 
 def _bytewise(column: Any) -> Any:

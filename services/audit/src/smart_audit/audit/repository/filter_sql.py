@@ -27,7 +27,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from smart_audit.audit.domain import OrganisationId
 from smart_audit.audit.filters import And, Comparator, Condition, Expression, Not, Or, Words
-from smart_audit.audit.filters.expressions import Pattern, Presence
+from smart_audit.audit.filters.expressions import Pattern, Presence, Value
 from smart_audit.audit.filters.fields import METADATA, known_field
 from smart_audit.audit.tables import entries, entry_targets, found_events, phrases
 from smart_audit.audit.terms import TermKey, asked_words
@@ -41,12 +41,21 @@ COLUMNS = {
     "log_index": "log_index",
     "kind": "phrase_id",
 }
+COMPARED = (
+    "recorded_at",
+    "log_index",
+    "occurred_at",
+    "phrase_id",
+    "actor_id",
+    "terms",
+    "target_ids",
+)
+"""The columns that conditions compare."""
 PHRASES: dict[str, ColumnElement[Any]] = {
     "action": phrases.c.action,
     "outcome": phrases.c.outcome,
     "source": phrases.c.source,
 }
-PLACED = ("id", "target.id")
 _COMPARED: dict[Comparator, Callable[[Any, Any], Any]] = {
     Comparator.EQUALS: operator.eq,
     Comparator.NOT_EQUALS: operator.ne,
@@ -74,6 +83,8 @@ class _Compiler:
     def __init__(self, organisation_id: OrganisationId, key: TermKey, events: FromClause) -> None:
         self._organisation_id = organisation_id
         self._key = key
+        self._source = events
+        self._of_all = events is found_events
         self._events = events.c
         self._place = tuple_(events.c.recorded_at, events.c.log_index)
 
@@ -136,7 +147,9 @@ class _Compiler:
             return self._is_present(field)
         if comparator is Comparator.NOT_EQUALS:
             return self._differs(asked)
-        if field in PLACED or (field == "log_index" and comparator is Comparator.EQUALS):
+        if field == "target.id":
+            return self._names_target(value)
+        if field == "id" or (field == "log_index" and comparator is Comparator.EQUALS):
             return self._place.in_(self._places(field, value))
         if field in COLUMNS:
             return _compared(self._events[COLUMNS[field]], comparator, value)
@@ -150,6 +163,16 @@ class _Compiler:
         if field.startswith(METADATA):
             return and_(self._has_all([self._key.present(field)]), differs)
         return differs
+
+    def _names_target(self, pattern: Value) -> Clause:
+        """Of a whole log the beginnings of ids are in an index; of a few events no index is due."""
+        if isinstance(pattern, Pattern) and pattern.pieces[0] and self._of_all:
+            named = select(entry_targets.c.recorded_at, entry_targets.c.log_index).where(
+                entry_targets.c.organisation_id == self._organisation_id,
+                _compared(entry_targets.c.target_id, Comparator.EQUALS, pattern),
+            )
+            return self._place.in_(_apart(named))
+        return _any_of(self._events.target_ids, pattern, self._source)
 
     def _is_present(self, field: str) -> Clause:
         if known_field(field).always:
@@ -167,14 +190,8 @@ class _Compiler:
             )
         )
 
-    def _places(self, field: str, value: Any) -> Select[Any]:
-        """Where the events are that have an id, a place, or a target."""
-        if field == "target.id":
-            named = select(entry_targets.c.recorded_at, entry_targets.c.log_index).where(
-                entry_targets.c.organisation_id == self._organisation_id,
-                _compared(entry_targets.c.target_id, Comparator.EQUALS, value),
-            )
-            return _apart(named)
+    def _places(self, field: str, value: Value) -> Select[Any]:
+        """Where the event is that has an id or a place."""
         column = entries.c.event_id if field == "id" else entries.c.log_index
         return _apart(
             select(entries.c.recorded_at, entries.c.log_index).where(
@@ -200,11 +217,17 @@ def _apart(statement: Select[Any]) -> Select[Any]:
     return statement.offset(0)
 
 
-def _of_phrase(field: str, comparator: Comparator, value: Any) -> Clause:
+def _of_phrase(field: str, comparator: Comparator, value: Value) -> Clause:
     if field == "target.type":
-        one = sql.unnest(phrases.c.target_types).column_valued("target_type")
-        return select(one).where(_compared(one, comparator, value)).correlate(phrases).exists()
+        return _any_of(phrases.c.target_types, value, phrases)
     return _compared(PHRASES[field], comparator, value)
+
+
+def _any_of(values: ColumnElement[Any], value: Value, source: FromClause) -> Clause:
+    """That one of the texts in an array, a column of `source`, is like this."""
+    one = sql.unnest(values).column_valued("one")
+    like = _compared(one, Comparator.EQUALS, value)
+    return select(one).where(like).correlate(source).exists()
 
 
 def _has_presence_term(field: str) -> bool:
@@ -217,7 +240,7 @@ def _array(terms: Iterable[int]) -> Any:
     return bindparam(None, distinct, type_=ARRAY(BigInteger), unique=True)
 
 
-def _compared(column: ColumnElement[Any], comparator: Comparator, value: Any) -> Clause:
+def _compared(column: ColumnElement[Any], comparator: Comparator, value: Value) -> Clause:
     """Texts are in order of their code points, whatever the database's own order is."""
     if isinstance(value, Pattern):
         return column.like("%".join(map(_like, value.pieces)), escape="\\")

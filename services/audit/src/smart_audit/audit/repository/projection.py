@@ -12,9 +12,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.audit import arrays
-from smart_audit.audit.domain import Event, OrganisationId, Subject
-from smart_audit.audit.meaning.phrases import Phrase
+from smart_audit.audit.domain import Event, OrganisationId, Outcome, Subject
+from smart_audit.audit.event_types import EventType
+from smart_audit.audit.meaning.phrases import Phrase, PhraseId
 from smart_audit.audit.recent import ReadableEvent
+from smart_audit.audit.repository.event_types import EventTypeReader
 from smart_audit.audit.tables import (
     entry_targets,
     logs,
@@ -47,6 +49,15 @@ WHERE found.organisation_id = %(organisation_id)s AND found.recorded_at = new.re
     AND found.log_index = new.log_index
 """
 
+PHRASE_COLUMNS = (
+    "phrase_id",
+    "action",
+    "target_types",
+    "outcome",
+    "outcome_reason",
+    "source",
+    "text",
+)
 DISCARDED = 0
 """The version of no code."""
 
@@ -137,6 +148,50 @@ class ProjectionStore:
             for phrase in sorted(new, key=lambda phrase: phrase.id)
         ]
         await self._session.execute(insert(phrases).values(rows).on_conflict_do_nothing())
+
+    async def phrases(self, actions: Collection[str]) -> list[Phrase]:
+        """The phrases of these actions, as they are kept."""
+        columns = [phrases.c[name] for name in PHRASE_COLUMNS]
+        statement = select(*columns).where(
+            phrases.c.organisation_id == self._organisation_id, phrases.c.action.in_(actions)
+        )
+        return [
+            Phrase(
+                PhraseId(row.phrase_id),
+                row.action,
+                tuple(row.target_types),
+                Outcome(row.outcome),
+                row.outcome_reason,
+                row.source,
+                row.text,
+            )
+            for row in await self._session.execute(statement)
+        ]
+
+    async def replace_texts(self, described: Collection[Phrase]) -> None:
+        """Give phrases another text, and have them embedded anew."""
+        for phrase in described:
+            changed = await self._session.execute(
+                update(phrases)
+                .where(
+                    phrases.c.organisation_id == self._organisation_id,
+                    phrases.c.phrase_id == phrase.id,
+                    phrases.c.text != phrase.text,
+                )
+                .values(text=phrase.text)
+                .returning(phrases.c.phrase_id)
+            )
+            if changed.all():
+                await self._session.execute(
+                    delete(phrase_vectors).where(
+                        phrase_vectors.c.organisation_id == self._organisation_id,
+                        phrase_vectors.c.phrase_id == phrase.id,
+                    )
+                )
+
+    async def event_types(self, actions: Collection[str]) -> dict[str, EventType]:
+        """What the registry says of actions."""
+        return await EventTypeReader(self._session, self._organisation_id).latest(actions)
 
     async def add_events(self, events: Sequence[ProjectedEvent]) -> None:
         """Add events; those that are there already stay as they are."""

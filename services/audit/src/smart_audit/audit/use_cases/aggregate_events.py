@@ -10,7 +10,7 @@ from smart_audit.audit.analytics.counts import Counts, Keyed, Listed, Scope
 from smart_audit.audit.analytics.query import Field, Query, Span, invalid
 from smart_audit.audit.analytics.scoping import kinds_satisfying, take_apart
 from smart_audit.audit.analytics.time_line import TimeLine, TooFine, time_line
-from smart_audit.audit.analytics.values import ERASED, Value, outcome_of, value_of
+from smart_audit.audit.analytics.values import ERASED, Value, kind_of, outcome_of, value_of
 from smart_audit.audit.domain import OrganisationId
 from smart_audit.audit.filters import Expression, conjunction
 from smart_audit.audit.repository import Database, LogReader
@@ -113,7 +113,7 @@ async def _values(
             return {key: outcome_of(key) for key in keys}
         case Field.KIND:
             kinds = await counter.kinds([int(key) for key in keys])
-            return {str(kind.id): value_of(field, kind.text) for kind in kinds}
+            return {str(kind.id): kind_of(kind) for kind in kinds}
         case Field.ADDRESS:
             return await _addresses(keys, counter, reader)
         case _:

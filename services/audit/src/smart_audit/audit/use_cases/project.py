@@ -7,8 +7,10 @@ import structlog
 
 from smart_audit.audit.domain import OrganisationId, Subject
 from smart_audit.audit.errors import LogDamaged
+from smart_audit.audit.event_types import changed_actions, names_of
 from smart_audit.audit.governance import erased_subject
-from smart_audit.audit.meaning.phrases import phrase_of
+from smart_audit.audit.meaning.phrases import Phrase, phrase_of
+from smart_audit.audit.meaning.rendering import described
 from smart_audit.audit.recent import ReadableEvent
 from smart_audit.audit.repository import Database
 from smart_audit.audit.repository.projection import Progress, ProjectedEvent, ProjectionStore
@@ -57,6 +59,9 @@ class Projecting:
             for one in events:
                 if (subject := erased_subject(one.event)) is not None:
                     await self._forget(subject, one.log_index, organisation_id, store, key)
+            if renamed := {action for one in events for action in changed_actions(one.event)}:
+                # Described as the registry has it now: a later change is a later event.
+                await store.replace_texts(await _described(await store.phrases(renamed), store))
             await store.advance(progress._replace(size=end))
         # Only now that it is committed.
         self._remember(kept)
@@ -86,7 +91,7 @@ class Projecting:
             (organisation_id, progress.generation, one.phrase.id): one.phrase for one in projected
         }
         if new := [phrase for known, phrase in phrases.items() if known not in self._kept]:
-            await store.add_phrases(new)
+            await store.add_phrases(await _described(new, store))
         if projected:
             await store.add_events(projected)
         return set(phrases)
@@ -131,6 +136,15 @@ class Projecting:
             *await self._readable(first, middle, organisation_id, store),
             *await self._readable(middle, end, organisation_id, store),
         ]
+
+
+async def _described(phrases: Sequence[Phrase], store: ProjectionStore) -> list[Phrase]:
+    """Phrases with what the registry of event types says of their actions."""
+    types = await store.event_types({phrase.action for phrase in phrases})
+    return [
+        phrase._replace(text=described(phrase.text, *names_of(types.get(phrase.action))))
+        for phrase in phrases
+    ]
 
 
 async def _projected(events: Sequence[ReadableEvent], key: TermKey) -> list[ProjectedEvent]:

@@ -8,8 +8,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from smart_audit.audit.meaning import word_vectors
-from smart_audit.audit.meaning.embedding import Embedder, EmbeddingFailed
+from smart_audit.audit.meaning.embedding import Embedder, EmbeddingFailed, WordVectorEmbedder
 from smart_audit.audit.meaning.phrases import PhraseId
 from smart_audit.audit.meaning.question import search_words
 from smart_audit.audit.meaning.ranking import Ranked, Ranker
@@ -81,7 +80,8 @@ class Kinds:
         if ids is None:
             ids = await _candidates(asked, model, phrases, limit)
         nearness: Mapping[PhraseId, float] | None = None
-        if model is not None and model.name != word_vectors.NAME:
+        # The ranker knows the word vectors itself.
+        if model is not None and model.name != WordVectorEmbedder.model:
             nearness = await phrases.nearness(model.name, asked.vectors[model.name], ids)
         kinds = await phrases.get(ids)
         return await self._ranker.rank(asked.text, list(kinds.values()), nearness or None)

@@ -41,7 +41,7 @@ async def create_saved_search(
     new = _event(organisation_id, CREATED, search_id, search, by, deps)
     at = new.event.occurred_at
     saved = SavedSearch(search_id, search, by.subject, at, at)
-    await append_own(new, keeping(organisation_id, saved), database, deps)
+    await append_own(new, keeping(organisation_id, saved), database, deps, permanent=False)
     return saved
 
 
@@ -100,7 +100,7 @@ async def update_saved_search(
         await _check_room(organisation_id, search, by, database)
     new = _event(organisation_id, UPDATED, search_id, search, by, deps)
     changed = replace(saved, search=search, updated_at=new.event.occurred_at)
-    await append_own(new, keeping(organisation_id, changed), database, deps)
+    await append_own(new, keeping(organisation_id, changed), database, deps, permanent=False)
     return changed
 
 
@@ -117,7 +117,8 @@ async def delete_saved_search(
     saved = await _changeable(organisation_id, search_id, by, database, manages=manages)
     new = _event(organisation_id, DELETED, search_id, saved.search, by, deps)
     with suppress(Unneeded):
-        await append_own(new, deleting(organisation_id, search_id), database, deps)
+        effect = deleting(organisation_id, search_id)
+        await append_own(new, effect, database, deps, permanent=False)
 
 
 def _check(search: Search) -> None:

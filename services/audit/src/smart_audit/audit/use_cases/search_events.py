@@ -85,7 +85,6 @@ async def search_events(
     # Not in a transaction: a model may be another service's.
     asked = await kinds.asked(words)
     async with database.searching(organisation_id) as searching:
-        await searching.events.prepare()
         found = await _found(search, asked, kinds, scope, searching)
         page = found[search.offset : search.offset + search.limit]
         hits = await _hits(page, scope, searching, grouped=search.grouped)
@@ -117,7 +116,6 @@ async def _interpreted(
     if not question.readings:
         return []
     async with database.searching(organisation_id) as searching:
-        await searching.events.prepare()
         return await interpret(question, search.ignored, searching.events)
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from smart_audit.audit.domain import Outcome
 from smart_audit.audit.meaning.phrases import PhraseKey
 
-DATA = Path(__file__).parents[1] / "data" / "search"
+DATA = Path(__file__).parents[1] / "tests" / "data" / "search"
 PLACES = 10
 
 
@@ -37,6 +37,7 @@ class Question:
     outcome_reasons: frozenset[str]
 
     def is_answered_by(self, kind: PhraseKey) -> bool:
+        """Whether events of a kind are relevant."""
         if self.outcome and kind.outcome.name != self.outcome:
             return False
         if self.outcome_reasons and kind.outcome_reason not in self.outcome_reasons:

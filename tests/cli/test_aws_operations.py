@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from smart_audit.client import aws_event_types
-from smart_audit.client.aws_event_types import BotocoreMissing, operations, short
+from smart_audit.client.imports import aws_operations
+from smart_audit.client.imports.aws_operations import BotocoreMissing, operations, short
 
 EVENTS = Path(__file__).parents[1] / "data" / "cloudtrail" / "events.jsonl.gz"
 
@@ -75,7 +75,7 @@ def test_without_the_package_it_is_said_how_to_install_it(monkeypatch):
     def missing(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(aws_event_types, "import_module", missing)
+    monkeypatch.setattr(aws_operations, "import_module", missing)
 
     with pytest.raises(BotocoreMissing, match="cloudtrail"):
         list(operations(["iam.GetUser"]))
