@@ -53,14 +53,28 @@ async def test_a_filter_narrows_what_comes(world):
 
 async def test_a_stream_from_the_start_goes_over_into_the_live_one_in_order(world):
     user = await new_log(world)
-    for _ in range(3):
-        await record_batch(world, user, [event() for _ in range(90)])
+    old = [event() for _ in range(270)]
+    for start in range(0, 270, 90):
+        await record_batch(world, user, old[start : start + 90])
     async with tailing(world, user.metadata, from_start=True) as stream:
-        old = await stream.events(272)
+        came = await stream.events(270)
         more = [record_batch(world, user, [event() for _ in range(20)]) for _ in range(5)]
-        await asyncio.gather(*more)
-        new = await stream.events(100)
-    assert [one.log_index for one in old + new] == list(range(372))
+        results = await asyncio.gather(*more)
+        came += await stream.events(100)
+    assert [one.id for one in came[:270]] == [one.id for one in old]
+    indexes = [one.log_index for one in came]
+    assert indexes == sorted(set(indexes))
+    recorded = {result.receipt.proof.log_index for some in results for result in some}
+    assert set(indexes[270:]) == recorded
+
+
+async def test_that_somebody_follows_the_log_is_an_event(world):
+    user = await new_log(world)
+    async with tailing(world, user.metadata, filter='action = "audit.event.tail"') as stream:
+        (came,) = await stream.events(1)
+        await record(world, user, event())
+    assert came.actor.id == user.id
+    assert dict(came.metadata)["filter"] == 'action = "audit.event.tail"'
 
 
 async def test_a_cursor_resumes_behind_its_record(world):

@@ -8,6 +8,7 @@ import pytest
 
 from smart_audit.api.auth.v1 import sessions_pb2
 from tests.support.events import event, record, record_batch, settled
+from tests.support.tails import OURS
 
 LIMIT_S = 30
 LINES, SERVER_SENT_EVENTS = "/v1/events:tail", "/v1/events:sse"
@@ -24,6 +25,7 @@ async def user(gateway):
 async def streamed(gateway, user, path, headers=(), **parameters):
     """The lines of an answer, as they come."""
     headers = {"authorization": f"Bearer {user.access_token}", **dict(headers)}
+    parameters = {"filter": OURS, **parameters}
     async with gateway.http.stream("GET", path, params=parameters, headers=headers) as answer:
         assert answer.status_code == 200, await answer.aread()
         yield answer, answer.aiter_lines()

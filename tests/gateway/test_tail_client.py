@@ -12,6 +12,7 @@ from smart_audit.client.connection import Connection, Session
 from smart_audit.client.errors import CallError
 from smart_audit.client.tail import tail
 from tests.support.events import event, record, settled
+from tests.support.tails import OURS
 from tests.support.tokens import forged
 
 LIMIT_S = 60
@@ -33,7 +34,7 @@ async def test_a_stream_outlives_its_token_and_ends_with_its_session(gateway):
     session = Session(forged(world, user, exp=expires_at), user.refresh_token)
     troubles = []
     async with Connection(gateway.address, session) as connection:
-        request = tail_pb2.TailEventsRequest(heartbeat_seconds=60)
+        request = tail_pb2.TailEventsRequest(filter=OURS, heartbeat_seconds=60)
         async with aclosing(tail(connection, request, troubles.append)) as records:
             assert (await anext(records)).HasField("heartbeat")
             for wait_s in (0, max(0.0, expires_at + 0.5 - time.time())):

@@ -9,6 +9,8 @@ from smart_audit.api.audit.v1 import tail_pb2, tail_pb2_grpc
 from tests.support.world import World
 
 LIMIT_S = 30
+# What tests record. That somebody follows the log is an event too.
+OURS = 'action = "document.delete"'
 
 
 class Stream:
@@ -49,9 +51,11 @@ class Stream:
 
 @asynccontextmanager
 async def tailing(world: World, metadata: Any, **request: Any) -> AsyncIterator[Stream]:
-    """Follow a log; once the context is entered, what is recorded comes."""
+    """Follow a log; once the context is entered, what is recorded comes; `OURS` is the filter."""
     stub: Any = tail_pb2_grpc.TailServiceStub(world.audit_channel)
-    call = stub.TailEvents(tail_pb2.TailEventsRequest(**request), metadata=metadata)
+    call = stub.TailEvents(
+        tail_pb2.TailEventsRequest(**{"filter": OURS, **request}), metadata=metadata
+    )
     stream = Stream(call)
     try:
         if not {"cursor", "from_start", "since"} & set(request):

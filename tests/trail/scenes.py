@@ -186,6 +186,9 @@ async def reads(play: Play, reader: User) -> None:
     await play.call(f"{service}.DiscloseEvent", one, reader)
     await play.call(f"{service}.ListEvents", {"action": "document.read"}, reader)
     await play.call("AnalyticsService.AggregateEvents", {"group_by": ["action"]}, reader)
+    for number, form in enumerate(("", "AsLines", "AsServerSentEvents")):
+        narrow = {"filter": f"metadata.number = {number}"}
+        await play.call(f"TailService.TailEvents{form}", narrow, reader)
 
 
 async def governance(play: Play, owner: User) -> None:

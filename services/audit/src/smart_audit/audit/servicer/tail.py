@@ -30,6 +30,7 @@ from smart_audit.core.rpc.context import (
     current_header,
     current_request_id,
     limit_sending,
+    reading,
 )
 from smart_audit.core.rpc.status import from_exception
 from smart_audit.core.tokens import TokenExpired, TokenVerifier, bearer_of
@@ -98,6 +99,7 @@ class TailServicer(tail_pb2_grpc.TailServiceServicer):
             self._cursors,
             self._settings.heartbeat_s,
         )
+        reading({"filter": request.filter})
         patience_s = self._settings.patience_s
         # A reader that has stopped for good cannot be told why; one that comes back can.
         limit_sending(CUT_OFF_AFTER * patience_s)
