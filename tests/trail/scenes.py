@@ -186,6 +186,10 @@ async def reads(play: Play, reader: User) -> None:
     await play.call(f"{service}.DiscloseEvent", one, reader)
     await play.call(f"{service}.ListEvents", {"action": "document.read"}, reader)
     await play.call("AnalyticsService.AggregateEvents", {"group_by": ["action"]}, reader)
+    await play.call("SearchService.SearchEvents", {"query": "who has read documents"}, reader)
+    for form in ("", "AsLines", "AsServerSentEvents"):
+        wanted = {"filter": f'source = "{form}"'}
+        await play.call(f"TailService.TailEvents{form}", wanted, reader)
 
 
 async def governance(play: Play, owner: User) -> None:

@@ -30,6 +30,7 @@ from smart_audit.core.rpc.context import (
     current_caller,
     current_header,
     current_request_id,
+    reading,
 )
 from smart_audit.core.rpc.status import from_exception
 from smart_audit.core.tokens import TokenExpired, TokenVerifier, bearer_of
@@ -96,6 +97,7 @@ class TailServicer(tail_pb2_grpc.TailServiceServicer):
     ) -> AsyncGenerator[Message]:
         """The records of a stream. One that has begun ends by a record, not by an error."""
         log_of = organisation()
+        reading({"filter": request.filter})
         wanted = to_wanted(
             request,
             current_header("last-event-id"),
