@@ -10,6 +10,7 @@ import pytest
 from smart_audit.api.audit.v1 import tail_pb2, tail_pb2_grpc
 from smart_audit.api.auth.v1 import sessions_pb2
 from tests.support.events import event, record, record_batch, settled
+from tests.support.logs import record_no_reads
 from tests.support.tails import tailing
 from tests.support.tokens import bearer, forged
 from tests.support.world import read_refusal, running_world
@@ -18,6 +19,7 @@ from tests.support.world import read_refusal, running_world
 async def new_log(world):
     user = await world.new_user()
     await settled(world, user)
+    record_no_reads(world.database, user.organisation_id)
     return user
 
 

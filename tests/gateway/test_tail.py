@@ -8,6 +8,7 @@ import pytest
 
 from smart_audit.api.auth.v1 import sessions_pb2
 from tests.support.events import event, record, record_batch, settled
+from tests.support.logs import record_no_reads
 from tests.support.tails import OURS
 
 LIMIT_S = 30
@@ -46,6 +47,7 @@ async def next_frame(lines):
 
 
 async def test_lines_come_one_by_one_over_http_1(gateway, user):
+    record_no_reads(gateway.world.database, user.organisation_id)
     async with streamed(gateway, user, LINES) as (answer, lines):
         assert answer.http_version == "HTTP/1.1"
         assert answer.headers["content-type"] == "application/x-ndjson"
@@ -79,6 +81,7 @@ async def test_an_end_in_mid_stream_is_told_by_the_last_line(gateway, user):
 
 
 async def test_server_sent_events_carry_their_cursor_as_id(gateway, user):
+    record_no_reads(gateway.world.database, user.organisation_id)
     async with streamed(gateway, user, SERVER_SENT_EVENTS) as (answer, lines):
         assert answer.headers["content-type"].startswith("text/event-stream")
         first = await next_frame(lines)

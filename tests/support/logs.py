@@ -68,6 +68,17 @@ def open_to(database: Database, organisation_id: str, readers: int) -> None:
         )
 
 
+def record_no_reads(database: Database, organisation_id: str) -> None:
+    """Set by SQL that nobody who reads a log leaves an event in it, where events are counted."""
+    with database.connect() as connection:
+        connection.execute(
+            "INSERT INTO audit.log_settings"
+            " (organisation_id, retention_days, readers, records_reads, event_id)"
+            " VALUES (%s, 0, %s, false, gen_random_uuid())",
+            [organisation_id, MEMBERS],
+        )
+
+
 Fetch = Callable[[str], Awaitable[bytes]]
 """Gives the file at a path below the log's prefix."""
 

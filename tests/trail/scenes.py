@@ -186,6 +186,7 @@ async def reads(play: Play, reader: User) -> None:
     await play.call(f"{service}.DiscloseEvent", one, reader)
     await play.call(f"{service}.ListEvents", {"action": "document.read"}, reader)
     await play.call("AnalyticsService.AggregateEvents", {"group_by": ["action"]}, reader)
+    await play.call("SearchService.SearchEvents", {"query": "who has read documents"}, reader)
     for number, form in enumerate(("", "AsLines", "AsServerSentEvents")):
         narrow = {"filter": f"metadata.number = {number}"}
         await play.call(f"TailService.TailEvents{form}", narrow, reader)
