@@ -28,8 +28,8 @@ from smart_audit.audit.use_cases.projected import projected
 from smart_audit.audit.use_cases.prove import prove_inclusions
 from smart_audit.core.errors import Unavailable
 
-# To open, check and write an event takes a few tenths of a millisecond, and the work on a page holds
-# up the other calls of the process.
+# To open, check and write an event takes a few tenths of a millisecond, and the work on a page
+# holds up the other calls of the process.
 PAGE_EVENTS = 64
 PAGE_BYTES = Bytes(MIB)
 # By a filter, many are found at once, and few are read at once: nobody knows how large they are.
