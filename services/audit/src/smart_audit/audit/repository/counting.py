@@ -1,7 +1,7 @@
 """Counts of projected events: by fields, over time, and of distinct values."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -47,7 +47,12 @@ PLANNING = {
     "plan_cache_mode": "force_custom_plan",
 }
 
-COLUMN_OF = {Field.ACTOR: ACTOR, Field.ADDRESS: ADDRESS, Field.TARGET: TARGET}
+COLUMN_OF = {
+    Field.ACTOR: ACTOR,
+    Field.ADDRESS: ADDRESS,
+    Field.TARGET: TARGET,
+    Field.KIND: PHRASE,
+}
 """The column that a field is counted by; for all others it is the phrase."""
 BIGINTS = ARRAY(BigInteger)
 TIMES = ARRAY(DateTime(timezone=True))
@@ -56,7 +61,6 @@ OF_PHRASES: dict[Field, ColumnElement[Any]] = {
     Field.OUTCOME: cast(phrases.c.outcome, Text),
     Field.OUTCOME_REASON: phrases.c.outcome_reason,
     Field.SOURCE: phrases.c.source,
-    Field.KIND: cast(phrases.c.phrase_id, Text),
     # A row for each type, and none without.
     Field.TARGET_TYPE: func.unnest(phrases.c.target_types),
 }
@@ -141,9 +145,20 @@ class EventCounter:
             else keyed
             for name, field in named.items()
         }
-        parts = [part for name in named for part in _of_field(alone[name], name, top, line)]
+        groups = {
+            name: _groups(
+                one, name, grouped=line is None and (len(fields) == 1 or one is not keyed)
+            )
+            for name, one in alone.items()
+        }
+        listed = {name: _top(groups[name], name, top) for name in named}
+        parts = [
+            part
+            for name in named
+            for part in _of_field(alone[name], name, groups[name], listed[name], line)
+        ]
         if len(fields) > 1:
-            parts.append(_cells(keyed, *(_top(alone[name], name, top) for name in named)))
+            parts.append(_cells(keyed, listed["row"], listed["column"]))
         if not any(field.several for field in fields):
             pieces = (
                 select(keyed.c.piece, _sum(keyed.c.n).label("n")).group_by(keyed.c.piece).subquery()
@@ -163,10 +178,10 @@ class EventCounter:
 
     async def distinct(self, scope: Scope, field: Field) -> int:
         """How many distinct values a field has."""
-        values = self._values(scope, {"row": field}, None).subquery()
-        found = select(values.c.row).distinct()
+        keyed = self._keyed("keyed", scope, {"row": field}, None)
+        found = select(keyed.c.row)
         if field is Field.ADDRESS:
-            found = found.where(values.c.row != NO_ADDRESS)
+            found = found.where(keyed.c.row != NO_ADDRESS)
         count = await self._session.scalar(select(func.count()).select_from(found.subquery()))
         return count or 0
 
@@ -193,53 +208,70 @@ class EventCounter:
         found = await self._session.execute(select(address, place))
         return {address: place for address, place in found if place is not None}
 
-    def _values(
-        self, scope: Scope, fields: Mapping[str, Field], line: TimeLine | None
-    ) -> Select[Any]:
-        """Rows with the values of the row's and the column's field, piece of time, and events."""
-        columns = {COLUMN_OF.get(field, PHRASE) for field in fields.values()}
+    def _grouped(self, scope: Scope, fields: Iterable[Field], line: TimeLine | None) -> Subquery:
+        """Events by the columns of the fields and the piece of time, before they have names."""
+        columns = {COLUMN_OF.get(field, PHRASE) for field in fields}
         facts = self._facts.rows(scope, columns, line)
+        piece: ColumnElement[int] = literal(0, Integer)
+        if line is not None:
+            bounds = bindparam(None, list(line.bounds), unique=True, type_=TIMES)
+            piece = func.width_bucket(facts.c.at, cast(bounds, TIMES)) - 1
+        keys = [*(facts.c[column] for column in columns), piece.label("piece")]
+        grouped = select(*keys, _sum(facts.c.events).label("n")).group_by(*keys)
+        return grouped.subquery("grouped")
+
+    def _keyed(
+        self, name: str, scope: Scope, fields: Mapping[str, Field], line: TimeLine | None
+    ) -> CTE:
+        """Events by the values of the row's and the column's field as text, and piece of time."""
+        grouped = self._grouped(scope, fields.values(), line)
 
         def key(name: str) -> ColumnElement[str]:
             field = fields.get(name)
             if field is None:
                 return cast(null(), Text)
-            return (
-                OF_PHRASES[field] if field in OF_PHRASES else cast(facts.c[COLUMN_OF[field]], Text)
-            )
+            if field in OF_PHRASES:
+                return OF_PHRASES[field]
+            return cast(grouped.c[COLUMN_OF[field]], Text)
 
-        piece: ColumnElement[int] = literal(0, Integer)
-        if line is not None:
-            bounds = bindparam(None, list(line.bounds), unique=True, type_=TIMES)
-            piece = func.width_bucket(facts.c.at, cast(bounds, TIMES)) - 1
-        rows = select(
+        values = select(
             key("row").label("row"),
             key("column").label("column"),
-            piece.label("piece"),
-            facts.c.events,
+            grouped.c.piece,
+            grouped.c.n,
         )
-        if OF_PHRASES.keys() & set(fields.values()):
-            of_facts = and_(
-                phrases.c.organisation_id == self._organisation_id,
-                phrases.c.phrase_id == facts.c.phrase_id,
-            )
-            rows = rows.select_from(facts.join(phrases, of_facts))
-        return rows
-
-    def _keyed(
-        self, name: str, scope: Scope, fields: Mapping[str, Field], line: TimeLine | None
-    ) -> CTE:
-        values = self._values(scope, fields, line).subquery()
-        keys = (values.c.row, values.c.column, values.c.piece)
-        return select(*keys, _sum(values.c.events).label("n")).group_by(*keys).cte(name)
+        if not OF_PHRASES.keys() & set(fields.values()):
+            return values.cte(name)
+        of_events = and_(
+            phrases.c.organisation_id == self._organisation_id,
+            phrases.c.phrase_id == grouped.c.phrase_id,
+        )
+        named = values.select_from(grouped.join(phrases, of_events)).subquery()
+        keys = (named.c.row, named.c.column, named.c.piece)
+        return select(*keys, _sum(named.c.n).label("n")).group_by(*keys).cte(name)
 
 
-def _of_field(keyed: CTE, name: str, top: int, line: TimeLine | None) -> list[Select[Any]]:
+def _groups(keyed: CTE, name: str, *, grouped: bool) -> CTE:
+    """Events by the row's or the column's key; grouped: each key is there once already."""
+    key = keyed.c[name].label("key")
+    rows = select(key, keyed.c.n)
+    if not grouped:
+        rows = select(key, _sum(keyed.c.n).label("n")).group_by(keyed.c[name])
+    return rows.cte(f"{name}_groups")
+
+
+def _top(groups: CTE, name: str, top: int) -> CTE:
+    """The most frequent keys; of equally frequent ones always the same come first."""
+    order = (groups.c.n.desc(), collate(groups.c.key, "C"))
+    return select(groups.c.key, groups.c.n).order_by(*order).limit(top).cte(f"top_{name}s")
+
+
+def _of_field(
+    keyed: CTE, name: str, groups: CTE, listed: CTE, line: TimeLine | None
+) -> list[Select[Any]]:
     """What is told of the rows, or of the columns: the top, the sum of all, the top over time."""
     key = keyed.c[name]
-    groups = select(_sum(keyed.c.n).label("n")).group_by(key).subquery()
     all_groups = select(func.count().label("groups"), _sum(groups.c.n).label("n")).subquery()
-    listed = _top(keyed, name, top)
     parts = [
         _part(f"{name}s", all_groups, piece=cast(all_groups.c.groups, Integer)),
         _part(f"top {name}s", listed, **{name: listed.c.key}),
@@ -256,7 +288,7 @@ def _of_field(keyed: CTE, name: str, top: int, line: TimeLine | None) -> list[Se
     return parts
 
 
-def _cells(keyed: CTE, rows: Subquery, columns: Subquery) -> Select[Any]:
+def _cells(keyed: CTE, rows: CTE, columns: CTE) -> Select[Any]:
     """What the rows and the columns at the top have in common."""
     cells = (
         select(keyed)
@@ -267,14 +299,7 @@ def _cells(keyed: CTE, rows: Subquery, columns: Subquery) -> Select[Any]:
     return _part("cells", cells, row=cells.c.row, column=cells.c.column, piece=cells.c.piece)
 
 
-def _top(keyed: CTE, name: str, top: int) -> Subquery:
-    """The most frequent keys; of equally frequent ones always the same come first."""
-    key, n = keyed.c[name], _sum(keyed.c.n)
-    groups = select(key.label("key"), n.label("n")).group_by(key)
-    return groups.order_by(n.desc(), collate(key, "C")).limit(top).subquery()
-
-
-def _part(name: str, source: Subquery, **columns: ColumnElement[Any]) -> Select[Any]:
+def _part(name: str, source: Subquery | CTE, **columns: ColumnElement[Any]) -> Select[Any]:
     return select(
         literal(name, Text).label("part"),
         columns.get("row", cast(null(), Text)).label("row"),
