@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from smart_audit.api.audit.v1 import governance_pb2
+from smart_audit.api.audit.v1 import audit_pb2, governance_pb2
 from smart_audit.audit.rebuilding import rebuild_search
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.terms import TermKey, words
@@ -106,6 +106,15 @@ def test_terms_of_two_organisations_have_nothing_in_common():
     assert one.word("ada") != other.word("ada")
     assert one.equals("a", "b") != one.has_word("a", "b") != one.present("a\0b")
     assert -(2**63) <= one.word("ada") < 2**63
+
+
+async def test_no_text_that_an_event_may_have_stops_the_projection(world, user):
+    odd = audit_pb2.Target(id="d_1", type="a\0b", name="c\0d")
+    changes = {"outcome_reason": "e\0f", "source": "g\0h", "targets": [odd], "user_agent": "\0"}
+    await record(world, user, event(**changes, metadata={"i\0j": "k\0", '"},{': "\\"}))
+    found = await rows(world, user)
+    await record(world, user, event())
+    assert len(await rows(world, user)) == len(found) + 1
 
 
 async def test_a_projection_made_anew_is_the_same(world, user):

@@ -57,14 +57,19 @@ class Phrase(NamedTuple):
 
 def key_of(event: Event) -> PhraseKey:
     """The kind of an event."""
-    types = {target.type for target in event.targets if target.type}
+    types = {_storable(target.type) for target in event.targets if target.type}
     return PhraseKey(
         event.action,
         tuple(sorted(types)[:MAX_TARGET_TYPES]),
         event.outcome,
-        template(event.outcome_reason),
-        event.source,
+        template(_storable(event.outcome_reason)),
+        _storable(event.source),
     )
+
+
+def _storable(text: str) -> str:
+    """The one character that an event may have and a text of PostgreSQL may not is replaced."""
+    return text.replace("\0", "\ufffd") if "\0" in text else text
 
 
 def phrase_of(event: Event) -> Phrase:
