@@ -10,6 +10,25 @@ from tests.support.processes import running_processes
 
 # Of some megabytes, so that it takes many chunks.
 EVENTS = 60
+# What comes behind the first megabytes of a file waits in the middle of its transaction.
+STALL = """
+CREATE FUNCTION audit.stall() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.first_byte > 3000000 THEN
+        PERFORM pg_sleep(25);
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER stall BEFORE INSERT ON audit.export_chunks
+    FOR EACH ROW EXECUTE FUNCTION audit.stall();
+"""
+STALLED = """
+SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()
+"""
+LET_GO = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE wait_event = 'PgSleep' AND datname = current_database()
+"""
 SETTINGS = {"AUDIT_EXPORT_LEASE": "1", "AUDIT_EXPORT_EVERY": "1"}
 
 
@@ -40,17 +59,17 @@ async def test_an_export_goes_on_behind_what_a_killed_process_has_kept(cluster, 
 
 async def killed_while_writing(world, user, audit):
     """Kill the service once it has kept a part of an export; gives that export's id."""
-    while True:
-        export_id = id_of(await order(world, user))
-        async with asyncio.timeout(60):
-            while not chunks(world.database, export_id):
-                await asyncio.sleep(0.005)
-        await audit.kill()
-        if world.database.execute(
-            "SELECT FROM audit.exports WHERE export_id = %s AND state = 2", export_id
-        ):
-            return export_id
-        await audit.start()  # it was faster than we
+    database = world.database
+    await asyncio.to_thread(database.execute, STALL)
+    export_id = id_of(await order(world, user))
+    async with asyncio.timeout(60):
+        while not await asyncio.to_thread(database.execute, STALLED):
+            await asyncio.sleep(0.05)
+    await audit.kill()
+    # Postgres would learn only later that nobody waits for it any more.
+    await asyncio.to_thread(database.execute, LET_GO)
+    await asyncio.to_thread(database.execute, "DROP TRIGGER stall ON audit.export_chunks")
+    return export_id
 
 
 def chunks(database, export_id):
