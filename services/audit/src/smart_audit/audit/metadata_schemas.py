@@ -28,7 +28,7 @@ MAX_BYTES: Final = 32 * KIB
 MAX_TREE: Final = 2_000
 """Subschemas, with each reference counted as what it refers to."""
 MAX_STEPS: Final = 10_000
-"""Of one validation: a step is a keyword, and each member of what it looks at. Some 50 ms."""
+"""Of one validation: a step is a keyword, and each member of what it looks at."""
 MAX_PROBLEMS: Final = 10
 SHOWN: Final = 100
 

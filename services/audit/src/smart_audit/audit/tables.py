@@ -310,7 +310,12 @@ search_events = Table(
         "search_events_phrase_id_idx", "organisation_id", "phrase_id", "occurred_at", "log_index"
     ),
     Index("search_events_actor_id_idx", "organisation_id", "actor_id", "occurred_at", "log_index"),
-    Index("search_events_terms_idx", "terms", postgresql_using="gin"),
+    Index(
+        "search_events_terms_idx",
+        "terms",
+        postgresql_using="gin",
+        postgresql_with={"gin_pending_list_limit": 512},
+    ),
 )
 
 # `search_events` as readers see it: a view of what is the transaction's organisation's. Row

@@ -134,34 +134,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
             on_refusal=Refusals(database, deps, governing).record,
             on_read=ReadCalls(reads).record,
         )
-        server.add(
-            audit_pb2_grpc.add_EventServiceServicer_to_server,
-            EventServicer(database, deps, checkpointing),
-        )
-        server.add(
-            analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server, AnalyticsServicer(database)
-        )
-        server.add(
-            audit_pb2_grpc.add_LogServiceServicer_to_server, LogServicer(database, checkpointing)
-        )
-        server.add(
-            governance_pb2_grpc.add_GovernanceServiceServicer_to_server,
-            GovernanceServicer(database, governing),
-        )
-        server.add(
-            event_types_pb2_grpc.add_EventTypeServiceServicer_to_server,
-            EventTypeServicer(database, governing),
-        )
-        server.add(
-            event_types_pb2_grpc.add_FilterServiceServicer_to_server, FilterServicer(database)
-        )
-        server.add(
-            saved_searches_pb2_grpc.add_SavedSearchServiceServicer_to_server,
-            SavedSearchServicer(database, governing),
-        )
-        server.add(
-            tiles_pb2_grpc.add_TileServiceServicer_to_server, TileServicer(database, checkpointing)
-        )
+        _add_servicers(server, database, deps, checkpointing, governing)
         model = embedder(settings)
         embedding = EmbeddingRunner(database, model)
         server.add(
@@ -210,6 +183,32 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
             await reads.settle()
             await deps.sequencer.settle()
             await subject_keys.settle()
+
+
+def _add_servicers(
+    server: Server,
+    database: Database,
+    deps: Deps,
+    checkpointing: Checkpointing,
+    governing: Governing,
+) -> None:
+    """Serve what needs little besides the database and the log's own dependencies."""
+    events = EventServicer(database, deps, checkpointing)
+    server.add(audit_pb2_grpc.add_EventServiceServicer_to_server, events)
+    log_service = LogServicer(database, checkpointing)
+    server.add(audit_pb2_grpc.add_LogServiceServicer_to_server, log_service)
+    tiles = TileServicer(database, checkpointing)
+    server.add(tiles_pb2_grpc.add_TileServiceServicer_to_server, tiles)
+    governance = GovernanceServicer(database, governing)
+    server.add(governance_pb2_grpc.add_GovernanceServiceServicer_to_server, governance)
+    analytics = AnalyticsServicer(database)
+    server.add(analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server, analytics)
+    event_types = EventTypeServicer(database, governing)
+    server.add(event_types_pb2_grpc.add_EventTypeServiceServicer_to_server, event_types)
+    filters = FilterServicer(database)
+    server.add(event_types_pb2_grpc.add_FilterServiceServicer_to_server, filters)
+    saved_searches = SavedSearchServicer(database, governing)
+    server.add(saved_searches_pb2_grpc.add_SavedSearchServiceServicer_to_server, saved_searches)
 
 
 def _tails(

@@ -56,7 +56,9 @@ CREATE INDEX search_events_phrase_id_idx
     ON audit.search_events (organisation_id, phrase_id, occurred_at, log_index);
 CREATE INDEX search_events_actor_id_idx
     ON audit.search_events (organisation_id, actor_id, occurred_at, log_index);
-CREATE INDEX search_events_terms_idx ON audit.search_events USING gin (terms);
+-- Each search reads all of the list of rows that are not in the index yet: it is kept short (KiB).
+CREATE INDEX search_events_terms_idx ON audit.search_events USING gin (terms)
+    WITH (gin_pending_list_limit = 512);
 """
 
 # Vectors of one model share an index, which the model's dimensions are part of.
