@@ -122,3 +122,30 @@ async def test_a_projection_made_anew_is_the_same(world, user):
     before = await rows(world, user)
     await rebuild_search(AuditSettings(database_url=world.database.service_url("audit")))
     assert await rows(world, user) == before
+
+
+async def test_an_erasure_takes_away_the_terms_of_a_damaged_event_too(world, user):
+    for actor in ("u_10", "u_11"):
+        await record(world, user, event(actor={"id": actor, "name": "Mary Cartwright"}))
+    before = await rows(world, user)
+
+    def damage():
+        with world.database.connect() as connection:
+            connection.execute(
+                "UPDATE audit.payloads SET disclosures = substr(disclosures, 9)"
+                " WHERE organisation_id = %s AND actor_id = 'u_10'",
+                [user.organisation_id],
+            )
+
+    await asyncio.to_thread(damage)
+    for actor in ("u_10", "u_11"):
+        await world.governance.EraseSubject(
+            governance_pb2.EraseSubjectRequest(
+                subject=governance_pb2.Subject(type="user", id=actor), reason="asked for it"
+            ),
+            metadata=user.metadata,
+        )
+    after = await rows(world, user)
+    for place in (-1, -2):
+        (index, *_, terms, public) = before[place]
+        assert after[index][5] == terms[:public]

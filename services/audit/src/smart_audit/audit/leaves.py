@@ -26,6 +26,7 @@ from smart_audit.tlog.leaf import LeafTooLarge, OpenedLeaf, encode_leaf
 
 VERSION = 1
 OUTCOMES = {outcome: outcome.name.lower() for outcome in Outcome}
+_OUTCOMES = {text: outcome for outcome, text in OUTCOMES.items()}
 
 FLAG = "event_type_flag"
 """The member of metadata that says how an event does not fit the registry of event types."""
@@ -114,11 +115,21 @@ def to_event(opened: OpenedLeaf) -> Event:
 
     Raises: KeyError, TypeError or ValueError for facts that are not those of an event.
     """
+    facts = opened.facts
+    organisation_id = OrganisationId(UUID(facts["organisation_id"]))
+    at = _time(facts["occurred_at"])
+    return event_of(opened, EventId(UUID(facts["id"])), organisation_id, at)
+
+
+def event_of(
+    opened: OpenedLeaf, event_id: EventId, organisation_id: OrganisationId, occurred_at: datetime
+) -> Event:
+    """As `to_event`, for those who have ids and time at hand already."""
     facts, disclosed = opened.facts, opened.disclosed
     actor = facts["actor"]
     return Event(
-        id=EventId(UUID(facts["id"])),
-        organisation_id=OrganisationId(UUID(facts["organisation_id"])),
+        id=event_id,
+        organisation_id=organisation_id,
         action=facts["action"],
         actor=Actor(
             id=actor["id"],
@@ -126,11 +137,15 @@ def to_event(opened: OpenedLeaf) -> Event:
             name=disclosed.get("actor.name", ""),
             email=disclosed.get("actor.email", ""),
         ),
-        outcome=Outcome[facts["outcome"].upper()],
-        occurred_at=_time(facts["occurred_at"]),
+        outcome=_OUTCOMES[facts["outcome"]],
+        occurred_at=occurred_at,
         targets=tuple(
-            Target(target["id"], target.get("type", ""), disclosed.get(f"targets.{place}.name", ""))
-            for place, target in enumerate(facts.get("targets", ()))
+            [
+                Target(
+                    target["id"], target.get("type", ""), disclosed.get(f"targets.{place}.name", "")
+                )
+                for place, target in enumerate(facts.get("targets", ()))
+            ]
         ),
         outcome_reason=facts.get("outcome_reason", ""),
         source=facts.get("source", ""),

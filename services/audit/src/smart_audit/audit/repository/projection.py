@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
-from sqlalchemy import and_, delete, func, select, tuple_, union, update
+from sqlalchemy import and_, delete, func, literal_column, select, tuple_, union, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -208,6 +208,18 @@ class ProjectionStore:
         """Give events the terms that they have now."""
         connection = await self.connection()
         await connection.execute(REPLACE, self._columns(events))
+
+    async def cut_terms(self, indexes: Collection[int]) -> None:
+        """Leave events the terms of their public facts alone."""
+        if indexes:
+            await self._session.execute(
+                update(search_events)
+                .where(
+                    search_events.c.organisation_id == self._organisation_id,
+                    search_events.c.log_index.in_(list(indexes)),
+                )
+                .values(terms=literal_column("terms[1:public_terms]"), address=None)
+            )
 
     async def concerning(self, subject: Subject, before: int, first: int, limit: int) -> list[int]:
         """Places of projected events that name a subject, from `first` on, in order."""

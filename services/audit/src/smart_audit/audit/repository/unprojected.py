@@ -4,7 +4,7 @@ Raw SQL and no check of hashes, for speed; whoever is shown an event reads it by
 which checks all. What is sealed was authenticated when it was opened.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 
 from smart_audit.audit.domain import KeyId, OrganisationId, Subject, WrappedKey
 from smart_audit.audit.errors import LogDamaged
-from smart_audit.audit.leaves import recorded_at, to_event
+from smart_audit.audit.leaves import event_of
 from smart_audit.audit.recent import ReadableEvent
 from smart_audit.audit.sealed import Box, SealedError, SubjectKey, unpack
 from smart_audit.audit.wrapping import Wrapping
@@ -21,7 +21,8 @@ from smart_audit.tlog.disclosure import decode_disclosure
 from smart_audit.tlog.leaf import OpenedLeaf
 
 ENTRIES = """
-SELECT entry.log_index, entry.event_id, payload.leaf, payload.disclosures
+SELECT entry.log_index, entry.event_id, entry.recorded_at, payload.occurred_at, payload.leaf,
+    payload.disclosures
 FROM audit.entries AS entry
 JOIN audit.payloads AS payload ON payload.organisation_id = entry.organisation_id
     AND payload.recorded_at = entry.recorded_at AND payload.log_index = entry.log_index
@@ -79,31 +80,34 @@ async def unprojected(
 
     Raises: LogDamaged.
     """
-    cursor = await connection.execute(ENTRIES, [organisation_id, list(indexes)])
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(ENTRIES, [organisation_id, list(indexes)])
+    rows = await cursor.fetchall()
     try:
-        rows = [(*row, list(unpack(row[3]))) for row in await cursor.fetchall()]
-        wanted = {key_id for *_, boxes in rows for box in boxes for key_id in box.key_ids}
+        boxes = [list(unpack(row[-1])) for row in rows]
+        wanted = {key_id for some in boxes for box in some for key_id in box.key_ids}
         known = await keys.of(wanted, organisation_id, connection)
         return [
-            _readable(index, leaf, _opened(boxes, organisation_id, event_id, known))
-            for index, event_id, leaf, _, boxes in rows
+            _readable(row, organisation_id, some, known)
+            for row, some in zip(rows, boxes, strict=True)
         ]
     except (SealedError, KeyError, TypeError, ValueError) as error:
         raise LogDamaged("an entry of the log is damaged") from error
 
 
-def _opened(
-    boxes: list[Box], organisation_id: OrganisationId, event_id: Any, keys: Any
-) -> dict[str, Any]:
-    """Raises: SealedError, ValueError."""
+def _readable(
+    row: tuple[Any, ...],
+    organisation_id: OrganisationId,
+    boxes: Sequence[Box],
+    keys: Mapping[KeyId, SubjectKey | None],
+) -> ReadableEvent:
+    """Raises: SealedError, KeyError, TypeError, ValueError."""
+    index, event_id, recorded_at, occurred_at, leaf, _ = row
     disclosed: dict[str, Any] = {}
     for box in boxes:
         for text in box.open(organisation_id, event_id, keys) or ():
             _, name, value = decode_disclosure(text)
             disclosed[name] = value
-    return disclosed
-
-
-def _readable(index: int, leaf: bytes, disclosed: dict[str, Any]) -> ReadableEvent:
     opened = OpenedLeaf(orjson.loads(leaf), disclosed, withheld=0)
-    return ReadableEvent(index, recorded_at(opened), opened.facts["recorded_by"], to_event(opened))
+    event = event_of(opened, event_id, organisation_id, occurred_at)
+    return ReadableEvent(index, recorded_at, opened.facts["recorded_by"], event)

@@ -14,14 +14,16 @@ from smart_audit.audit.meaning.rendering import described
 from smart_audit.audit.recent import ReadableEvent
 from smart_audit.audit.repository import Database
 from smart_audit.audit.repository.projection import Progress, ProjectedEvent, ProjectionStore
-from smart_audit.audit.repository.unprojected import unprojected
+from smart_audit.audit.repository.unprojected import OpenKeys, unprojected
 from smart_audit.audit.terms import TermKey, terms_of
 
 VERSION = 2
 """Of what the projection holds. Whoever changes it raises it, and all is projected anew."""
 
-BATCH = 1_000
-AT_A_STRETCH = 100
+BATCH = 2_000
+AT_A_TIME = 400
+"""Events that one statement adds."""
+AT_A_STRETCH = 50
 """Events that are projected before calls get their turn: a few milliseconds."""
 CLEARED_AT_ONCE = 10_000
 KNOWN_PHRASES = 50_000
@@ -74,8 +76,9 @@ class Projecting:
         recent = self._database.recent.take(organisation_id, first)
         if recent is not None:
             return recent, recent[-1].log_index + 1
-        end = min(first + BATCH, size)
-        return await self._readable(first, end, organisation_id, store), end
+        places = range(first, min(first + BATCH, size))
+        keys = self._database.open_keys
+        return await self._readable(places, organisation_id, store, keys), places.stop
 
     async def _add(
         self,
@@ -86,14 +89,20 @@ class Projecting:
         key: TermKey,
     ) -> set[tuple[OrganisationId, int, int]]:
         """Add events and their phrases; gives the phrases, as they are remembered."""
-        projected = await _projected(events, key)
         phrases = {
-            (organisation_id, progress.generation, one.phrase.id): one.phrase for one in projected
+            (organisation_id, progress.generation, phrase.id): phrase
+            for phrase in [phrase_of(one.event) for one in events]
         }
         if new := [phrase for known, phrase in phrases.items() if known not in self._kept]:
             await store.add_phrases(await _described(new, store))
-        if projected:
-            await store.add_events(projected)
+        adding: asyncio.Task[None] | None = None
+        async with asyncio.TaskGroup() as tasks:
+            # While the database takes some in, the next ones are made.
+            for first in range(0, len(events), AT_A_TIME):
+                projected = await _projected(events[first : first + AT_A_TIME], key)
+                if adding is not None:
+                    await adding
+                adding = tasks.create_task(store.add_events(projected))
         return set(phrases)
 
     def _remember(self, kept: set[tuple[OrganisationId, int, int]]) -> None:
@@ -113,28 +122,33 @@ class Projecting:
         keys = self._database.new_open_keys()
         first = 0
         while places := await store.concerning(subject, before, first, BATCH):
-            connection = await store.connection()
-            events = await unprojected(places, organisation_id, connection, keys)
+            events = await self._readable(places, organisation_id, store, keys)
             await store.replace_terms(await _projected(events, key))
+            await store.cut_terms(set(places) - {one.log_index for one in events})
             first = places[-1] + 1
 
     async def _readable(
-        self, first: int, end: int, organisation_id: OrganisationId, store: ProjectionStore
+        self,
+        indexes: Sequence[int],
+        organisation_id: OrganisationId,
+        store: ProjectionStore,
+        keys: OpenKeys,
     ) -> list[ReadableEvent]:
-        keys, connection = self._database.open_keys, await store.connection()
         try:
-            return await unprojected(range(first, end), organisation_id, connection, keys)
+            return await unprojected(indexes, organisation_id, await store.connection(), keys)
         except LogDamaged:
-            if end - first == 1:
+            if len(indexes) == 1:
                 log.error(
-                    "projection.damaged", organisation_id=str(organisation_id), log_index=first
+                    "projection.damaged",
+                    organisation_id=str(organisation_id),
+                    log_index=indexes[0],
                 )
                 return []
         # One damaged entry must not keep its neighbours from being found.
-        middle = (first + end) // 2
+        middle = len(indexes) // 2
         return [
-            *await self._readable(first, middle, organisation_id, store),
-            *await self._readable(middle, end, organisation_id, store),
+            *await self._readable(indexes[:middle], organisation_id, store, keys),
+            *await self._readable(indexes[middle:], organisation_id, store, keys),
         ]
 
 
