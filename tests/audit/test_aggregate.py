@@ -161,7 +161,7 @@ async def compare(world, user, events, count):
 
 async def test_any_question_is_answered_as_by_hand(world, trail):
     user, events = trail
-    await compare(world, user, events, 80)
+    await compare(world, user, events, 48)
 
 
 async def test_what_is_kept_is_what_the_events_come_to(world, trail):

@@ -228,6 +228,7 @@ async def test_what_is_anothers_is_not_there(world, user):
     assert rows(world, operation_id)[0][0] == 3
 
 
+@pytest.mark.soak
 async def test_an_organisation_has_only_so_many_and_so_much(cluster):
     limits = {"export_jobs": 1, "export_bytes": 20_000, "export_streams": 1}
     async with running_world(cluster.new_database(), audit=limits) as world:

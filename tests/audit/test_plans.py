@@ -9,7 +9,7 @@ from tests.support.world import running_world
 CHANCE = random.Random(31)
 ROUNDS = 12
 """In a small log, and in a large one: Postgres may keep a plan after five uses of a statement."""
-BATCHES, BATCH = 20, 1000
+BATCHES, BATCH = 6, 1000
 ROWS_A_CALL = 100
 """What a call may read of a table, on average: a good part of a tile."""
 

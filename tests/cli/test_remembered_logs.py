@@ -12,6 +12,7 @@ from smart_audit.client.log.trust import Earlier
 from tests.cli.conftest import Cli
 from tests.cli.logs import checked, make_leaves, public_log, record_many, rewrite
 from tests.support.events import event, record_batch
+from tests.support.logs import record_no_reads
 from tests.support.world import running_world
 
 
@@ -57,6 +58,7 @@ async def test_a_restored_backup_is_a_rollback_and_what_follows_a_fork(cluster, 
 
     async with running_world(database) as world:
         user = await world.new_user()
+        record_no_reads(database, user.organisation_id)
         await record_many(world, user, 30)
         assert (await verified(world, user.access_token)).code == 0
     backup = cluster.new_database(database.name)

@@ -22,8 +22,9 @@ async def claim(world, user):
     """One recorded event: the event with its leaf, a proof, and the checkpoint it is for."""
     await settled(world, user)
     receipt = await record(world, user, event(metadata={"a": {"b": [1, None, True, 0.5, "x"]}}))
-    answer = await get(world, user, receipt.event_id)
+    # In this order: to read is an event of the log as well.
     state = await checkpoint(world, user)
+    answer = await get(world, user, receipt.event_id)
     return answer, receipt.proof, state
 
 

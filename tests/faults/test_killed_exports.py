@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 
+import pytest
+
 from tests.faults.test_killed_services import channel_to, world_of
 from tests.support.events import event, record_batch, settled
 from tests.support.exports import download, file_of, id_of, order, until_done
@@ -32,6 +34,7 @@ WHERE wait_event = 'PgSleep' AND datname = current_database()
 SETTINGS = {"AUDIT_EXPORT_LEASE": "1", "AUDIT_EXPORT_EVERY": "1"}
 
 
+@pytest.mark.soak
 async def test_an_export_goes_on_behind_what_a_killed_process_has_kept(cluster, tmp_path):
     database = cluster.new_database()
     async with (

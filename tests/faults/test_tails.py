@@ -41,6 +41,7 @@ async def follow(world, user, count, reasons):
     return seen, streams
 
 
+@pytest.mark.soak
 async def test_kills_and_stops_of_audit_lose_nothing_of_a_stream(cluster, tmp_path):
     async with (
         running_processes(database := cluster.new_database(), tmp_path) as (auth, (audit,)),

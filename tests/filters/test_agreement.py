@@ -39,7 +39,7 @@ async def agree(finding, expression):
     ]
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(asked())
 @example(parse_filter("NOT (actor.name:* OR metadata.deep:*) OR target.type!=d*"))
 @example(parse_filter("metadata.region!=eu AND NOT log_index>=20"))

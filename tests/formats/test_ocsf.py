@@ -40,6 +40,7 @@ def all_faults(events):
     ]
 
 
+@pytest.mark.soak
 def test_every_real_event_is_valid(real_events):
     found = lines(*real_events)
     assert [fault for one in found for fault in faults(one, VERSIONS[0])] == []

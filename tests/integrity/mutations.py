@@ -38,8 +38,8 @@ BEGIN
     SET LOCAL client_min_messages = error;
     FOR one IN SELECT conrelid::regclass AS of_table, conname FROM pg_constraint
         WHERE connamespace = 'audit'::regnamespace AND conrelid <> 0 AND conislocal
-            AND coninhcount = 0 AND contype IN ('c', 'p', 'u', 'n')
-        ORDER BY contype = 'n'
+            AND coninhcount = 0 AND contype IN ('c', 'f', 'p', 'u', 'n')
+        ORDER BY contype <> 'f', contype = 'n'
     LOOP
         EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', one.of_table, one.conname);
     END LOOP;
