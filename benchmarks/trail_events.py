@@ -37,7 +37,7 @@ ADDRESSES = 6_000
 REGIONS = ("eu-central-1", "eu-west-1", "us-east-1", "us-west-2", "ap-southeast-1")
 PLANS = ("free", "team", "business", "enterprise")
 FIRST = words(
-    "Ada Alan Amina Barbara Chen Claude Dennis Edsger Elif Frances Grace Hedy Ines Ivan Jamal"
+    "Ada Alan Amina Barbara Chen Carla Dennis Edsger Elif Frances Grace Hedy Ines Ivan Jamal"
     " Joan Karim Katherine Kofi Leslie Linus Lucia Margaret Mei Niklaus Noor Olga Priya Radia"
     " Rasmus Sophie Tariq Tim Vint Wanjiku Yukihiro Zofia"
 )
