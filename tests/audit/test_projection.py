@@ -2,6 +2,7 @@
 
 import asyncio
 
+import grpc
 import pytest
 
 from smart_audit.api.audit.v1 import audit_pb2, governance_pb2
@@ -106,6 +107,18 @@ def test_terms_of_two_organisations_have_nothing_in_common():
     assert one.word("ada") != other.word("ada")
     assert one.equals("a", "b") != one.has_word("a", "b") != one.present("a\0b")
     assert -(2**63) <= one.word("ada") < 2**63
+
+
+async def test_a_refused_erasure_does_not_stop_the_projection(world, user):
+    nobody = governance_pb2.Subject(type="user", id="nobody")
+    with pytest.raises(grpc.aio.AioRpcError):
+        await world.governance.EraseSubject(
+            governance_pb2.EraseSubjectRequest(subject=nobody, reason="asked for it"),
+            metadata=user.metadata,
+        )
+    found = await rows(world, user)
+    await record(world, user, event())
+    assert len(await rows(world, user)) == len(found) + 1
 
 
 async def test_no_text_that_an_event_may_have_stops_the_projection(world, user):

@@ -133,7 +133,9 @@ def erased_subject(event: Event) -> Subject | None:
     if event.action != ERASE_SUBJECT or event.source != SOURCE:
         return None
     facts = {target.type: target.id for target in event.targets}
-    return Subject(facts["erased_subject_type"], facts["erased_subject"])
+    type_, id_ = facts.get("erased_subject_type"), facts.get("erased_subject")
+    # One that was refused names nobody.
+    return None if type_ is None or id_ is None else Subject(type_, id_)
 
 
 def retention_facts(recorded_before: datetime, removed: int) -> tuple[Target, ...]:
