@@ -22,6 +22,7 @@ async def user(world):
     return user
 
 
+@pytest.mark.soak
 async def test_an_erasure_divides_what_many_write_at_once(world, user):
     """What comes before it in the log is erased, what comes behind it is readable, none is lost."""
     acknowledged, many = [], asyncio.Event()

@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from smart_audit.api.audit.v1 import audit_pb2
 from tests.support.events import event, record, record_batch, settled
 from tests.support.world import running_world
@@ -53,6 +55,7 @@ async def use(world, user):
     return calls
 
 
+@pytest.mark.soak
 async def test_calls_read_no_more_of_a_large_log_than_of_a_small_one(cluster):
     database = cluster.new_database()
     async with running_world(database) as world:

@@ -64,6 +64,7 @@ async def test_a_checkpoint_covers_every_receipt(world):
         assert proof.log_index == receipt.proof.log_index
 
 
+@pytest.mark.soak
 async def test_every_event_is_proven_in_every_later_tree(world):
     user = await world.new_user()
     await settled(world, user)

@@ -334,6 +334,7 @@ async def test_what_a_service_says_cannot_move_the_cursor(cli, liar, user, logge
     )
 
 
+@pytest.mark.soak
 async def test_a_log_that_claims_to_be_endless_is_given_up(cli, liar, world):
     organisation_id = public_log(world, 300)[0]
     key = Ed25519PrivateKey.generate()

@@ -129,6 +129,7 @@ def test_what_is_too_much_for_the_page_is_left_out_of_it(tmp_path, monkeypatch, 
     assert check_bundle(path, [log.key]).holds
 
 
+@pytest.mark.soak
 def test_memory_stays_flat(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "MAX_EMBEDDED", 100_000)
     log = Log(2000)

@@ -39,6 +39,7 @@ async def peak(database):
 
 
 @pytest.mark.parametrize("factor", [4, pytest.param(100, marks=pytest.mark.soak)])
+@pytest.mark.soak
 async def test_a_longer_log_takes_no_more_memory(cluster, factor):
     small, large = cluster.new_database(), cluster.new_database()
     await grow(small, 2)

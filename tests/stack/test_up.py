@@ -130,6 +130,7 @@ def outlives_a_killed_supervisor_and_stops_cleanly(shared, person):
         assert not (second.data / "state.json").exists()
 
 
+@pytest.mark.soak
 def test_an_outside_database_replaces_the_embedded_one(folder):
     with outside_postgres(folder, 18) as server:
         with psycopg.connect(server.url(), autocommit=True) as connection:

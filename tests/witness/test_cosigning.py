@@ -5,6 +5,7 @@ from hashlib import sha256
 
 import aiohttp
 import grpc
+import pytest
 
 from smart_audit.tlog.policy import Policy
 from tests.support.events import event, record, settled
@@ -131,6 +132,7 @@ async def test_the_public_reads_the_cosigned_checkpoint_if_it_asks_for_it(
         assert (await gateway.http.get(f"{log}/checkpoint")).status_code == 200
 
 
+@pytest.mark.soak
 async def test_several_processes_of_audit_keep_one_line_a_witness(cluster, new_witness, tmp_path):
     database = cluster.new_database()
     known = await known_installation(database)

@@ -3,6 +3,7 @@
 import json
 
 import psycopg
+import pytest
 
 from tests.support.database import Database
 from tests.support.events import event, record, settled
@@ -21,6 +22,7 @@ from tests.witness.installations import (
 ORIGINS = ["audit.example/a", "audit.example/b"]
 
 
+@pytest.mark.soak
 async def test_two_installations_watch_each_other(cluster, new_witness, tmp_path):
     databases = [cluster.new_database() for _ in ORIGINS]
     known = [
