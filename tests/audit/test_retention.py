@@ -246,7 +246,7 @@ async def test_it_goes_in_batches_each_with_an_event_of_its_own(aged, world, use
     assert removed == [10, 10, 5, 25]
     limits = [facts_of(one)["recorded_before"] for one in told]
     assert limits == sorted(limits)
-    assert counted(world, user, "entry_targets") == 10 + 1 + 2 + 2 * len(told) + await own(
+    assert counted(world, user, "entry_targets") == 10 + 1 + 3 + 2 * len(told) + await own(
         world, user
     )
 

@@ -56,7 +56,7 @@ def to_filter(request: audit_pb2.ListEventsRequest) -> domain.Filter:
 def to_narrowing(request: audit_pb2.ListEventsRequest) -> dict[str, str]:
     """What narrows a list, by the names of the request's fields, as the log tells of it."""
     return {
-        field.name: value.ToJsonString()
+        field.name: to_datetime(value).isoformat()
         if isinstance(value, Timestamp)
         else audit_pb2.Outcome.Name(value)
         if field.name == "outcome"
