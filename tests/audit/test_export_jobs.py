@@ -209,15 +209,17 @@ async def test_an_erasure_destroys_files_and_lets_what_is_written_begin_anew(wor
 async def test_operations_are_listed_the_latest_first(world, user):
     ids = [(await ordered(world, user))[0] for _ in range(3)]
 
-    async def page(size, token=""):
+    async def page(size, token="", caller=user):
         request = exports_pb2.ListOperationsRequest(page_size=size, page_token=token)
-        answer = await stub(world).ListOperations(request, metadata=user.metadata)
+        answer = await stub(world).ListOperations(request, metadata=caller.metadata)
         return [id_of(one) for one in answer.operations], answer.next_page_token
 
     first, token = await page(2)
     second, end = await page(2, token)
     assert ([*first, *second], end) == (ids[::-1], "")
     assert await reason_of(page(2, "nonsense")) == "PAGE_TOKEN_INVALID"
+    stranger = await world.new_user()
+    assert await reason_of(page(2, token, stranger)) == "PAGE_TOKEN_INVALID"
 
 
 async def test_what_is_anothers_is_not_there(world, user):

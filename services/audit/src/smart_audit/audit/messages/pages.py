@@ -191,23 +191,30 @@ def to_hold_token(
 
 
 def to_export_position(
-    request: exports_pb2.ListOperationsRequest,
+    request: exports_pb2.ListOperationsRequest, organisation_id: domain.OrganisationId
 ) -> exports.ExportPosition | None:
     """Where a page of exports begins. Raises: PageTokenInvalid."""
     if not request.page_token:
         return None
     try:
-        microseconds, export_id = _read_token(request.page_token)
-        return exports.ExportPosition(_time(microseconds), domain.EventId(UUID(export_id)))
+        fingerprint, microseconds, export_id = _read_token(request.page_token)
+        position = exports.ExportPosition(_time(microseconds), domain.EventId(UUID(export_id)))
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise bad_page_token() from error
+    _check(fingerprint, request, organisation_id)
+    return position
 
 
-def to_export_token(position: exports.ExportPosition | None) -> str:
+def to_export_token(
+    position: exports.ExportPosition | None,
+    request: exports_pb2.ListOperationsRequest,
+    organisation_id: domain.OrganisationId,
+) -> str:
     """The token of the next page of exports; empty on the last."""
     if position is None:
         return ""
-    return _token([_microseconds(position.created_at), str(position.id)])
+    fingerprint = _fingerprint(request, organisation_id)
+    return _token([fingerprint, _microseconds(position.created_at), str(position.id)])
 
 
 def _time(microseconds: int) -> datetime:

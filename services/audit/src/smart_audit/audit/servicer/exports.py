@@ -96,15 +96,11 @@ class ExportServicer(exports_pb2_grpc.ExportServiceServicer):
 
     async def ListOperations(self, request: exports_pb2.ListOperationsRequest, context: Any) -> Any:
         """Return a page of operations."""
-        found, end = await list_exports(
-            organisation(),
-            to_export_position(request),
-            to_page_size(request),
-            self._database,
-            self._deps,
-        )
+        own = organisation()
+        after, limit = to_export_position(request, own), to_page_size(request)
+        found, end = await list_exports(own, after, limit, self._database, self._deps)
         return exports_pb2.ListOperationsResponse(
-            operations=map(from_export, found), next_page_token=to_export_token(end)
+            operations=map(from_export, found), next_page_token=to_export_token(end, request, own)
         )
 
     async def CancelOperation(
