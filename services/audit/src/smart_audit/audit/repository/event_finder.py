@@ -9,7 +9,7 @@ away, and all of it is gathered; where too few do, the planner decides.
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import FromClause, Select, false, func, select, true, tuple_, union_all
+from sqlalchemy import FromClause, Select, false, select, true, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.audit.domain import OrganisationId, Position, Recorded
@@ -178,12 +178,6 @@ class _Rows:
             behind = tuple_(*key) > place if self._oldest_first else tuple_(*key) < place
             statement = statement.where(behind)
         return statement.order_by(*self.order(found_events)) if ordered else statement
-
-
-async def set_planning(session: AsyncSession) -> None:
-    """Give a transaction that has begun without them the settings `PLANNING`."""
-    local = [func.set_config(*setting, True) for setting in PLANNING.items()]  # noqa: FBT003
-    await session.execute(select(*local))
 
 
 def _split(expression: Expression | None) -> tuple[Expression | None, Expression | None]:

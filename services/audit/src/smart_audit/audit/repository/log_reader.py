@@ -1,6 +1,6 @@
 """Reading one log in one transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,23 +12,23 @@ from smart_audit.audit.domain import (
     Bytes,
     EventId,
     Filter,
-    KeyId,
     OrganisationId,
     Placed,
     Position,
     Recorded,
 )
 from smart_audit.audit.errors import LogDamaged
-from smart_audit.audit.leaves import recorded_at, to_event
+from smart_audit.audit.repository.opened_entries import (
+    OpenedEntry,
+    boxes_of,
+    opened_entries,
+    to_recorded,
+)
 from smart_audit.audit.repository.subjects import wrapped_keys
-from smart_audit.audit.sealed import Box, SealedError, SubjectKey, unpack
 from smart_audit.audit.tables import entries, entry_targets, logs, payloads, tiles
 from smart_audit.audit.wrapping import Wrapping
 from smart_audit.core.sealing import SealBroken
 from smart_audit.tlog.compact import CompactRange
-from smart_audit.tlog.disclosure import LeafError
-from smart_audit.tlog.hashing import leaf_hash
-from smart_audit.tlog.leaf import OpenedLeaf, open_leaf
 from smart_audit.tlog.tiles import TILE_WIDTH, Tile
 
 PLACED = select(
@@ -71,18 +71,6 @@ OUT_OF_ORDER = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedEntry:
-    """An entry whose leaf and sealed disclosures were found to be what was recorded."""
-
-    log_index: int
-    leaf: bytes
-    leaf_hash: bytes
-    opened: OpenedLeaf
-    disclosures: Sequence[str]
-    erased: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Stretch:
     """Events that lie side by side in the log; those whose content is gone are left out."""
 
@@ -115,7 +103,7 @@ class LogReader:
         """One event by id. Raises: LogDamaged."""
         statement = self._recorded().where(entries.c.event_id == event_id)
         found = await self._open((await self._session.execute(statement)).all())
-        return _to_recorded(found[0]) if found else None
+        return to_recorded(found[0]) if found else None
 
     async def opened(self, indexes: Iterable[int]) -> dict[int, OpenedEntry]:
         """Entries by their place in the log; those without content are left out.
@@ -132,7 +120,7 @@ class LogReader:
         Raises: LogDamaged.
         """
         opened = await self.opened(indexes)
-        return {index: _to_recorded(entry) for index, entry in opened.items()}
+        return {index: to_recorded(entry) for index, entry in opened.items()}
 
     async def placed(self, indexes: Iterable[int]) -> dict[int, Placed]:
         """What stays for ever of entries, by their place in the log."""
@@ -173,23 +161,6 @@ class LogReader:
         )
         return [row.leaf for row in await self._session.execute(statement)]
 
-    async def run(self, first: int, before: int, most: Bytes) -> list[Recorded]:
-        """Events in the order of the log, from `first` on and before `before`.
-
-        They end behind the one that brings them to `most` bytes; those without content are left
-        out. Raises: LogDamaged.
-        """
-        size = func.octet_length(payloads.c.leaf) + func.octet_length(payloads.c.disclosures)
-        rows = (
-            self._recorded()
-            .add_columns((func.sum(size).over(order_by=entries.c.log_index) - size).label("ahead"))
-            .where(entries.c.log_index >= first, entries.c.log_index < before)
-            .subquery()
-        )
-        statement = select(rows).where(rows.c.ahead < most).order_by(rows.c.log_index)
-        found = (await self._session.execute(statement)).all()
-        return [_to_recorded(entry) for entry in await self._open(found)]
-
     async def page(
         self,
         narrow: Filter,
@@ -210,7 +181,7 @@ class LogReader:
         order = columns if oldest_first else [column.desc() for column in columns]
         statement = statement.order_by(*order).limit(limit)
         rows = (await self._session.execute(statement)).all()
-        return [_to_recorded(entry) for entry in await self._open(rows)]
+        return [to_recorded(entry) for entry in await self._open(rows)]
 
     async def events_from(self, first: int, limit: int, size: Bytes) -> Stretch:
         """The events at a place of the log and after it, of at most `limit` entries.
@@ -234,7 +205,7 @@ class LogReader:
         opened = await self._open([row for row in rows if row.leaf is not None])
         last = rows[-1]
         more = len(rows) == limit or last.size_before + last.size >= size
-        return Stretch([_to_recorded(entry) for entry in opened], last.log_index + 1, more=more)
+        return Stretch([to_recorded(entry) for entry in opened], last.log_index + 1, more=more)
 
     async def first_since(self, time: datetime) -> int | None:
         """The place of the first event that was recorded at a time or later; None if none was."""
@@ -307,17 +278,14 @@ class LogReader:
 
     async def _open(self, rows: Sequence[Row[Any]]) -> list[OpenedEntry]:
         """Open what can be opened. Raises: LogDamaged."""
-        boxes = [_boxes(row) for row in rows]
+        boxes = boxes_of(rows)
         wanted = {key_id for some in boxes for box in some for key_id in box.key_ids}
         wrapped = await wrapped_keys(self._session, self._organisation_id, wanted)
         try:
             keys = self._wrapping.unwrapped(self._organisation_id, wrapped)
         except SealBroken as error:
             raise LogDamaged(f"a subject's key is damaged: {error}") from error
-        return [
-            _opened(row, self._organisation_id, some, keys)
-            for row, some in zip(rows, boxes, strict=True)
-        ]
+        return opened_entries(rows, self._organisation_id, boxes, keys)
 
 
 def _narrowed(statement: Select[Any], narrow: Filter) -> Select[Any]:
@@ -350,79 +318,6 @@ def _placed(row: Row[Any]) -> Placed:
     return Placed(
         EventId(row.event_id), row.log_index, row.recorded_at, row.tree_size, row.leaf_hash
     )
-
-
-def _boxes(row: Row[Any]) -> list[Box]:
-    try:
-        return list(unpack(row.disclosures))
-    except SealedError as error:
-        raise _damaged(row, str(error)) from error
-
-
-def _opened(
-    row: Row[Any],
-    organisation_id: OrganisationId,
-    boxes: Sequence[Box],
-    keys: Mapping[KeyId, SubjectKey | None],
-) -> OpenedEntry:
-    """Raises: LogDamaged when the stored bytes are not those that were recorded."""
-    readable: list[str] = []
-    erased: list[str] = []
-    try:
-        for box in boxes:
-            disclosures = box.open(organisation_id, row.event_id, keys)
-            if disclosures is None:
-                erased.extend(box.names)
-            else:
-                readable.extend(disclosures)
-        opened = open_leaf(row.leaf, readable)
-        damage = _mismatch(row, opened, erased)
-    except (LeafError, SealedError, KeyError, TypeError, ValueError) as error:
-        raise _damaged(row, str(error)) from error
-    if damage:
-        raise _damaged(row, damage)
-    return OpenedEntry(row.log_index, row.leaf, row.leaf_hash, opened, readable, erased)
-
-
-def _mismatch(row: Row[Any], opened: OpenedLeaf, erased: Sequence[str]) -> str:
-    if leaf_hash(row.leaf) != row.leaf_hash:
-        return "the leaf does not match its hash"
-    if (opened.facts["id"], recorded_at(opened)) != (str(row.event_id), row.recorded_at):
-        return "the leaf tells of another event"
-    if opened.withheld != len(erased):
-        return "disclosures are missing"
-    return ""
-
-
-def _damaged(row: Row[Any], damage: str) -> LogDamaged:
-    return LogDamaged(
-        f"entry {row.log_index} of the log is damaged: {damage}",
-        log_index=str(row.log_index),
-        event_id=str(row.event_id),
-    )
-
-
-def _to_recorded(entry: OpenedEntry) -> Recorded:
-    """Raises: LogDamaged."""
-    opened = entry.opened
-    try:
-        event = to_event(opened)
-        return Recorded(
-            event,
-            entry.log_index,
-            recorded_at(opened),
-            opened.facts["recorded_by"],
-            entry.leaf,
-            entry.leaf_hash,
-            entry.disclosures,
-            entry.erased,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise LogDamaged(
-            f"entry {entry.log_index} of the log is damaged: {error!r}",
-            log_index=str(entry.log_index),
-            event_id=str(opened.facts.get("id", "")),
-        ) from error
 
 
 def _end(tile: Tile) -> int:

@@ -19,7 +19,7 @@ from smart_audit.audit.leaves import repeats, to_leaves
 from smart_audit.audit.registry import EventTypes, Held
 from smart_audit.audit.repository import Database
 from smart_audit.audit.repository.event_types import EventTypeReader
-from smart_audit.audit.repository.log_reader import OpenedEntry
+from smart_audit.audit.repository.opened_entries import OpenedEntry
 from smart_audit.audit.sequencer import Sequencer, Slot
 from smart_audit.audit.subject_keys import SubjectKeys
 from smart_audit.audit.use_cases.prove import prove_inclusions

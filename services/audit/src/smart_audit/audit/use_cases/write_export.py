@@ -37,7 +37,7 @@ FOUND_EVENTS = 1_024
 READ_EVENTS = 64
 PROJECTION_PATIENCE = timedelta(seconds=10)
 
-Page = tuple[list[Recorded], Proofs | None, Mark]
+Page = tuple[Sequence[Recorded], Proofs | None, Mark]
 """Events, their proofs if there shall be some, and the mark behind them."""
 
 
@@ -111,12 +111,13 @@ class Writing:
         """All events, in the order of the log."""
         first = self.mark.log_index
         while first < self.span.before:
-            before = min(first + PAGE_EVENTS, self.span.before)
+            limit = min(PAGE_EVENTS, self.span.before - first)
             async with database.begin(self.organisation_id) as log:
-                events = await log.run(first, before, PAGE_BYTES)
-                proofs = await self._prove(events, log)
-            first = events[-1].log_index + 1 if events else before
-            yield events, proofs, Mark(first)
+                stretch = await log.events_from(first, limit, PAGE_BYTES)
+                proofs = await self._prove(stretch.events, log)
+            # Where entries are missing, which the verification tells of, it goes on behind them.
+            first = stretch.end if stretch.end > first else first + limit
+            yield stretch.events, proofs, Mark(first)
 
     async def _by_filter(self, database: Database) -> AsyncIterator[Page]:
         """The events that the filter asks for, in the order of time."""
