@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from pgvector import HalfVector
 from pgvector.sqlalchemy import HALFVEC
-from sqlalchemy import cast, delete, exists, func, literal, select
+from sqlalchemy import Row, Select, cast, delete, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import TSQUERY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,6 +26,17 @@ MAX_DIMENSIONS = 4000
 
 
 _RUN: Final = re.compile(r"[^\W_]+")
+
+
+PHRASES: Select[Any] = select(
+    phrases.c.phrase_id,
+    phrases.c.action,
+    phrases.c.target_types,
+    phrases.c.outcome,
+    phrases.c.outcome_reason,
+    phrases.c.source,
+    phrases.c.text,
+)
 
 
 class PhraseText(NamedTuple):
@@ -115,29 +126,57 @@ class PhraseStore:
 
     async def get(self, ids: Collection[PhraseId]) -> dict[PhraseId, Phrase]:
         """Kinds by their ids."""
-        statement = select(
-            phrases.c.phrase_id,
-            phrases.c.action,
-            phrases.c.target_types,
-            phrases.c.outcome,
-            phrases.c.outcome_reason,
-            phrases.c.source,
-            phrases.c.text,
-        ).where(
+        statement = PHRASES.where(
             phrases.c.organisation_id == self._organisation_id, phrases.c.phrase_id.in_(list(ids))
         )
-        return {
-            PhraseId(row.phrase_id): Phrase(
-                PhraseId(row.phrase_id),
-                row.action,
-                tuple(row.target_types),
-                Outcome(row.outcome),
-                row.outcome_reason,
-                row.source,
-                row.text,
+        rows = await self._session.execute(statement)
+        return {PhraseId(row.phrase_id): _phrase(row) for row in rows}
+
+    async def of_actions(self, actions: Collection[str]) -> list[Phrase]:
+        """The kinds that have one of these actions."""
+        statement = PHRASES.where(
+            phrases.c.organisation_id == self._organisation_id, phrases.c.action.in_(actions)
+        )
+        return [_phrase(row) for row in await self._session.execute(statement)]
+
+    async def add(self, new: Collection[Phrase]) -> None:
+        """Keep kinds; those that are there already stay as they are."""
+        rows = [
+            {
+                "organisation_id": self._organisation_id,
+                "phrase_id": phrase.id,
+                "action": phrase.action,
+                "target_types": list(phrase.target_types),
+                "outcome": phrase.outcome,
+                "outcome_reason": phrase.outcome_reason,
+                "source": phrase.source,
+                "text": phrase.text,
+            }
+            # In one order everywhere, so that two transactions cannot wait for each other.
+            for phrase in sorted(new, key=lambda phrase: phrase.id)
+        ]
+        await self._session.execute(insert(phrases).values(rows).on_conflict_do_nothing())
+
+    async def replace_texts(self, described: Collection[Phrase]) -> None:
+        """Give kinds another text, and have them embedded anew."""
+        for phrase in described:
+            changed = await self._session.execute(
+                update(phrases)
+                .where(
+                    phrases.c.organisation_id == self._organisation_id,
+                    phrases.c.phrase_id == phrase.id,
+                    phrases.c.text != phrase.text,
+                )
+                .values(text=phrase.text)
+                .returning(phrases.c.phrase_id)
             )
-            for row in await self._session.execute(statement)
-        }
+            if changed.all():
+                await self._session.execute(
+                    delete(phrase_vectors).where(
+                        phrase_vectors.c.organisation_id == self._organisation_id,
+                        phrase_vectors.c.phrase_id == phrase.id,
+                    )
+                )
 
     async def lacking(self, model: str, limit: int) -> list[PhraseText]:
         """Kinds that have no vector of a model yet."""
@@ -185,6 +224,18 @@ class PhraseStore:
         await self._session.execute(
             select(*(func.set_config(name, value, True) for name, value in settings.items()))  # noqa: FBT003
         )
+
+
+def _phrase(row: Row[Any]) -> Phrase:
+    return Phrase(
+        PhraseId(row.phrase_id),
+        row.action,
+        tuple(row.target_types),
+        Outcome(row.outcome),
+        row.outcome_reason,
+        row.source,
+        row.text,
+    )
 
 
 def _any_of(words: Sequence[str]) -> str:

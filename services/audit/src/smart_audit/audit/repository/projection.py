@@ -12,11 +12,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smart_audit.audit import arrays
-from smart_audit.audit.domain import Event, OrganisationId, Outcome, Subject
+from smart_audit.audit.domain import Event, OrganisationId, Subject
 from smart_audit.audit.event_types import EventType
-from smart_audit.audit.meaning.phrases import Phrase, PhraseId
+from smart_audit.audit.meaning.phrases import Phrase
 from smart_audit.audit.recent import ReadableEvent
 from smart_audit.audit.repository.event_types import EventTypeReader
+from smart_audit.audit.repository.phrases import PhraseStore
 from smart_audit.audit.tables import (
     entry_targets,
     logs,
@@ -49,15 +50,6 @@ WHERE found.organisation_id = %(organisation_id)s AND found.recorded_at = new.re
     AND found.log_index = new.log_index
 """
 
-PHRASE_COLUMNS = (
-    "phrase_id",
-    "action",
-    "target_types",
-    "outcome",
-    "outcome_reason",
-    "source",
-    "text",
-)
 DISCARDED = 0
 """The version of no code."""
 
@@ -87,6 +79,8 @@ class ProjectionStore:
     def __init__(self, session: AsyncSession, organisation_id: OrganisationId) -> None:
         self._session = session
         self._organisation_id = organisation_id
+        self.kinds = PhraseStore(session, organisation_id)
+        """The kinds of event, to which the projected events point."""
 
     async def lock(self, version: int) -> Progress | None:
         """How far it has come; None while another process is at it.
@@ -130,64 +124,6 @@ class ProjectionStore:
             .where(projections.c.organisation_id == self._organisation_id)
             .values(version=DISCARDED)
         )
-
-    async def add_phrases(self, new: Collection[Phrase]) -> None:
-        """Keep phrases; those that are there already stay as they are."""
-        rows = [
-            {
-                "organisation_id": self._organisation_id,
-                "phrase_id": phrase.id,
-                "action": phrase.action,
-                "target_types": list(phrase.target_types),
-                "outcome": phrase.outcome,
-                "outcome_reason": phrase.outcome_reason,
-                "source": phrase.source,
-                "text": phrase.text,
-            }
-            # In one order everywhere, so that two transactions cannot wait for each other.
-            for phrase in sorted(new, key=lambda phrase: phrase.id)
-        ]
-        await self._session.execute(insert(phrases).values(rows).on_conflict_do_nothing())
-
-    async def phrases(self, actions: Collection[str]) -> list[Phrase]:
-        """The phrases of these actions, as they are kept."""
-        columns = [phrases.c[name] for name in PHRASE_COLUMNS]
-        statement = select(*columns).where(
-            phrases.c.organisation_id == self._organisation_id, phrases.c.action.in_(actions)
-        )
-        return [
-            Phrase(
-                PhraseId(row.phrase_id),
-                row.action,
-                tuple(row.target_types),
-                Outcome(row.outcome),
-                row.outcome_reason,
-                row.source,
-                row.text,
-            )
-            for row in await self._session.execute(statement)
-        ]
-
-    async def replace_texts(self, described: Collection[Phrase]) -> None:
-        """Give phrases another text, and have them embedded anew."""
-        for phrase in described:
-            changed = await self._session.execute(
-                update(phrases)
-                .where(
-                    phrases.c.organisation_id == self._organisation_id,
-                    phrases.c.phrase_id == phrase.id,
-                    phrases.c.text != phrase.text,
-                )
-                .values(text=phrase.text)
-                .returning(phrases.c.phrase_id)
-            )
-            if changed.all():
-                await self._session.execute(
-                    delete(phrase_vectors).where(
-                        phrase_vectors.c.organisation_id == self._organisation_id,
-                        phrase_vectors.c.phrase_id == phrase.id,
-                    )
-                )
 
     async def event_types(self, actions: Collection[str]) -> dict[str, EventType]:
         """What the registry says of actions."""

@@ -63,7 +63,9 @@ class Projecting:
                     await self._forget(subject, one.log_index, organisation_id, store, key)
             if renamed := {action for one in events for action in changed_actions(one.event)}:
                 # Described as the registry has it now: a later change is a later event.
-                await store.replace_texts(await _described(await store.phrases(renamed), store))
+                await store.kinds.replace_texts(
+                    await _described(await store.kinds.of_actions(renamed), store)
+                )
             await store.advance(progress._replace(size=end))
         # Only now that it is committed.
         self._remember(kept)
@@ -94,7 +96,7 @@ class Projecting:
             for phrase in [phrase_of(one.event) for one in events]
         }
         if new := [phrase for known, phrase in phrases.items() if known not in self._kept]:
-            await store.add_phrases(await _described(new, store))
+            await store.kinds.add(await _described(new, store))
         adding: asyncio.Task[None] | None = None
         async with asyncio.TaskGroup() as tasks:
             # While the database takes some in, the next ones are made.
