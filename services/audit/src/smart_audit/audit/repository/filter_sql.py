@@ -212,7 +212,7 @@ def _apart(statement: Select[Any]) -> Select[Any]:
     """A sub-select that the planner leaves one.
 
     Were it made a join, the policies of its tables would stand between `found_events` and the index
-    on terms, as those of `search_events` would (see `tables.py`).
+    on terms, as those of `search_events` would (see `tables/search.py`).
     """
     return statement.offset(0)
 
