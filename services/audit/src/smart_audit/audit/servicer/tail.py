@@ -92,7 +92,6 @@ class TailServicer(tail_pb2_grpc.TailServiceServicer):
     ) -> AsyncGenerator[Message]:
         """The records of a stream. One that has begun ends by a record, not by an error."""
         log_of = organisation()
-        reading({"filter": request.filter})
         wanted = to_wanted(
             request,
             current_header("last-event-id"),
