@@ -39,6 +39,7 @@ Paged = (
     | Named
 )
 Numbered = audit_pb2.ListCheckpointsRequest
+Dated = governance_pb2.ListHoldsRequest | exports_pb2.ListOperationsRequest
 
 
 def to_filter(request: audit_pb2.ListEventsRequest) -> domain.Filter:
@@ -167,15 +168,8 @@ def to_hold_position(
     request: governance_pb2.ListHoldsRequest, organisation_id: domain.OrganisationId
 ) -> governance.HoldPosition | None:
     """Where a page of holds begins. Raises: PageTokenInvalid."""
-    if not request.page_token:
-        return None
-    try:
-        fingerprint, microseconds, hold_id = _read_token(request.page_token)
-        position = governance.HoldPosition(_time(microseconds), domain.EventId(UUID(hold_id)))
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise bad_page_token() from error
-    _check(fingerprint, request, organisation_id)
-    return position
+    place = _dated(request, organisation_id)
+    return None if place is None else governance.HoldPosition(*place)
 
 
 def to_hold_token(
@@ -186,23 +180,15 @@ def to_hold_token(
     """The token of the next page of holds; empty on the last."""
     if position is None:
         return ""
-    fingerprint = _fingerprint(request, organisation_id)
-    return _token([fingerprint, _microseconds(position.placed_at), str(position.id)])
+    return _dated_token(position.placed_at, position.id, request, organisation_id)
 
 
 def to_export_position(
     request: exports_pb2.ListOperationsRequest, organisation_id: domain.OrganisationId
 ) -> exports.ExportPosition | None:
     """Where a page of exports begins. Raises: PageTokenInvalid."""
-    if not request.page_token:
-        return None
-    try:
-        fingerprint, microseconds, export_id = _read_token(request.page_token)
-        position = exports.ExportPosition(_time(microseconds), domain.EventId(UUID(export_id)))
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise bad_page_token() from error
-    _check(fingerprint, request, organisation_id)
-    return position
+    place = _dated(request, organisation_id)
+    return None if place is None else exports.ExportPosition(*place)
 
 
 def to_export_token(
@@ -213,8 +199,28 @@ def to_export_token(
     """The token of the next page of exports; empty on the last."""
     if position is None:
         return ""
-    fingerprint = _fingerprint(request, organisation_id)
-    return _token([fingerprint, _microseconds(position.created_at), str(position.id)])
+    return _dated_token(position.created_at, position.id, request, organisation_id)
+
+
+def _dated(
+    request: Dated, organisation_id: domain.OrganisationId
+) -> tuple[datetime, domain.EventId] | None:
+    """Where a page begins of what is in order of a time and an id. Raises: PageTokenInvalid."""
+    if not request.page_token:
+        return None
+    try:
+        fingerprint, microseconds, id_ = _read_token(request.page_token)
+        place = _time(microseconds), domain.EventId(UUID(id_))
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise bad_page_token() from error
+    _check(fingerprint, request, organisation_id)
+    return place
+
+
+def _dated_token(
+    time: datetime, id_: UUID, request: Dated, organisation_id: domain.OrganisationId
+) -> str:
+    return _token([_fingerprint(request, organisation_id), _microseconds(time), str(id_)])
 
 
 def _time(microseconds: int) -> datetime:

@@ -182,7 +182,7 @@ class EventSearch:
         ).subquery()
         seen = select(func.count()).select_from(latest).scalar_subquery()
         rows = (await self._session.execute(select(newest, seen.label("seen")))).all()
-        places = sorted(map(_place, rows), key=_newest_first)
+        places = sorted(map(_place, rows), key=newest_first)
         return places, not rows or rows[0].seen < looked_at
 
     async def all_kinds(self) -> list[PhraseId]:
@@ -276,5 +276,6 @@ def _place(row: Row[Any]) -> Place:
     return Place(PhraseId(row.phrase_id), row.occurred_at, row.log_index)
 
 
-def _newest_first(place: Place) -> tuple[float, int]:
+def newest_first(place: Place) -> tuple[float, int]:
+    """What to sort by."""
     return -place.occurred_at.timestamp(), -place.log_index

@@ -13,7 +13,7 @@ from smart_audit.audit.meaning.phrases import PhraseId
 from smart_audit.audit.meaning.ranking import Ranked
 from smart_audit.audit.questions.readings import NO_READS
 from smart_audit.audit.repository.database import Searching
-from smart_audit.audit.repository.event_search import Place, Scope
+from smart_audit.audit.repository.event_search import Place, Scope, newest_first
 from smart_audit.audit.use_cases.rank_kinds import Asked, Kinds
 
 CANDIDATES: Final = (200, 2000, 100_000)
@@ -46,7 +46,7 @@ async def latest_kinds(scope: Scope, wanted: int, searching: Searching) -> list[
     places, complete = await events.latest_kinds(scope, LATEST)
     if len(places) < wanted and not complete:
         newest = await events.newest(await events.all_kinds(), scope)
-        places = sorted(newest.values(), key=_newest_first)
+        places = sorted(newest.values(), key=newest_first)
     return [Found(place, 1.0) for place in places[:wanted]]
 
 
@@ -163,9 +163,5 @@ def _best(found: Sequence[Found], wanted: int) -> list[Found]:
     """The best first, and the newest first among equals; scores are made at most 1."""
     top = max((one.score for one in found), default=1.0)
     scaled = [one._replace(score=one.score / max(top, 1.0)) for one in found]
-    ordered = sorted(scaled, key=lambda one: (-one.score, *_newest_first(one.place)))
+    ordered = sorted(scaled, key=lambda one: (-one.score, *newest_first(one.place)))
     return ordered[:wanted]
-
-
-def _newest_first(place: Place) -> tuple[float, int]:
-    return -place.occurred_at.timestamp(), -place.log_index

@@ -1,6 +1,6 @@
 """Read events back, with or without what proves them."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from smart_audit.audit.domain import (
@@ -111,7 +111,7 @@ async def list_events(
         asked = conjunction([*conditions_of(listing.narrow), listing.expression])
         async with database.finding(organisation_id) as finder:
             found = await finder.page(asked, listing.after, wanted, **order)
-    page = list(_fitting(found[: listing.limit]))
+    page = found[: how_many_fit(found[: listing.limit])]
     if len(page) == len(found):
         return page, None
     last = page[-1]
@@ -144,11 +144,15 @@ async def _explain(event_id: EventId, log: LogReader) -> None:
         )
 
 
-def _fitting(found: list[Recorded]) -> Iterator[Recorded]:
-    """The first events that fit into one answer, at least one (AIP-158: pages may be short)."""
-    size = 0
+def how_many_fit(found: Iterable[Recorded]) -> int:
+    """How many of the first events fit into one answer: one at least, if there is any.
+
+    Source: AIP-158, by which pages may be short.
+    """
+    size, count = 0, 0
     for one in found:
         size += one.size
-        if size > MAX_PAGE_BYTES and size > one.size:
-            return
-        yield one
+        if count and size > MAX_PAGE_BYTES:
+            break
+        count += 1
+    return count

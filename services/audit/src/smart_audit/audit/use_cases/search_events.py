@@ -1,10 +1,10 @@
 """Search events by a question in words: what it names are filters, what it means ranks."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from smart_audit.audit.domain import MAX_PAGE_BYTES, OrganisationId, Recorded
+from smart_audit.audit.domain import OrganisationId, Recorded
 from smart_audit.audit.filters import Expression
 from smart_audit.audit.meaning.phrases import Phrase
 from smart_audit.audit.questions.calendar import Clock
@@ -23,6 +23,7 @@ from smart_audit.audit.use_cases.find_hits import (
 from smart_audit.audit.use_cases.interpret import expression_of, interpret
 from smart_audit.audit.use_cases.projected import projected
 from smart_audit.audit.use_cases.rank_kinds import Asked, Kinds
+from smart_audit.audit.use_cases.read_events import how_many_fit
 
 MAX_HITS = 1000
 """Hits of one search, over all its pages."""
@@ -88,7 +89,7 @@ async def search_events(
         found = await _found(search, asked, kinds, scope, searching)
         page = found[search.offset : search.offset + search.limit]
         hits = await _hits(page, scope, searching, grouped=search.grouped)
-    fitting = list(_fitting(hits))
+    fitting = hits[: how_many_fit(hit.recorded for hit in hits)]
     end = search.offset + (len(page) if len(fitting) == len(hits) else len(fitting))
     return Answer(
         fitting, interpreted, words, scope.within, size, end if end < len(found) else None
@@ -137,13 +138,3 @@ async def _hits(
         for one in page
         if one.place.log_index in recorded and one.place.phrase_id in phrases
     ]
-
-
-def _fitting(hits: Sequence[Hit]) -> Iterator[Hit]:
-    """The first that fit into one answer, at least one."""
-    size = 0
-    for one in hits:
-        size += one.recorded.size
-        if size > MAX_PAGE_BYTES and size > one.recorded.size:
-            return
-        yield one
