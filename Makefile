@@ -37,7 +37,7 @@ cover: $(VENV)/.dev ## run the tests and say what they cover; takes half as long
 		--cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 
 soak: $(VENV)/.dev ## run the long fault, growth and fuzz tests
-	@$(BIN)/python -m pytest -m soak $(ARGS)
+	@$(BIN)/python -m pytest -m soak -o faulthandler_timeout=3600 $(ARGS)
 
 bench: $(VENV)/.dev ## measure, print the table and write bench.json
 	@$(BIN)/python -m benchmarks $(ARGS)

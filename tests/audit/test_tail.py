@@ -71,7 +71,7 @@ async def test_a_stream_from_the_start_goes_over_into_the_live_one_in_order(worl
 
 
 async def test_that_somebody_follows_the_log_is_an_event(world):
-    user = await new_log(world)
+    user = await world.new_user()
     async with tailing(world, user.metadata, filter='action = "audit.event.tail"') as stream:
         (came,) = await stream.events(1)
         await record(world, user, event())

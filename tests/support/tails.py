@@ -33,18 +33,20 @@ class Stream:
     async def events(self, count: int) -> list[Any]:
         """The next events, so many, without the heartbeats between them."""
         found: list[Any] = []
-        while len(found) < count:
-            record = await self.record()
-            if record.HasField("end"):
-                raise EOFError(record.end.reason)
-            found += record.events.events
+        # Heartbeats would go on for ever.
+        async with asyncio.timeout(LIMIT_S):
+            while len(found) < count:
+                record = await self.record()
+                if record.HasField("end"):
+                    raise EOFError(record.end.reason)
+                found += record.events.events
         return found
 
     async def end(self) -> tail_pb2.TailEnd:
         """The last record, past all that comes before it."""
-        while not (record := await self.record()).HasField("end"):
-            pass
         async with asyncio.timeout(LIMIT_S):
+            while not (record := await self.record()).HasField("end"):
+                pass
             assert not isinstance(await self.call.read(), tail_pb2.TailEventsResponse)
         return record.end
 

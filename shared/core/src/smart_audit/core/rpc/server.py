@@ -29,6 +29,7 @@ MAX_ANSWER_BYTES = 17 * MIB
 # between that and twice as much it refuses requests by chance.
 MAX_METADATA_BYTES = 64 * 1024
 GRACE_S = 10
+CANCEL_AGAIN_S = 1
 
 
 class Server:
@@ -100,7 +101,11 @@ async def background(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIter
     try:
         yield
     finally:
-        task.cancel()
+        # Python 3.11's `wait_for`, by which psycopg waits, loses a cancellation that comes in the
+        # same turn of the loop as what it waits for; so it is asked for until it is heard.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=CANCEL_AGAIN_S)
         with suppress(asyncio.CancelledError):
             await task
 
