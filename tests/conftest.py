@@ -17,10 +17,15 @@ import pytest
 from hypothesis import settings
 
 from smart_audit.core import logs
-from tests.support.administrators import Console, admin_stub, new_administrator
+from tests.support.administrators import (
+    Console,
+    admin_stub,
+    as_administrator,
+    new_administrator,
+)
 from tests.support.database import Cluster, start_cluster
 from tests.support.gateway import Gateway, running_gateway
-from tests.support.world import World, running_world
+from tests.support.world import User, World, running_world
 
 # Servers run inside the tests' process; what they log is noise unless it is an error.
 logs.configure("test", "console", "ERROR")
@@ -74,6 +79,13 @@ async def gateway(world: World) -> AsyncIterator[Gateway]:
 
 
 @pytest.fixture(scope="session")
-async def console(world: World) -> Console:
-    """An administrator of the installation, at work; each one takes three passwords to make."""
-    return Console(world, admin_stub(world.auth_channel), await new_administrator(world))
+async def _administrator(world: World) -> User:
+    """Each one takes three passwords to make."""
+    return await new_administrator(world)
+
+
+@pytest.fixture(scope="module")
+async def console(world: World, _administrator: User) -> Console:
+    """An administrator of the installation, at work, who has logged in a moment ago."""
+    session = await world.login(_administrator.email)
+    return Console(world, admin_stub(world.auth_channel), await as_administrator(world, session))

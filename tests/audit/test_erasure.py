@@ -227,6 +227,7 @@ async def test_another_process_that_remembers_the_key_does_not_use_it(world, use
         assert keys(world, user, "u_1") == [False, True]
 
 
+@pytest.mark.soak
 async def test_recording_and_erasing_at_once_loses_nothing(world, user):
     async with running_world(world.database) as second:
         await record(world, user, event())

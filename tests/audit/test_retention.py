@@ -275,6 +275,7 @@ async def test_a_log_that_keeps_all_loses_nothing(aged, world, user):
     assert not await expired(world, other, kept.event_id)
 
 
+@pytest.mark.soak
 async def test_two_processes_that_append_and_remove_at_once(aged, world, user, by_tens):
     start = datetime.now(UTC) - 100 * DAY
     old = []

@@ -269,6 +269,7 @@ async def test_what_is_wrong_is_named(world, user, request_, reason, field):
     assert list(refused.fields) == [field]
 
 
+@pytest.mark.soak
 async def test_a_projection_made_anew_answers_the_same(world, user):
     def stripped(answer):
         return [(hit.event.id, hit.group.count, hit.group.kind) for hit in answer.hits]

@@ -81,6 +81,7 @@ class Calls:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.soak
 async def test_a_rotation_lets_no_call_fail(cluster):
     async with (
         running_world(cluster.new_database(), auth={"signing_key_lead": LEAD}) as world,

@@ -5,6 +5,8 @@ import random
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
+
 from benchmarks.filling import fill
 from benchmarks.trail_events import Trail
 from benchmarks.trail_filling import fill_with_trail
@@ -36,6 +38,7 @@ async def test_a_filled_log_is_proven_and_grows(world):
         verify(answer.proof)
 
 
+@pytest.mark.soak
 async def test_the_trail_that_fills_a_log_can_be_opened(world):
     user = await world.new_user()
     await settled(world, user)

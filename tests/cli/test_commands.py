@@ -73,6 +73,7 @@ async def test_ctrl_c_ends_a_verification_with_130(cli, gateway, world, user):
     assert (process.returncode, out, err) == (130, b"", b"")
 
 
+@pytest.mark.soak
 async def test_a_service_that_comes_back_is_waited_for(cli, gateway, world, user):
     await settled(world, user)
     for _ in range(4):
@@ -88,6 +89,7 @@ async def test_a_service_that_comes_back_is_waited_for(cli, gateway, world, user
     assert (process.returncode, out.startswith(b"verified 4002 entries"), err) == (0, True, b"")
 
 
+@pytest.mark.soak
 async def test_a_service_that_stays_away_is_not_waited_for_without_end(cli, gateway, world, user):
     await record_batch(world, user, [event() for _ in range(1000)])
     async with cable_to(gateway.address) as cable:

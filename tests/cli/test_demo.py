@@ -4,6 +4,8 @@ import asyncio
 import json
 import re
 
+import pytest
+
 from smart_audit.cli.demo import gateway as demo_gateway
 from tests.cli.conftest import RECORDS, written
 
@@ -30,6 +32,7 @@ async def test_the_demo_goes_through_all_its_steps(cli):
     assert "make up" not in commands
 
 
+@pytest.mark.soak
 async def test_the_commands_it_names_work(cli, real_records, tmp_path):
     records = written(tmp_path / "some", real_records[:40] + _denied(real_records))
     result = await cli.run("demo", "--records", records)

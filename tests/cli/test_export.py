@@ -218,6 +218,7 @@ async def aged_gateway(cluster, clock):
         yield world, gateway
 
 
+@pytest.mark.soak
 async def test_entries_that_retention_has_emptied_are_hashes(cluster, tmp_path):
     clock = Clock()
     async with aged_gateway(cluster, clock) as (world, gateway):

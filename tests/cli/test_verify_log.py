@@ -269,6 +269,7 @@ async def test_a_log_after_retention_is_whole(cluster, tmp_path):
     assert said(result)["shown"] == "55 events as the entries say"
 
 
+@pytest.mark.soak
 async def test_a_changed_hash_is_found_where_the_entry_has_expired(cli, world):
     organisation_id = public_log(world, 300)[0]
     execute(world, organisation_id, f"DELETE {PAYLOAD}", 3)

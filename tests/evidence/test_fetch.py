@@ -181,6 +181,7 @@ async def test_the_latest_checkpoint_serves_where_the_cosigned_one_is_too_old(tm
     assert manifest.size == 1100
 
 
+@pytest.mark.soak
 async def test_demanded_witnesses_must_have_seen_all_of_it(tmp_path, large):
     keys = large.keys.witnesses
     with pytest.raises(NotCosigned, match="have seen 5 entries so far, and 1100 are needed"):

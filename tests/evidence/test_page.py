@@ -332,6 +332,7 @@ def test_unseen_characters_cannot_fake_a_line(opened, empty_page, tmp_path):
     assert "x\\u000a\\u202everified" in page.text("#event-rows")
 
 
+@pytest.mark.soak
 def test_2000_events_are_quick(opened, empty_page, tmp_path):
     path = Log(3000).bundle(tmp_path / "bundle.zip", 500, 2500)
     page = opened()

@@ -4,6 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
+import pytest
+
 from smart_audit.tlog.append import grow
 from smart_audit.tlog.compact import CompactRange
 from tests.faults.test_killed_services import channel_to, stored_log, world_of
@@ -26,6 +28,7 @@ async def smart_audit(*arguments, **environment):
     )
 
 
+@pytest.mark.soak
 async def test_killing_audit_in_the_middle_of_an_import(cluster, tmp_path):
     database = cluster.new_database()
     async with (

@@ -6,6 +6,7 @@ import random
 
 import grpc
 import grpc.aio
+import pytest
 
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.tlog.append import grow
@@ -77,6 +78,7 @@ async def test_killing_audit_loses_and_doubles_nothing(cluster, tmp_path):
         verify(receipt.proof)
 
 
+@pytest.mark.soak
 async def test_two_processes_write_one_log_without_a_fork(cluster, tmp_path):
     database = cluster.new_database()
     async with (

@@ -197,6 +197,7 @@ async def run(cluster, folder, chance, *, processes, writers, kills, every_s):
     print(f"{len(receipts)} events acknowledged, {checkpoints} checkpoints, {kills} kills")
 
 
+@pytest.mark.soak
 async def test_killing_processes_of_a_busy_log_loses_and_doubles_nothing(cluster, tmp_path):
     # Starting a process costs more than a second, so that they are fewer here.
     size = {"processes": 3, "writers": 8, "kills": 3, "every_s": 0.5}

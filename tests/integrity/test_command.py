@@ -89,6 +89,7 @@ async def test_of_many_findings_the_first_are_shown(verify, database):
     assert "\nand 2" in ended.errors
 
 
+@pytest.mark.soak
 async def test_an_older_backup_is_a_rollback(verify, cluster, database, user):
     backup = copied(cluster, database)
     await more(database, user, 3)
@@ -103,6 +104,7 @@ async def test_an_older_backup_is_a_rollback(verify, cluster, database, user):
     assert (await verify(database)).code == 0
 
 
+@pytest.mark.soak
 async def test_a_log_with_another_past_is_a_fork(verify, cluster, database, user):
     backup = copied(cluster, database)
     await more(database, user, 2)

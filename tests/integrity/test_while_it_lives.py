@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import psycopg
+import pytest
 
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.audit.integrity import entries
@@ -43,6 +44,7 @@ async def live(world, user, clock):
         await update_settings(world, user, retention_days=90 + number % 2)
 
 
+@pytest.mark.soak
 async def test_no_change_of_the_services_own_is_a_finding(database, user, monkeypatch):
     monkeypatch.setattr(entries, "AT_ONCE_S", 0)
     clock = Clock()

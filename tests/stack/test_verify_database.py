@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import psycopg
+import pytest
 
 from tests.stack.running import environment, eventually
 from tests.stack.test_up import database_password, signed_up
@@ -26,6 +27,7 @@ def command(folder, *words, **extra):
     )
 
 
+@pytest.mark.soak
 def test_it_works_whether_the_system_runs_or_not(folder, stack):
     ended = verify(folder)
     assert ended.returncode == 1

@@ -50,6 +50,7 @@ async def test_without_witnesses_nothing_is_cosigned_and_the_remedy_is_named(wor
     assert "AUDIT_WITNESS_POLICY_FILE" in refused.message
 
 
+@pytest.mark.soak
 async def test_two_of_three_witnesses_satisfy_the_policy(cluster, new_witness, tmp_path):
     database = cluster.new_database()
     known = await known_installation(database)
@@ -101,6 +102,7 @@ async def test_after_a_restart_the_witness_tells_where_it_stands(cluster, new_wi
     assert [line for line in witness.said if "listens on" not in line] == []
 
 
+@pytest.mark.soak
 async def test_the_public_reads_the_cosigned_checkpoint_if_it_asks_for_it(
     cluster, new_witness, tmp_path
 ):

@@ -59,6 +59,7 @@ def copy_of(cluster, database):
     return Database(name, database.owner_url.replace(database.name, name))
 
 
+@pytest.mark.soak
 async def test_a_witness_shows_that_a_database_was_set_back(cluster, new_witness, tmp_path):
     database = cluster.new_database()
     witness = await new_witness(await known_installation(database), 1)

@@ -70,6 +70,7 @@ async def test_nobody_waits_for_witnesses_that_misbehave(cluster, new_witness, t
         assert max(each.asked for each in strangers) < 30
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("answer", "told"),
     [

@@ -46,6 +46,7 @@ def leaves_of(log, checkpoint):
     raise AssertionError("a state that was never shown")
 
 
+@pytest.mark.soak
 async def test_killed_at_any_time_it_never_cosigns_two_histories(tmp_path):
     known = ["--installation", new_log().vkey]
     logs = [new_log() for _ in range(4)]
@@ -169,6 +170,7 @@ async def test_there_is_no_key_before_the_first_start(tmp_path):
     assert "holds no witness" in err
 
 
+@pytest.mark.soak
 async def test_logs_are_known_by_key_by_file_and_by_installation(tmp_path):
     one, two, rotated = Log("log.example/a"), Log("log.example/b"), Log("log.example/b")
     file = tmp_path / "logs"
