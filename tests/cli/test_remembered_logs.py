@@ -47,6 +47,7 @@ async def test_nothing_is_remembered_when_it_is_not_wanted(cli, world):
     assert not state_file(cli, organisation_id).exists()
 
 
+@pytest.mark.soak
 async def test_a_restored_backup_is_a_rollback_and_what_follows_a_fork(cluster, tmp_path):
     """The database goes back to an older state; then life goes on, beyond where it was."""
     database = cluster.new_database()
