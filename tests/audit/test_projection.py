@@ -10,6 +10,7 @@ from smart_audit.audit.rebuilding import rebuild_search
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.terms import TermKey, words
 from tests.support.events import event, record, record_batch, settled
+from tests.support.world import running_world
 
 ROWS = """
 SELECT log_index, occurred_at, phrase_id, actor_id, address, terms, public_terms
@@ -36,11 +37,15 @@ async def rows(world, user):
     return found
 
 
-@pytest.fixture
-async def user(world):
+async def new_user(world):
     user = await world.new_user()
     await settled(world, user)
     return user
+
+
+@pytest.fixture
+async def user(world):
+    return await new_user(world)
 
 
 async def test_each_event_of_the_log_is_projected_once(world, user):
@@ -130,11 +135,14 @@ async def test_no_text_that_an_event_may_have_stops_the_projection(world, user):
     assert len(await rows(world, user)) == len(found) + 1
 
 
-async def test_a_projection_made_anew_is_the_same(world, user):
-    await record_batch(world, user, [event(action=f"door.{n % 3}.open") for n in range(40)])
-    before = await rows(world, user)
-    await rebuild_search(AuditSettings(database_url=world.database.service_url("audit")))
-    assert await rows(world, user) == before
+async def test_a_projection_made_anew_is_the_same(cluster):
+    # All logs of a database are projected anew: here, one.
+    async with running_world(cluster.new_database()) as world:
+        user = await new_user(world)
+        await record_batch(world, user, [event(action=f"door.{n % 3}.open") for n in range(40)])
+        before = await rows(world, user)
+        await rebuild_search(AuditSettings(database_url=world.database.service_url("audit")))
+        assert await rows(world, user) == before
 
 
 async def test_an_erasure_takes_away_the_terms_of_a_damaged_event_too(world, user):

@@ -101,8 +101,9 @@ async def background(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIter
     try:
         yield
     finally:
-        # Python 3.11's `wait_for`, by which psycopg waits, loses a cancellation that comes in the
-        # same turn of the loop as what it waits for; so it is asked for until it is heard.
+        # A cancelled statement may take its connection with it, and then the error of the rollback
+        # takes the cancellation's place: work that goes on after errors would go on. So it is asked
+        # until it ends.
         while not task.done():
             task.cancel()
             await asyncio.wait([task], timeout=CANCEL_AGAIN_S)
