@@ -24,6 +24,7 @@ async def test_work_that_loses_a_cancellation_is_asked_again(monkeypatch):
             except ConnectionError as error:
                 errors.append(error)
 
-    async with asyncio.timeout(10), background(work):
+    async with asyncio.timeout(5) as limit, background(work):
         await asyncio.sleep(0)
+    assert not limit.expired()
     assert len(errors) == 1
