@@ -32,19 +32,19 @@ LAST_CURRENT = Gauge(
 
 
 async def keep_projecting(
-    feed: LogFeed, database: Database, tell: Callable[[OrganisationId], None]
+    feed: LogFeed, database: Database, on_new_kinds: Callable[[OrganisationId], None]
 ) -> None:
     """Follow all logs until it is cancelled; what fails is tried again.
 
-    tell: is told which log has been followed.
+    on_new_kinds: is told of a log that has kinds of event which may need a vector.
     """
-    projecting = Projecting(database)
+    projecting = Projecting(database, on_new_kinds)
     with feed.grown_anywhere() as growth:
         while True:
             grown = await _wait(growth)
             try:
                 behind = await _behind(database) if grown is None else grown
-                await _follow(behind, projecting, tell)
+                await _follow(behind, projecting)
             except Exception as error:  # noqa: BLE001  (whatever it is, the next turn tries again)
                 log.error("projection.failed", error=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
@@ -55,7 +55,7 @@ async def project_everything(database: Database) -> None:
     """Project all logs as far as they go."""
     projecting = Projecting(database)
     while behind := await _behind(database):
-        await _follow(behind, projecting, lambda _: None)
+        await _follow(behind, projecting)
         # What another process has locked is its to project.
         await asyncio.sleep(TAKE_TURNS_S)
 
@@ -77,11 +77,7 @@ async def _behind(database: Database) -> list[OrganisationId]:
     return behind
 
 
-async def _follow(
-    organisations: Iterable[OrganisationId],
-    projecting: Projecting,
-    tell: Callable[[OrganisationId], None],
-) -> None:
+async def _follow(organisations: Iterable[OrganisationId], projecting: Projecting) -> None:
     """Go over the logs in turns, so that a long one does not keep the others waiting.
 
     Raises: the first failure, once the other logs have been followed.
@@ -94,7 +90,6 @@ async def _follow(
             try:
                 if await projecting.project(organisation_id):
                     BATCHES.inc()
-                    tell(organisation_id)
                     further.append(organisation_id)
             except Exception as error:  # noqa: BLE001
                 failures.append(error)

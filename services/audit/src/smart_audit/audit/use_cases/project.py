@@ -1,7 +1,7 @@
 """Project the log: what search reads follows it entry by entry, and can be made anew."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -34,8 +34,12 @@ log = structlog.get_logger()
 class Projecting:
     """Projects logs, in one process. It remembers which phrases are kept already."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, on_new_kinds: Callable[[OrganisationId], None] = lambda _: None
+    ) -> None:
+        """on_new_kinds: is told of a log that has kinds of event which may need a vector."""
         self._database = database
+        self._on_new_kinds = on_new_kinds
         self._kept: set[tuple[OrganisationId, int, int]] = set()
 
     async def project(self, organisation_id: OrganisationId) -> bool:
@@ -68,6 +72,8 @@ class Projecting:
                 )
             await store.advance(progress._replace(size=end))
         # Only now that it is committed.
+        if renamed or not kept <= self._kept:
+            self._on_new_kinds(organisation_id)
         self._remember(kept)
         return True
 
