@@ -1,7 +1,9 @@
 """What tests stand on: one embedded PostgreSQL per run, databases cloned from one migrated
 template, real servers of both services, a real Envoy."""
 
+import asyncio
 import fcntl
+import gc
 import os
 
 # Servers and clients run in this process while tests fork others out of it: gRPC's own handlers of
@@ -10,13 +12,16 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 import shutil
 import tempfile
+import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import uvloop
 from hypothesis import settings
 
 from smart_audit.core import logs
+from smart_audit.core.main import GC_THRESHOLD
 from tests.support.administrators import (
     Console,
     admin_stub,
@@ -26,6 +31,11 @@ from tests.support.administrators import (
 from tests.support.database import Cluster, start_cluster
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.world import User, World, running_world
+
+# The loop that the services run on. A hook of pytest-asyncio would give it to tests that are
+# coroutines alone, and another one to plain tests with the same fixtures.
+with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 # Servers run inside the tests' process; what they log is noise unless it is an error.
 logs.configure("test", "console", "ERROR")
@@ -41,6 +51,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """The run's own directory, made by the controller and known to all its workers."""
     if not hasattr(config, "workerinput"):
         os.environ[RUN_DIR] = tempfile.mkdtemp(prefix="smart-audit-test-")
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays to the end: as in the services, nobody need look through it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -10,11 +10,13 @@ from tests.asvs.acting import listing, login_refused, recorded, refresh
 from tests.asvs.requirements import proves
 from tests.support.processes import Service
 from tests.support.tokens import forged
-from tests.support.world import ISSUER, PASSWORD, free_port, refusal
+from tests.support.world import ISSUER, PASSWORD, free_port, refusal, running_world
 
 
 @proves("11.4.2", "argon2id with 19 MiB and 2 passes, or more: settings below that do not start")
-async def test_passwords_are_stored_as_argon2id_of_current_cost(world, person):
+async def test_passwords_are_stored_as_argon2id_of_current_cost(cluster):
+    async with running_world(cluster.new_database(), quick_hashes=False) as world:
+        person = await world.new_user()
     ((stored,),) = world.database.execute(
         "SELECT password_hash FROM auth.users WHERE id = %s", person.id
     )
@@ -88,13 +90,13 @@ async def test_a_login_that_cannot_be_recorded_fails_closed(world, person):
     before = world.database.execute(
         "SELECT count(*) FROM auth.sessions WHERE user_id = %s", person.id
     )
-    world.database.execute("ALTER TABLE auth.outbox RENAME TO outbox_away")
+    await world.database.alter("ALTER TABLE auth.outbox RENAME TO outbox_away")
     try:
         request = auth_pb2.LoginRequest(email=person.email, password=PASSWORD)
         refused = await refusal(world.auth.Login(request))
         assert (await refusal(refresh(world, person.refresh_token))).reason == "INTERNAL"
     finally:
-        world.database.execute("ALTER TABLE auth.outbox_away RENAME TO outbox")
+        await world.database.alter("ALTER TABLE auth.outbox_away RENAME TO outbox")
     assert (refused.reason, "outbox" in refused.message) == ("INTERNAL", False)
     after = world.database.execute(
         "SELECT count(*) FROM auth.sessions WHERE user_id = %s", person.id

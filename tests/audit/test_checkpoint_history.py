@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 
 import grpc
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.tlog.checkpoint import Checkpoint
 from smart_audit.tlog.note import NoteError, Verifier, open_note, parse
+from tests.support import forks
 from tests.support.events import checkpoint, event, record, settled
 from tests.support.world import refusal, running_world
 
@@ -57,9 +57,7 @@ async def test_a_bad_page_token_is_refused(world, token):
 
 
 async def rotate(world):
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
+    process = await forks.start(
         "smart_audit.audit",
         "rotate-checkpoint-key",
         env={**os.environ, "AUDIT_DATABASE_URL": world.database.service_url("audit")},

@@ -14,8 +14,7 @@ LOG_TABLES = ["entries", "entry_targets", "payloads", "tiles"]
 OWN_TABLES = [*LOG_TABLES, "logs", "checkpoints", "subject_keys", "log_settings", "holds"]
 
 
-@pytest.fixture
-async def user(world):
+async def user_with_events(world):
     user = await world.new_user()
     await settled(world, user)
     await record_batch(world, user, [event() for _ in range(20)])
@@ -23,11 +22,23 @@ async def user(world):
 
 
 @pytest.fixture
-def as_service(world, user):
-    """A connection of the service's role, in the name of the user's organisation."""
+async def user(world):
+    """Whose log may be damaged."""
+    return await user_with_events(world)
+
+
+@pytest.fixture(scope="module")
+async def bystander(world):
+    """Whose log stays as it is."""
+    return await user_with_events(world)
+
+
+@pytest.fixture
+def as_service(world, bystander):
+    """A connection of the service's role, in the name of the bystander's organisation."""
     with psycopg.connect(world.database.service_url("audit"), autocommit=True) as connection:
         connection.execute(
-            "SELECT set_config('audit.organisation_id', %s, false)", [user.organisation_id]
+            "SELECT set_config('audit.organisation_id', %s, false)", [bystander.organisation_id]
         )
         yield connection
 
@@ -82,13 +93,15 @@ async def test_auth_cannot_look_into_audit_nor_rewrite_who_is_who(world):
                 connection.execute(statement)
 
 
-async def test_row_security_shows_one_organisation_and_none_by_default(world, user, as_service):
-    await record_batch(world, user, [event() for _ in range(280)])  # so that there is a tile
+async def test_row_security_shows_one_organisation_and_none_by_default(
+    world, bystander, as_service
+):
+    await record_batch(world, bystander, [event() for _ in range(280)])  # so that there is a tile
     other = await world.new_user()
     await settled(world, other)
     for table in [*LOG_TABLES, "logs", "subject_keys"]:
         rows = as_service.execute(f"SELECT DISTINCT organisation_id::text FROM audit.{table}")
-        assert rows.fetchall() == [(user.organisation_id,)]
+        assert rows.fetchall() == [(bystander.organisation_id,)]
     as_service.execute("SELECT set_config('audit.organisation_id', '', false)")
     for table in OWN_TABLES:
         assert as_service.execute(f"SELECT FROM audit.{table}").fetchall() == []

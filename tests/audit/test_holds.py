@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -49,15 +49,13 @@ async def settings_of(world, user):
     return answer.settings
 
 
-@contextmanager
-def broken(world, table, rule):
+@asynccontextmanager
+async def broken(world, table, rule):
     """Let the database refuse what it otherwise takes."""
-    with world.database.connect() as connection:
-        connection.execute(
-            f"ALTER TABLE audit.{table} ADD CONSTRAINT broken CHECK ({rule}) NOT VALID"
-        )
-        yield
-        connection.execute(f"ALTER TABLE audit.{table} DROP CONSTRAINT broken")
+    alter = world.database.alter
+    await alter(f"ALTER TABLE audit.{table} ADD CONSTRAINT broken CHECK ({rule}) NOT VALID")
+    yield
+    await alter(f"ALTER TABLE audit.{table} DROP CONSTRAINT broken")
 
 
 @pytest.mark.parametrize(
@@ -229,7 +227,7 @@ async def test_who_may_only_read_changes_nothing(world, user, installation_token
 
 async def test_a_change_that_fails_leaves_no_event(world, user):
     size = (await checkpoint(world, user)).tree_size
-    with broken(world, "holds", "false"):
+    async with broken(world, "holds", "false"):
         call = place_hold(world, user, subject="u_1")
         assert (await refusal(call)).code is grpc.StatusCode.INTERNAL
     assert (await checkpoint(world, user)).tree_size == size
@@ -239,7 +237,7 @@ async def test_a_change_that_fails_leaves_no_event(world, user):
 
 async def test_an_event_that_fails_leaves_no_change(world, user):
     await record(world, user, event())
-    with broken(world, "entries", "false"):
+    async with broken(world, "entries", "false"):
         calls = [
             place_hold(world, user, subject="u_1"),
             erase(world, user, "u_1"),

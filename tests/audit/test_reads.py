@@ -139,17 +139,14 @@ async def test_what_came_meanwhile_is_told_at_the_end_of_the_minute_or_of_the_se
 
 async def test_nobody_reads_what_the_log_cannot_tell_of(world, user):
     read = (await record(world, user, event())).event_id
-    with world.database.connect() as connection:
-        await asyncio.to_thread(
-            connection.execute,
-            "ALTER TABLE audit.payloads ADD CONSTRAINT broken"
-            f" CHECK (action <> '{READ}' OR organisation_id <> '{user.organisation_id}')",
-        )
-        try:
-            refused = await refusal(get(world, user, read))
-        finally:
-            drop = "ALTER TABLE audit.payloads DROP CONSTRAINT broken"
-            await asyncio.to_thread(connection.execute, drop)
+    await world.database.alter(
+        "ALTER TABLE audit.payloads ADD CONSTRAINT broken"
+        f" CHECK (action <> '{READ}' OR organisation_id <> '{user.organisation_id}')"
+    )
+    try:
+        refused = await refusal(get(world, user, read))
+    finally:
+        await world.database.alter("ALTER TABLE audit.payloads DROP CONSTRAINT broken")
     assert refused.code is grpc.StatusCode.INTERNAL
     await get(world, user, read)
     assert len((await listed(world, user, target_id=read)).events) == 1

@@ -1,7 +1,6 @@
 """Retention: what goes, what stays, and that the log tells of it."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -14,6 +13,7 @@ from tests.support.counting import aggregate, differences
 from tests.support.events import checkpoint, event, get, record, record_batch, settled, verify
 from tests.support.governance import (
     Clock,
+    another_time,
     erase,
     facts_of,
     own_events,
@@ -46,18 +46,9 @@ class Aged:
             results = await record_batch(self.world, user, messages)
         return [result.receipt for result in results]
 
-    @asynccontextmanager
-    async def at(self, time):
+    def at(self, time):
         """Let it be another time."""
-        self.clock.at = time
-        await asyncio.to_thread(self._ensure_partitions, time)
-        yield
-        self.clock.at = None
-
-    def _ensure_partitions(self, time):
-        # It waits for the service's transactions, which need this process's event loop to end.
-        with self.world.database.connect() as connection:
-            connection.execute("SELECT audit.ensure_partitions(%s)", [time])
+        return another_time(self.clock, self.world, time)
 
     async def runs(self, user, removed):
         """The events of retention, once content of so many events has gone."""

@@ -3,8 +3,8 @@
 import base64
 import hashlib
 import json
-import subprocess
-import sys
+import os
+from asyncio.subprocess import PIPE
 from uuid import uuid4
 
 import argon2
@@ -13,8 +13,8 @@ import pytest
 from passlib import hash as passlib_hash
 
 from smart_audit.api.auth.v1 import auth_pb2
-from tests.support.processes import plain_environment
-from tests.support.world import refusal
+from tests.support import forks
+from tests.support.world import refusal, running_world
 
 PASSWORD = "Trombone ünd Paukenschlag"
 LONG = "Trombone " * 8 + "and more"
@@ -77,28 +77,38 @@ def line(**changes):
     return {**fields, **changes}
 
 
-def imported(world, lines):
+async def imported(world, lines):
     """Run the command: (exit code, lines of its report, what it complains of)."""
     text = "\n".join(one if isinstance(one, str) else json.dumps(one) for one in lines)
-    done = subprocess.run(
-        [sys.executable, "-m", "smart_audit.auth", "import-users", "-"],
-        input=text.encode(),
-        capture_output=True,
+    process = await forks.start(
+        "smart_audit.auth",
+        "import-users",
+        "-",
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
         env={
-            **plain_environment(),
+            **os.environ,
             "AUTH_DATABASE_URL": world.database.service_url("auth"),
             "AUTH_LOG_LEVEL": "ERROR",
         },
-        check=False,
     )
-    return done.returncode, done.stdout.decode().splitlines(), done.stderr.decode()
+    out, err = await process.communicate(text.encode())
+    return process.returncode, out.decode().splitlines(), err.decode()
 
 
 @pytest.fixture(scope="module")
-def users(world):
+async def world(cluster):
+    """With hashes as strong as the command's, which is a process of its own."""
+    async with running_world(cluster.new_database(), quick_hashes=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def users(world):
     """One user for each kind of hash, imported at once: email by kind."""
     lines = {kind: line(password_hash=made) for kind, made in HASHES.items()}
-    assert imported(world, lines.values()) == (
+    assert await imported(world, lines.values()) == (
         0,
         [f"{len(lines)} imported, 0 taken, 0 refused"],
         "",
@@ -132,7 +142,7 @@ async def test_a_foreign_hash_is_verified_as_it_is_and_upgraded_at_the_first_log
 
 async def test_a_long_password_of_bcrypt_fits_as_at_its_source_and_counts_whole_afterwards(world):
     one = line(password_hash=bcrypted(LONG))
-    assert imported(world, [one])[0] == 0
+    assert (await imported(world, [one]))[0] == 0
     await world.login(one["email"], LONG)
     cut = auth_pb2.LoginRequest(email=one["email"], password=LONG[:72])
     assert (await refusal(world.auth.Login(cut))).reason == "CREDENTIALS_INVALID"
@@ -142,7 +152,7 @@ async def test_a_long_password_of_bcrypt_fits_as_at_its_source_and_counts_whole_
 async def test_what_a_line_says_is_taken_over(world):
     one = line(email_verified=True, created_at="2019-03-01T09:30:00+01:00", password_hash="")
     other = line()
-    assert imported(world, [one, "", other])[1] == ["2 imported, 0 taken, 0 refused"]
+    assert (await imported(world, [one, "", other]))[1] == ["2 imported, 0 taken, 0 refused"]
     assert stored(world, one["email"], "created_at").isoformat() == "2019-03-01T08:30:00+00:00"
     assert stored(world, one["email"], "email_verified_at IS NOT NULL")
     assert stored(world, one["email"]) is None
@@ -151,18 +161,18 @@ async def test_what_a_line_says_is_taken_over(world):
     assert (await refusal(world.auth.Login(nobody))).reason == "CREDENTIALS_INVALID"
 
 
-def test_an_import_may_be_run_again_and_changes_nobody(world):
+async def test_an_import_may_be_run_again_and_changes_nobody(world):
     lines = [line(), line()]
-    assert imported(world, lines)[1] == ["2 imported, 0 taken, 0 refused"]
+    assert (await imported(world, lines))[1] == ["2 imported, 0 taken, 0 refused"]
     again = {**lines[0], "email": lines[0]["email"].upper(), "password_hash": HASHES["argon2i"]}
     taken = ": the address is taken; left as it is"
-    code, report, _ = imported(world, [again, lines[1], line()])
+    code, report, _ = await imported(world, [again, lines[1], line()])
     assert code == 0
     assert report == [f"line 1{taken}", f"line 2{taken}", "1 imported, 2 taken, 0 refused"]
     assert stored(world, lines[0]["email"]) == HASHES["bcrypt 2b"]
 
 
-def test_bad_lines_are_named_by_number_and_stop_nothing(world):
+async def test_bad_lines_are_named_by_number_and_stop_nothing(world):
     costly = "$scrypt$ln=24,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$" + scrypted().rsplit("$", 1)[1]
     bad = {
         "{": "is no JSON",
@@ -185,7 +195,7 @@ def test_bad_lines_are_named_by_number_and_stop_nothing(world):
         json.dumps(line(password_hash="$6$salt")): "password_hash has no digest",
         json.dumps(line(password_hash="$2b$04$short")): "password_hash is no bcrypt hash",
     }
-    code, report, complaint = imported(world, [*bad, line()])
+    code, report, complaint = await imported(world, [*bad, line()])
     assert code == 1
     assert complaint == "some lines were refused; mend them and run the import again\n"
     expected = [f"line {number}: {why}" for number, why in enumerate(bad.values(), start=1)]

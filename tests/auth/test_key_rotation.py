@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from datetime import timedelta
 
 import jwt
@@ -10,6 +9,7 @@ import pytest
 
 from smart_audit.api.auth.v1 import auth_pb2
 from smart_audit.auth.domain import INSTALLATION
+from tests.support import forks
 from tests.support.events import leaves_of
 from tests.support.gateway import running_gateway
 from tests.support.machines import exchange, machines_of
@@ -28,8 +28,9 @@ def quick(monkeypatch):
 
 async def rotate(world):
     """The command, as an operator runs it."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "smart_audit.auth", "rotate-signing-key",
+    process = await forks.start(
+        "smart_audit.auth",
+        "rotate-signing-key",
         stdout=asyncio.subprocess.PIPE,
         env=plain_environment() | {
             "AUTH_DATABASE_URL": world.database.service_url("auth"),

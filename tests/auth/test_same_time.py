@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from smart_audit.api.auth.v1 import auth_pb2
-from tests.support.world import PASSWORD, refusal
+from tests.support.world import PASSWORD, refusal, running_world
 
 TRIES = 200
 
@@ -25,7 +25,14 @@ SELECT %(organisation)s, id, 'member', created_at FROM copied
 
 
 @pytest.mark.soak
-async def test_a_refused_login_takes_the_same_time_for_known_and_unknown(world):
+async def test_a_refused_login_takes_the_same_time_for_known_and_unknown(cluster):
+    async with running_world(cluster.new_database(), quick_hashes=False) as world:
+        taken = await times_taken(world)
+    assert fmean(taken[True]) == pytest.approx(fmean(taken[False]), rel=0.05)
+
+
+async def times_taken(world):
+    """Seconds of refused logins, by whether the address is known."""
     user = await world.new_user()
     names = [f"{uuid4().hex}@{uuid4().hex}.test" for _ in range(TRIES)]
     with world.database.connect() as connection:
@@ -44,4 +51,4 @@ async def test_a_refused_login_takes_the_same_time_for_known_and_unknown(world):
             started = time.perf_counter()
             await refusal(world.auth.Login(request))
             taken[known].append(time.perf_counter() - started)
-    assert fmean(taken[True]) == pytest.approx(fmean(taken[False]), rel=0.05)
+    return taken

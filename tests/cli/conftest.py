@@ -4,11 +4,12 @@ import asyncio
 import gzip
 import json
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.support import forks
 
 RECORDS = Path(__file__).parents[1] / "data" / "cloudtrail" / "events.jsonl.gz"
 
@@ -36,14 +37,12 @@ class Cli:
 
     async def start(
         self, *arguments, stderr=asyncio.subprocess.PIPE, **environment
-    ) -> asyncio.subprocess.Process:
+    ) -> forks.Forked:
         """Start, with pipes to its streams."""
         merged = os.environ | self.environment | environment
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
+        return await forks.start(
             "smart_audit.cli",
-            *map(str, arguments),
+            *arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,

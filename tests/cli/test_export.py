@@ -14,7 +14,15 @@ from tests.evidence.making import Log
 from tests.support.browser import running_chromium
 from tests.support.events import event, record_batch, settled
 from tests.support.gateway import running_gateway
-from tests.support.governance import Clock, erase, own_events, running_at, until, update_settings
+from tests.support.governance import (
+    Clock,
+    another_time,
+    erase,
+    own_events,
+    running_at,
+    until,
+    update_settings,
+)
 
 DAY = timedelta(days=1)
 ALWAYS = ("--from", "2000-01-01", "--to", "2100-01-01")
@@ -226,11 +234,8 @@ async def test_entries_that_retention_has_emptied_are_hashes(cluster, tmp_path):
         cli = Cli({"SMART_AUDIT_ADDRESS": gateway.address, "SMART_AUDIT_TOKEN": user.access_token})
         await settled(world, user)
         first = await recorded(world, user, [event(action="a.kept")])
-        clock.at = datetime.now(UTC) - 100 * DAY
-        with world.database.connect() as connection:
-            connection.execute("SELECT audit.ensure_partitions(%s)", [clock.at])
-        old = await recorded(world, user, [event() for _ in range(300)])
-        clock.at = None
+        async with another_time(clock, world, datetime.now(UTC) - 100 * DAY):
+            old = await recorded(world, user, [event() for _ in range(300)])
         last = await recorded(world, user, [event(action="a.kept")])
         await update_settings(world, user, retention_days=90)
         await until(lambda: own_events(world, user, "log.retention.run"))

@@ -11,6 +11,7 @@ from tests.cli.logs import execute, forge, make_leaf, make_leaves, public_log, r
 from tests.support.events import event, record_batch, settled
 from tests.support.governance import (
     Clock,
+    another_time,
     erase,
     own_events,
     running_at,
@@ -247,11 +248,8 @@ async def test_a_log_after_retention_is_whole(cluster, tmp_path):
     async with running_at(clock, cluster.new_database(), retention_every=often) as world:
         user = await world.new_user()
         await settled(world, user)
-        clock.at = datetime.now(UTC) - timedelta(days=10)
-        with world.database.connect() as connection:
-            connection.execute("SELECT audit.ensure_partitions(%s)", [clock.at])
-        await record_batch(world, user, [event() for _ in range(300)])
-        clock.at = None
+        async with another_time(clock, world, datetime.now(UTC) - timedelta(days=10)):
+            await record_batch(world, user, [event() for _ in range(300)])
         await record_batch(world, user, [event() for _ in range(50)])
         await update_settings(world, user, retention_days=5)
         await until(lambda: own_events(world, user, "log.retention.run"))

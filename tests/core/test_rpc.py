@@ -133,13 +133,10 @@ async def test_a_request_id_is_kept_if_it_is_safe_to_log(world, given, kept):
 
 async def test_a_failure_of_our_own_leaks_nothing(world):
     user = await world.new_user()
-    with world.database.connect() as connection:
-        connection.execute("ALTER TABLE auth.users RENAME TO users_away")
-        try:
-            refused = await refusal(
-                world.auth.GetMe(auth_pb2.GetMeRequest(), metadata=user.metadata)
-            )
-        finally:
-            connection.execute("ALTER TABLE auth.users_away RENAME TO users")
+    await world.database.alter("ALTER TABLE auth.users RENAME TO users_away")
+    try:
+        refused = await refusal(world.auth.GetMe(auth_pb2.GetMeRequest(), metadata=user.metadata))
+    finally:
+        await world.database.alter("ALTER TABLE auth.users_away RENAME TO users")
     assert refused.code is grpc.StatusCode.INTERNAL
     assert refused.message == "internal error; the request id finds it in the logs"

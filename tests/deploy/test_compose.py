@@ -19,6 +19,7 @@ from smart_audit.core.settings import DEVELOPMENT_KEY
 from smart_audit.stack.postgres import binary
 from tests.deploy.test_env_example import of_gateway, of_service
 from tests.stack.running import outside_postgres
+from tests.support import forks
 from tests.support.processes import until_serving
 from tests.support.world import ISSUER, free_port
 
@@ -250,12 +251,13 @@ async def test_init_sql_and_migrations_need_no_superuser(services, tmp_path):
             return {"PATH": os.environ["PATH"]} | here | changes
 
         for name in ("auth", "audit"):
-            migrate = [sys.executable, "-m", f"smart_audit.{name}", "migrate"]
-            await ended_well(*migrate, env=local(f"{name}-migrate"))
+            migrating = await forks.start(
+                f"smart_audit.{name}", "migrate", env=local(f"{name}-migrate")
+            )
+            assert await migrating.wait() == 0
         port = str(free_port())
-        audit = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "smart_audit.audit", "serve", env=local("audit", AUDIT_PORT=port)
-        )
+        environment_of_audit = local("audit", AUDIT_PORT=port)
+        audit = await forks.start("smart_audit.audit", "serve", env=environment_of_audit)
         try:
             await until_serving(int(port))
         finally:

@@ -1,7 +1,6 @@
 """A small installation with everything in it that a database of audit can hold."""
 
 import base64
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from smart_audit.api.audit.v1 import audit_pb2
@@ -12,6 +11,7 @@ from smart_audit.core.settings import DEVELOPMENT_KEY
 from tests.support.events import checkpoint, event, record_batch, settled
 from tests.support.governance import (
     Clock,
+    another_time,
     erase,
     facts_of,
     own_events,
@@ -82,7 +82,7 @@ async def login(world, user):
 async def _old_events(world, user, clock):
     """What retention removed, and what it left because of holds."""
     held = [event(targets=[audit_pb2.Target(id="d_held", type="document")]) for _ in range(4)]
-    with _at(world, clock, datetime.now(UTC) - 100 * DAY):
+    async with another_time(clock, world, datetime.now(UTC) - 100 * DAY):
         await record_batch(world, user, [event() for _ in range(20)] + held)
     await place_hold(world, user, target_id="d_held")
     first = (await place_hold(world, user, subject="u_7")).hold
@@ -97,15 +97,6 @@ async def _old_events(world, user, clock):
 
     await until(removed)
     await update_settings(world, user, retention_days=91, readers=2)
-
-
-@contextmanager
-def _at(world, clock, time):
-    clock.at = time
-    with world.database.connect() as connection:
-        connection.execute("SELECT audit.ensure_partitions(%s)", [time])
-    yield
-    clock.at = None
 
 
 def _people(first, count):

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from dataclasses import dataclass
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from smart_audit.audit.integrity.database import OF_ORGANISATIONS
 from tests.integrity.copies import copied, execute
 from tests.integrity.making import login
+from tests.support import forks
 from tests.support.events import event, record_batch
 from tests.support.world import running_world
 
@@ -28,9 +28,7 @@ def verify(tmp_path):
     """Run the command on a database, with a state folder of the test's own."""
 
     async def run(database, **environment):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
+        process = await forks.start(
             "smart_audit.audit",
             "verify-database",
             env={

@@ -53,8 +53,7 @@ async def test_no_change_of_the_services_own_is_a_finding(database, user, monkey
         running_at(clock, database, retention_every=OFTEN) as world,
         await psycopg.AsyncConnection.connect(database.owner_url, autocommit=True) as connection,
     ):
-        with database.connect() as owner:
-            owner.execute("SELECT audit.ensure_partitions(now() - interval '95 days')")
+        await database.alter("SELECT audit.ensure_partitions(now() - interval '95 days')")
         again = await login(world, user)
         living = asyncio.create_task(live(world, again, clock))
         while not living.done():

@@ -85,6 +85,13 @@ class Database:
             cursor = connection.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 
+    async def alter(self, statement: LiteralString, *values: Any) -> None:
+        """Run a statement that waits for transactions of services, which end on this event loop.
+
+        Meanwhile the loop has to run: else all would stand still, until the database ends them.
+        """
+        await asyncio.to_thread(self.execute, statement, *values)
+
 
 def start_cluster(run_dir: Path) -> Cluster:
     """The run's server, started and migrated by the first who asks."""

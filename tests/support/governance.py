@@ -1,6 +1,7 @@
 """Settings, holds and erasures, as an administrator asks for them."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -89,6 +90,15 @@ class Clock:
 
     def __call__(self) -> datetime:
         return self.at or datetime.now(UTC)
+
+
+@asynccontextmanager
+async def another_time(clock: Clock, world: World, at: datetime) -> AsyncIterator[None]:
+    """Let it be another time, of which there are partitions."""
+    clock.at = at
+    await world.database.alter("SELECT audit.ensure_partitions(%s)", at)
+    yield
+    clock.at = None
 
 
 @asynccontextmanager

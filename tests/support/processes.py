@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.support import forks
 from tests.support.database import Database
 from tests.support.world import ISSUER, free_port
 
@@ -24,14 +24,12 @@ class Service:
     port: int
     environment: dict[str, str]
     log: Path
-    process: asyncio.subprocess.Process | None = field(default=None)
+    process: forks.Forked | None = field(default=None)
 
     async def start(self) -> None:
         """Start, and wait until it serves."""
         with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
+            self.process = await forks.start(
                 f"smart_audit.{self.name}",
                 "serve",
                 stdout=log,

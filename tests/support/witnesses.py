@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from smart_audit.tlog.add_checkpoint import AddCheckpoint
 from smart_audit.tlog.checkpoint import Checkpoint
 from smart_audit.tlog.cosignature import CosignatureVerifier, Cosigner
 from smart_audit.tlog.note import Signer, sign, verifier_key
+from tests.support import forks
 from tests.tlog import reference
 
 
@@ -62,7 +62,7 @@ class WitnessProcess:
     name: str = "witness.example/w"
     port: int = 0
     said: list[str] = field(default_factory=list)
-    process: asyncio.subprocess.Process | None = None
+    process: forks.Forked | None = None
     _reading: asyncio.Task[None] | None = None
 
     @property
@@ -142,13 +142,11 @@ async def run_cli(*arguments: object) -> tuple[int, str, str]:
     return await process.wait(), out.decode(), err.decode()
 
 
-async def start_cli(*arguments: object) -> asyncio.subprocess.Process:
+async def start_cli(*arguments: object) -> forks.Forked:
     """Start a command of `smart-audit`."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
+    return await forks.start(
         "smart_audit.cli",
-        *map(str, arguments),
+        *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -31,6 +31,9 @@ from tests.support.database import Database
 
 ISSUER = "http://issuer.test"
 PASSWORD = "correct horse battery staple"
+QUICK_HASHES = {"argon2_memory_kib": 64, "argon2_passes": 1}
+"""For users who are only there to do something else: a fifth of the run's time. No installation can
+be set like this."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,11 @@ class User:
 
 @asynccontextmanager
 async def running_world(
-    database: Database, auth: dict[str, Any] | None = None, audit: dict[str, Any] | None = None
+    database: Database,
+    auth: dict[str, Any] | None = None,
+    audit: dict[str, Any] | None = None,
+    *,
+    quick_hashes: bool = True,
 ) -> AsyncIterator[World]:
     """Run both services on a database; settings may be given."""
     auth_port, audit_port = free_port(), free_port()
@@ -120,6 +127,9 @@ async def running_world(
             **(auth or {}),
         }
     )
+    if quick_hashes:
+        # A copy is not validated, and the weakest hashes that are allowed would be too slow.
+        auth_settings = auth_settings.model_copy(update=QUICK_HASHES)
     audit_settings = AuditSettings(
         **{
             **common,

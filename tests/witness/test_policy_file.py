@@ -1,11 +1,11 @@
 """A policy of witnesses that cannot be used stops the service at its start, in one sentence."""
 
 import asyncio
-import sys
 
 import pytest
 
 from smart_audit.tlog.cosignature import CosignatureVerifier
+from tests.support import forks
 from tests.support.processes import plain_environment
 
 VKEY = CosignatureVerifier("witness.example/w", bytes(32)).verifier_key
@@ -14,9 +14,7 @@ GOOD = f"witness w {VKEY} https://witness.example/"
 
 async def serve(policy):
     """(exit code, what was said) of a service with this policy file, and no database to reach."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
+    process = await forks.start(
         "smart_audit.audit",
         "serve",
         env={
