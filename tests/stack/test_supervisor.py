@@ -72,11 +72,14 @@ async def test_a_child_does_not_see_the_terminals_ctrl_c(tmp_path, supervisor):
 async def test_a_program_is_stopped_when_its_wait_is_cut_short(tmp_path):
     me = psutil.Process()
     known = set(me.children())
-    task = asyncio.create_task(run_to_end(program(tmp_path, "import time; time.sleep(60)")))
+    script = "import time; print('here', flush=True); time.sleep(60)"
+    task = asyncio.create_task(run_to_end(program(tmp_path, script)))
     async with asyncio.timeout(10):
-        while not (children := set(me.children()) - known):
+        while last_line(tmp_path / "child.log") != "here":
             await asyncio.sleep(0.02)
+        children = set(me.children()) - known
         task.cancel()
         await asyncio.wait([task])
     assert task.cancelled()
+    assert children
     assert not any(child.is_running() for child in children)

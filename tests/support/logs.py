@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from smart_audit.audit.use_cases.project import VERSION
 from smart_audit.tlog.append import grow
 from smart_audit.tlog.compact import CompactRange
 from smart_audit.tlog.hashing import leaf_hash
@@ -30,6 +31,13 @@ def fill_log(database: Database, organisation_id: str, leaves: Sequence[bytes]) 
         cursor.execute(
             "INSERT INTO audit.logs (organisation_id, size, compact_range) VALUES (%s, %s, %s)",
             [organisation_id, size, growth.after.to_bytes()],
+        )
+        # Search would try to read each leaf.
+        cursor.execute(
+            "INSERT INTO audit.projections (organisation_id, size, version, generation)"
+            " VALUES (%s, %s, %s, 0)"
+            " ON CONFLICT (organisation_id) DO UPDATE SET size = excluded.size",
+            [organisation_id, size, VERSION],
         )
         entries = "organisation_id, log_index, event_id, recorded_at, tree_size, tree_root,"
         with cursor.copy(f"COPY audit.entries ({entries} leaf_hash, mac) FROM STDIN") as copy:

@@ -48,10 +48,16 @@ class _Dumper(Dumper):
         return obj.encoded
 
 
+# Made once: to make a class takes longer than to insert many rows.
+_DUMPERS = [
+    (kind, type(f"{kind.__name__}_dumper", (_Dumper,), {"oid": kind.oid}))
+    for kind in _KINDS.values()
+]
+
+
 def register(context: AdaptContext) -> None:
     """Let a connection take columns as parameters."""
-    for kind in _KINDS.values():
-        dumper = type(f"{kind.__name__}_dumper", (_Dumper,), {"oid": kind.oid})
+    for kind, dumper in _DUMPERS:
         context.adapters.register_dumper(kind, dumper)
 
 
