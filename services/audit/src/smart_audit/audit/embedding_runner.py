@@ -79,9 +79,9 @@ async def embed_everything(database: Database, embedder: Embedder) -> None:
 
 
 async def _behind(database: Database, embedder: Embedder) -> Iterable[OrganisationId]:
-    async with database.everywhere() as session:
-        await index_vectors(session, embedder.model, embedder.dimensions)
-        return await organisations_to_embed(session, embedder.model)
+    async with database.everywhere() as connection:
+        await index_vectors(connection, embedder.model, embedder.dimensions)
+        return await organisations_to_embed(connection, embedder.model)
 
 
 async def _embed(organisation_id: OrganisationId, database: Database, embedder: Embedder) -> None:

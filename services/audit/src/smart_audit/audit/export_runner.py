@@ -72,14 +72,14 @@ class ExportRunner:
                 pass
 
     async def _sweep(self) -> bool:
-        async with self.database.everywhere() as session:
-            return await sweep_exports(session, SWEPT_AT_ONCE, FORGOTTEN_AFTER)
+        async with self.database.everywhere() as connection:
+            return await sweep_exports(connection, SWEPT_AT_ONCE, FORGOTTEN_AFTER)
 
     async def _write_next(self) -> bool:
         """Write an export, if one waits; gives whether one did."""
         lease = uuid4()
-        async with self.database.everywhere() as session:
-            found = await claim_export(session, lease, self.lease_for)
+        async with self.database.everywhere() as connection:
+            found = await claim_export(connection, lease, self.lease_for)
         if found is None:
             return False
         organisation_id, export_id = found

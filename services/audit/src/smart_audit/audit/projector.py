@@ -71,8 +71,8 @@ async def _wait(growth: GrowthAnywhere) -> frozenset[OrganisationId] | None:
 
 
 async def _behind(database: Database) -> list[OrganisationId]:
-    async with database.everywhere() as session:
-        behind = list(await organisations_to_project(session, VERSION))
+    async with database.everywhere() as connection:
+        behind = list(await organisations_to_project(connection, VERSION))
     BEHIND.set(len(behind))
     return behind
 

@@ -19,8 +19,8 @@ async def rebuild_search(settings: AuditSettings) -> None:
     Raises: psycopg.Error, ValueError for a model that is not there.
     """
     async with open_database(settings, Sealer(settings.sealing_key())) as database:
-        async with database.everywhere() as session:
-            logs = await organisations(session)
+        async with database.everywhere() as connection:
+            logs = await organisations(connection)
         for organisation_id in logs:
             async with database.projecting(organisation_id) as store:
                 await store.discard()

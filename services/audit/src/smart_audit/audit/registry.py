@@ -74,8 +74,8 @@ class EventTypes:
 
     async def learn(self, organisation_id: OrganisationId) -> None:
         """Look the registry up anew, since an append has found another version of it."""
-        async with self._database.session(organisation_id) as session:
-            version, policy = await EventTypeReader(session, organisation_id).registry()
+        async with self._database.transaction(organisation_id) as connection:
+            version, policy = await EventTypeReader(connection, organisation_id).registry()
         self._registries[organisation_id] = _Registry(version, policy)
         self._registries.move_to_end(organisation_id)
         while len(self._registries) > REMEMBERED_ORGANISATIONS:
@@ -87,8 +87,8 @@ class EventTypes:
         missing = actions - registry.types.keys()
         found: dict[str, Known | None] = dict.fromkeys(missing)
         if missing:
-            async with self._database.session(organisation_id) as session:
-                latest = await EventTypeReader(session, organisation_id).latest(missing)
+            async with self._database.transaction(organisation_id) as connection:
+                latest = await EventTypeReader(connection, organisation_id).latest(missing)
             for action, one in latest.items():
                 if not one.deleted:
                     schema = one.definition.metadata_schema

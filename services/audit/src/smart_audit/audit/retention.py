@@ -31,8 +31,8 @@ async def run_retention(database: Database, deps: Governing) -> None:
 
     What fails for one log holds up no other; the next run tries it again.
     """
-    async with database.everywhere() as session:
-        organisations = await organisations_with_retention(session)
+    async with database.everywhere() as connection:
+        organisations = await organisations_with_retention(connection)
     for organisation_id in organisations:
         try:
             removed = await expire_content(organisation_id, database, deps)
@@ -45,7 +45,7 @@ async def run_retention(database: Database, deps: Governing) -> None:
         else:
             if removed:
                 log.info("retention.removed", organisation_id=str(organisation_id), events=removed)
-    async with database.everywhere() as session:
-        dropped = await drop_empty_partitions(session, deps.now())
+    async with database.everywhere() as connection:
+        dropped = await drop_empty_partitions(connection, deps.now())
     if dropped:
         log.info("retention.partitions_dropped", partitions=dropped)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.domain import OrganisationId, StoredCheckpoint, StoredCheckpointKey
 from smart_audit.audit.tables import checkpoint_keys, checkpoints, logs
@@ -16,8 +16,8 @@ KEYS_LOCK = 0x5341_0003
 class CheckpointStore:
     """The checkpoints of one log, in one transaction."""
 
-    def __init__(self, session: AsyncSession, organisation_id: OrganisationId) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection, organisation_id: OrganisationId) -> None:
+        self._connection = connection
         self._organisation_id = organisation_id
 
     async def head(self, *, lock: bool = False) -> tuple[CompactRange, int]:
@@ -27,21 +27,21 @@ class CheckpointStore:
         )
         if lock:
             statement = statement.with_for_update()
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         if row is None:
             return CompactRange.empty(), 0
         return CompactRange.from_bytes(row.size, row.compact_range), row.checkpoints
 
     async def keys(self) -> list[StoredCheckpointKey]:
         """All keys, by number."""
-        return await stored_keys(self._session)
+        return await stored_keys(self._connection)
 
     async def get(self, number: int, *, lock: bool = False) -> StoredCheckpoint | None:
         """One checkpoint."""
         statement = self._select().where(checkpoints.c.number == number)
         if lock:
             statement = statement.with_for_update()
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else _checkpoint(*row)
 
     async def of_size(self, size: int) -> StoredCheckpoint | None:
@@ -52,7 +52,7 @@ class CheckpointStore:
             .order_by(checkpoints.c.number.desc())
             .limit(1)
         )
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else _checkpoint(*row)
 
     async def page(
@@ -67,14 +67,14 @@ class CheckpointStore:
             statement = statement.where(func.cardinality(checkpoints.c.cosignatures) > 0)
         if before is not None:
             statement = statement.where(checkpoints.c.number < before)
-        return [_checkpoint(*row) for row in await self._session.execute(statement)]
+        return [_checkpoint(*row) for row in await self._connection.execute(statement)]
 
     async def add(self, checkpoint: StoredCheckpoint) -> None:
         """Keep a checkpoint; the head must be locked."""
         values = {column.name: getattr(checkpoint, column.name) for column in checkpoints.c}
         values["cosignatures"] = list(checkpoint.cosignatures)
-        await self._session.execute(insert(checkpoints).values(values))
-        await self._session.execute(
+        await self._connection.execute(insert(checkpoints).values(values))
+        await self._connection.execute(
             update(logs)
             .where(logs.c.organisation_id == self._organisation_id)
             .values(checkpoints=checkpoint.number + 1)
@@ -82,7 +82,7 @@ class CheckpointStore:
 
     async def set_cosignatures(self, checkpoint: StoredCheckpoint) -> None:
         """Keep a checkpoint's cosignatures; its row must be locked."""
-        await self._session.execute(
+        await self._connection.execute(
             update(checkpoints)
             .where(
                 checkpoints.c.organisation_id == self._organisation_id,
@@ -95,35 +95,35 @@ class CheckpointStore:
         return select(checkpoints).where(checkpoints.c.organisation_id == self._organisation_id)
 
 
-async def lock_keys(session: AsyncSession) -> list[StoredCheckpointKey]:
+async def lock_keys(connection: AsyncConnection) -> list[StoredCheckpointKey]:
     """All keys, by number, while nobody else adds one."""
-    await session.execute(select(func.pg_advisory_xact_lock(KEYS_LOCK)))
-    return await stored_keys(session)
+    await connection.execute(select(func.pg_advisory_xact_lock(KEYS_LOCK)))
+    return await stored_keys(connection)
 
 
-async def stored_keys(session: AsyncSession) -> list[StoredCheckpointKey]:
+async def stored_keys(connection: AsyncConnection) -> list[StoredCheckpointKey]:
     """All keys, by number."""
     statement = select(checkpoint_keys).order_by(checkpoint_keys.c.number)
-    return [StoredCheckpointKey(*row) for row in await session.execute(statement)]
+    return [StoredCheckpointKey(*row) for row in await connection.execute(statement)]
 
 
-async def add_key(session: AsyncSession, key: StoredCheckpointKey) -> None:
+async def add_key(connection: AsyncConnection, key: StoredCheckpointKey) -> None:
     """Keep a key."""
     values = {column.name: getattr(key, column.name) for column in checkpoint_keys.c}
-    await session.execute(insert(checkpoint_keys).values(values))
+    await connection.execute(insert(checkpoint_keys).values(values))
 
 
-async def organisations_to_checkpoint(session: AsyncSession) -> Sequence[OrganisationId]:
+async def organisations_to_checkpoint(connection: AsyncConnection) -> Sequence[OrganisationId]:
     """The organisations whose logs have grown since their last checkpoint."""
-    return (await session.scalars(select(func.audit.organisations_to_checkpoint()))).all()
+    return (await connection.scalars(select(func.audit.organisations_to_checkpoint()))).all()
 
 
 async def organisations_to_cosign(
-    session: AsyncSession, line_start: str
+    connection: AsyncConnection, line_start: str
 ) -> Sequence[OrganisationId]:
     """The organisations whose latest checkpoint has no cosignature line that begins so."""
     called = func.audit.organisations_to_cosign(line_start)
-    return (await session.scalars(select(called))).all()
+    return (await connection.scalars(select(called))).all()
 
 
 def _checkpoint(*row: Any) -> StoredCheckpoint:

@@ -25,7 +25,7 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, array
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.analytics.counts import NOTHING_LISTED, Counts, Extent, Keyed, Listed, Scope
 from smart_audit.audit.analytics.query import Field
@@ -83,26 +83,26 @@ class EventCounter:
     """
 
     def __init__(
-        self, session: AsyncSession, organisation_id: OrganisationId, key: TermKey, size: int
+        self, connection: AsyncConnection, organisation_id: OrganisationId, key: TermKey, size: int
     ) -> None:
-        self._session = session
+        self._connection = connection
         self._organisation_id = organisation_id
         self._facts = Facts(organisation_id, key, size)
         self.size = size
 
     @classmethod
     async def open(
-        cls, session: AsyncSession, organisation_id: OrganisationId, key: TermKey
+        cls, connection: AsyncConnection, organisation_id: OrganisationId, key: TermKey
     ) -> "EventCounter":
         """The counter of a transaction that has just begun, and sees one moment."""
         settings = PLANNING | {"audit.organisation_id": str(organisation_id)}
-        await session.execute(
+        await connection.execute(
             select(*(func.set_config(*setting, True) for setting in settings.items()))  # noqa: FBT003
         )
-        size = await session.scalar(
+        size = await connection.scalar(
             select(projections.c.size).where(projections.c.organisation_id == organisation_id)
         )
-        return cls(session, organisation_id, key, size or 0)
+        return cls(connection, organisation_id, key, size or 0)
 
     async def kinds(self, ids: Sequence[int] | None = None) -> list[Phrase]:
         """The kinds with these ids, or all kinds of events."""
@@ -119,7 +119,7 @@ class EventCounter:
             statement = statement.where(phrases.c.phrase_id.in_(ids))
         return [
             Phrase(PhraseId(id_), action, tuple(types), Outcome(outcome), *rest)
-            for id_, action, types, outcome, *rest in await self._session.execute(statement)
+            for id_, action, types, outcome, *rest in await self._connection.execute(statement)
         ]
 
     async def extent(self, scope: Scope, *, exact: bool = False) -> Extent:
@@ -129,7 +129,7 @@ class EventCounter:
         """
         facts = self._facts.rows(scope, (), None, exact=exact)
         statement = select(_sum(facts.c.events), func.min(facts.c.at), func.max(facts.c.at))
-        total, first, last = (await self._session.execute(statement)).one()
+        total, first, last = (await self._connection.execute(statement)).one()
         return Extent(total or 0, first, last)
 
     async def counts(
@@ -165,7 +165,7 @@ class EventCounter:
             )
             parts.append(_part("pieces", pieces, piece=pieces.c.piece))
         found: dict[str, list[Row]] = defaultdict(list)
-        for part, *row in await self._session.execute(union_all(*parts)):
+        for part, *row in await self._connection.execute(union_all(*parts)):
             found[part].append(Row(*row))
         return Counts(
             pieces={row.piece: row.n for row in found["pieces"]},
@@ -182,7 +182,7 @@ class EventCounter:
         found = select(keyed.c.row)
         if field is Field.ADDRESS:
             found = found.where(keyed.c.row != NO_ADDRESS)
-        count = await self._session.scalar(select(func.count()).select_from(found.subquery()))
+        count = await self._connection.scalar(select(func.count()).select_from(found.subquery()))
         return count or 0
 
     async def places_of(self, addresses: Sequence[int]) -> dict[int, int]:
@@ -190,7 +190,7 @@ class EventCounter:
         # To stop at the first one, the planner would go over events until one is from there. An
         # address is a term as well, and the index on terms knows at once.
         for name in ("enable_seqscan", "enable_indexscan"):
-            await self._session.execute(select(func.set_config(name, "off", True)))  # noqa: FBT003
+            await self._connection.execute(select(func.set_config(name, "off", True)))  # noqa: FBT003
         array_of_all = bindparam(None, list(addresses), type_=BIGINTS, unique=True)
         wanted = func.unnest(array_of_all).table_valued(Column("address", BigInteger))
         wanted = wanted.render_derived(name="wanted")
@@ -205,7 +205,7 @@ class EventCounter:
             .correlate(wanted)
             .scalar_subquery()
         )
-        found = await self._session.execute(select(address, place))
+        found = await self._connection.execute(select(address, place))
         return {address: place for address, place in found if place is not None}
 
     def _grouped(self, scope: Scope, fields: Iterable[Field], line: TimeLine | None) -> Subquery:

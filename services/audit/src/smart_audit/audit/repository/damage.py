@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from sqlalchemy import and_, exists, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.domain import OrganisationId, Target
 from smart_audit.audit.governance import INTEGRITY_FAILED
@@ -11,7 +11,7 @@ from smart_audit.audit.tables import entry_targets, payloads
 
 
 async def has_told(
-    session: AsyncSession, organisation_id: OrganisationId, facts: Sequence[Target]
+    connection: AsyncConnection, organisation_id: OrganisationId, facts: Sequence[Target]
 ) -> bool:
     """Whether an event of the log tells of this damage already."""
     statement = select(payloads.c.log_index).where(
@@ -29,4 +29,4 @@ async def has_told(
                 )
             )
         )
-    return (await session.execute(statement.limit(1))).first() is not None
+    return (await connection.execute(statement.limit(1))).first() is not None

@@ -8,10 +8,10 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from psycopg import AsyncConnection, OperationalError
+import psycopg
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import Select, bindparam, func, select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from smart_audit.audit import append as appending
 from smart_audit.audit.append import Appended, Effect
@@ -32,7 +32,7 @@ from smart_audit.core.rpc.status import is_unreachable
 REMEMBERED_TERM_KEYS = 64
 PLAIN: Mapping[str, str] = MappingProxyType({})
 
-Pool = AsyncConnectionPool[AsyncConnection[Any]]
+Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +49,34 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, appenders: Pool, wrapping: Wrapping) -> None:
         self._appenders = appenders
-        self._sessions = async_sessionmaker(engine)
+        self._engine = engine
+        self._consistent = engine.execution_options(isolation_level="REPEATABLE READ")
         self._wrapping = wrapping
         self.recent = Recent()
         self.open_keys = self.new_open_keys()
         self._term_keys = lru_cache(REMEMBERED_TERM_KEYS)(wrapping.term_key)
 
     @asynccontextmanager
-    async def session(
+    async def transaction(
         self, organisation_id: OrganisationId, settings: Mapping[str, str] = PLAIN
-    ) -> AsyncIterator[AsyncSession]:
+    ) -> AsyncIterator[AsyncConnection]:
         """One transaction that sees the rows of one organisation; settings: further ones for it."""
         own = {"audit.organisation_id": str(organisation_id), **settings}
-        async with self._sessions.begin() as session:
-            await session.execute(_local(tuple(own)), own)
-            yield session
+        async with self._engine.begin() as connection:
+            await connection.execute(_local(tuple(own)), own)
+            yield connection
 
     @asynccontextmanager
     async def begin(self, organisation_id: OrganisationId) -> AsyncIterator[LogReader]:
         """One transaction on the log of one organisation."""
-        async with self.session(organisation_id) as session:
-            yield LogReader(session, organisation_id, self._wrapping)
+        async with self.transaction(organisation_id) as connection:
+            yield LogReader(connection, organisation_id, self._wrapping)
 
     @asynccontextmanager
     async def projecting(self, organisation_id: OrganisationId) -> AsyncIterator[ProjectionStore]:
         """One transaction on what search reads of the log of one organisation."""
-        async with self.session(organisation_id) as session:
-            yield ProjectionStore(session, organisation_id)
+        async with self.transaction(organisation_id) as connection:
+            yield ProjectionStore(connection, organisation_id)
 
     def new_open_keys(self) -> OpenKeys:
         """Remembers no key yet."""
@@ -86,29 +87,29 @@ class Database:
         self, organisation_id: OrganisationId
     ) -> AsyncIterator[tuple[EventCounter, LogReader]]:
         """One transaction that counts the events of one organisation as of one moment."""
-        async with self._sessions.begin() as session:
-            options = {"isolation_level": "REPEATABLE READ"}
-            await session.connection(execution_options=options)
+        async with self._consistent.begin() as connection:
             yield (
-                await EventCounter.open(session, organisation_id, self.term_key(organisation_id)),
-                LogReader(session, organisation_id, self._wrapping),
+                await EventCounter.open(
+                    connection, organisation_id, self.term_key(organisation_id)
+                ),
+                LogReader(connection, organisation_id, self._wrapping),
             )
 
     @asynccontextmanager
     async def finding(self, organisation_id: OrganisationId) -> AsyncIterator[EventFinder]:
         """One transaction that finds events of one organisation by filters."""
-        async with self.session(organisation_id, PLANNING) as session:
+        async with self.transaction(organisation_id, PLANNING) as connection:
             key = self.term_key(organisation_id)
-            yield EventFinder(session, organisation_id, self._wrapping, key)
+            yield EventFinder(connection, organisation_id, self._wrapping, key)
 
     @asynccontextmanager
     async def searching(self, organisation_id: OrganisationId) -> AsyncIterator[Searching]:
         """One transaction that searches the log of one organisation."""
-        async with self.session(organisation_id, PLANNING) as session:
+        async with self.transaction(organisation_id, PLANNING) as connection:
             yield Searching(
-                EventSearch(session, organisation_id, self.term_key(organisation_id)),
-                PhraseStore(session, organisation_id),
-                LogReader(session, organisation_id, self._wrapping),
+                EventSearch(connection, organisation_id, self.term_key(organisation_id)),
+                PhraseStore(connection, organisation_id),
+                LogReader(connection, organisation_id, self._wrapping),
             )
 
     def term_key(self, organisation_id: OrganisationId) -> TermKey:
@@ -116,10 +117,10 @@ class Database:
         return self._term_keys(organisation_id)
 
     @asynccontextmanager
-    async def everywhere(self) -> AsyncIterator[AsyncSession]:
+    async def everywhere(self) -> AsyncIterator[AsyncConnection]:
         """One transaction on what belongs to no organisation."""
-        async with self._sessions.begin() as session:
-            yield session
+        async with self._engine.begin() as connection:
+            yield connection
 
     async def append(
         self,
@@ -133,7 +134,7 @@ class Database:
         """
         try:
             appended = await self._append(organisation_id, batch, effect)
-        except OperationalError as error:
+        except psycopg.OperationalError as error:
             if not is_unreachable(error):
                 raise
             # After a restart of the database the pool holds dead connections, and asking each time
@@ -155,13 +156,13 @@ class Database:
         self, organisation_id: OrganisationId, new: Sequence[WrappedKey]
     ) -> list[WrappedKey]:
         """The live keys of the subjects of `new`; a subject without one gets the one of `new`."""
-        async with self.session(organisation_id) as session:
-            return await live_keys(session, organisation_id, new)
+        async with self.transaction(organisation_id) as connection:
+            return await live_keys(connection, organisation_id, new)
 
     async def ensure_partitions(self, at: datetime) -> None:
         """Make the partitions that events recorded at `at` and in the month after it need."""
-        async with self.everywhere() as session:
-            await session.execute(select(func.audit.ensure_partitions(at)))
+        async with self.everywhere() as connection:
+            await connection.execute(select(func.audit.ensure_partitions(at)))
 
 
 @lru_cache

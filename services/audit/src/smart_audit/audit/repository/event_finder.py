@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import FromClause, Select, false, select, true, tuple_, union_all
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.domain import OrganisationId, Position, Recorded
 from smart_audit.audit.filters import And, Comparator, Condition, Expression, conjunction
@@ -43,14 +43,14 @@ class EventFinder:
 
     def __init__(
         self,
-        session: AsyncSession,
+        connection: AsyncConnection,
         organisation_id: OrganisationId,
         wrapping: Wrapping,
         key: TermKey,
     ) -> None:
-        self._session = session
+        self._connection = connection
         self._organisation_id = organisation_id
-        self._reader = LogReader(session, organisation_id, wrapping)
+        self._reader = LogReader(connection, organisation_id, wrapping)
         self._key = key
 
     async def page(
@@ -118,7 +118,7 @@ class EventFinder:
         both = union_all(*(select(part.subquery()) for part in (hits, last)))
         found: list[Position] = []
         end = None
-        for row in await self._session.execute(both):
+        for row in await self._connection.execute(both):
             position = Position(row.occurred_at, row.log_index)
             if row.hit:
                 found.append(position)
@@ -151,7 +151,7 @@ class EventFinder:
         return condition(expression, self._organisation_id, self._key, events)
 
     async def _read(self, statement: Select[Any]) -> list[Position]:
-        rows = await self._session.execute(statement)
+        rows = await self._connection.execute(statement)
         return [Position(row.occurred_at, row.log_index) for row in rows]
 
 

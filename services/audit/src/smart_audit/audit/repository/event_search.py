@@ -23,7 +23,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.domain import OrganisationId
 from smart_audit.audit.filters import Expression, conjunction
@@ -80,9 +80,9 @@ class EventSearch:
     """Searches the projected events of one log in one transaction."""
 
     def __init__(
-        self, session: AsyncSession, organisation_id: OrganisationId, key: TermKey
+        self, connection: AsyncConnection, organisation_id: OrganisationId, key: TermKey
     ) -> None:
-        self._session = session
+        self._connection = connection
         self._organisation_id = organisation_id
         self._key = key
 
@@ -98,7 +98,7 @@ class EventSearch:
             or_(self._any(expression, sample), self._any(expression, found_events))
             for expression in expressions
         ]
-        return list((await self._session.execute(select(*asked))).one())
+        return list((await self._connection.execute(select(*asked))).one())
 
     async def words_of_kinds(self, words: Collection[str]) -> set[str]:
         """Of several words, those that any kind of event has."""
@@ -112,7 +112,7 @@ class EventSearch:
             )
             for word in distinct
         ]
-        found = (await self._session.execute(select(*asked))).one()
+        found = (await self._connection.execute(select(*asked))).one()
         return {word for word, known in zip(distinct, found, strict=True) if known}
 
     async def newest(self, ids: Sequence[PhraseId], scope: Scope) -> dict[PhraseId, Place]:
@@ -134,7 +134,7 @@ class EventSearch:
             .lateral("newest")
         )
         statement = select(newest).select_from(kinds.join(newest, true()))
-        return [_place(row) for row in await self._session.execute(statement)]
+        return [_place(row) for row in await self._connection.execute(statement)]
 
     async def counts(
         self, ids: Sequence[PhraseId], scope: Scope, limit: int
@@ -163,7 +163,7 @@ class EventSearch:
         statement = select(kinds.c.phrase_id, counted).select_from(kinds.join(counted, true()))
         return {
             PhraseId(row.phrase_id): Count(row.number, row.first, row.last)
-            for row in await self._session.execute(statement)
+            for row in await self._connection.execute(statement)
             if row.number
         }
 
@@ -181,7 +181,7 @@ class EventSearch:
             .order_by(latest.c.phrase_id, latest.c.occurred_at.desc(), latest.c.log_index.desc())
         ).subquery()
         seen = select(func.count()).select_from(latest).scalar_subquery()
-        rows = (await self._session.execute(select(newest, seen.label("seen")))).all()
+        rows = (await self._connection.execute(select(newest, seen.label("seen")))).all()
         places = sorted(map(_place, rows), key=newest_first)
         return places, not rows or rows[0].seen < looked_at
 
@@ -190,14 +190,14 @@ class EventSearch:
         statement = select(phrases.c.phrase_id).where(
             phrases.c.organisation_id == self._organisation_id
         )
-        return [PhraseId(one) for one in await self._session.scalars(statement)]
+        return [PhraseId(one) for one in await self._connection.scalars(statement)]
 
     async def latest(self, scope: Scope, limit: int) -> list[Place]:
         """The latest events within a scope."""
         statement = self._places(scope).order_by(
             found_events.c.occurred_at.desc(), found_events.c.log_index.desc()
         )
-        return [_place(row) for row in await self._session.execute(statement.limit(limit))]
+        return [_place(row) for row in await self._connection.execute(statement.limit(limit))]
 
     async def rare(self, words: Collection[str]) -> list[str]:
         """Of several words, those that few of the latest events have."""
@@ -212,7 +212,7 @@ class EventSearch:
             .where(asked == func.any(sample.c.terms))
             .scalar_subquery()
         )
-        rows = await self._session.scalars(select(asked).where(having < COMMON))
+        rows = await self._connection.scalars(select(asked).where(having < COMMON))
         return sorted(by_term[term] for term in rows)
 
     async def with_words(self, words: Sequence[str], scope: Scope, limit: int) -> list[Worded]:
@@ -235,7 +235,7 @@ class EventSearch:
             Worded(
                 _place(row), tuple(word for word, had in zip(words, row[3:], strict=True) if had)
             )
-            for row in await self._session.execute(statement)
+            for row in await self._connection.execute(statement)
         ]
 
     def _any(self, expression: Expression, events: FromClause) -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from psycopg import AsyncCursor
 from psycopg.types.json import Jsonb
 from sqlalchemy import Row, Select, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.append import Effect
 from smart_audit.audit.domain import EventId, OrganisationId
@@ -109,8 +109,8 @@ def setting_policy(organisation_id: OrganisationId, policy: Policy) -> Effect:
 class EventTypeReader:
     """Reads the registry of one organisation in one transaction."""
 
-    def __init__(self, session: AsyncSession, organisation_id: OrganisationId) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection, organisation_id: OrganisationId) -> None:
+        self._connection = connection
         self._organisation_id = organisation_id
 
     async def registry(self) -> Registry:
@@ -119,7 +119,7 @@ class EventTypeReader:
         statement = select(
             table.c.version, table.c.unknown_actions, table.c.invalid_metadata
         ).where(table.c.organisation_id == self._organisation_id)
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         if row is None:
             return Registry(0, Policy())
         return Registry(row.version, Policy(Handling(row[1]), Handling(row[2])))
@@ -127,7 +127,7 @@ class EventTypeReader:
     async def latest(self, actions: Collection[str]) -> dict[str, EventType]:
         """The latest version of these actions' event types, of deleted ones too."""
         statement = self._latest().where(event_types.c.action.in_(actions))
-        return {row.action: _event_type(row) for row in await self._session.execute(statement)}
+        return {row.action: _event_type(row) for row in await self._connection.execute(statement)}
 
     async def version(self, action: str, version: int) -> EventType | None:
         """One version; None for one that does not exist, or only says that the type is deleted."""
@@ -137,7 +137,7 @@ class EventTypeReader:
             event_types.c.version == version,
             event_types.c.deleted.is_(False),
         )
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else _event_type(row)
 
     async def page(self, after: str, limit: int) -> list[EventType]:
@@ -149,11 +149,11 @@ class EventTypeReader:
             .order_by(_bytewise(found.c.action))
             .limit(limit)
         )
-        return [_event_type(row) for row in await self._session.execute(statement)]
+        return [_event_type(row) for row in await self._connection.execute(statement)]
 
     async def in_force(self) -> dict[str, EventType]:
         """All event types in force, by action."""
-        found = (await self._session.execute(self._latest())).all()
+        found = (await self._connection.execute(self._latest())).all()
         return {row.action: _event_type(row) for row in found if not row.deleted}
 
     async def count_others(self, actions: Collection[str]) -> int:
@@ -162,7 +162,7 @@ class EventTypeReader:
             event_types.c.organisation_id == self._organisation_id,
             event_types.c.action.not_in(actions),
         )
-        count: int = (await self._session.execute(statement)).scalar_one()
+        count: int = (await self._connection.execute(statement)).scalar_one()
         return count
 
     def _latest(self) -> Select[Any]:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from psycopg import AsyncCursor
 from sqlalchemy import Row, delete, func, insert, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.append import Effect
 from smart_audit.audit.domain import EventId, OrganisationId, Position
@@ -132,9 +132,9 @@ class ExportStore:
     """The exports of one organisation in one transaction."""
 
     def __init__(
-        self, session: AsyncSession, organisation_id: OrganisationId, sealing: ExportSealing
+        self, connection: AsyncConnection, organisation_id: OrganisationId, sealing: ExportSealing
     ) -> None:
-        self._session = session
+        self._connection = connection
         self._organisation_id = organisation_id
         self._sealing = sealing
 
@@ -143,7 +143,7 @@ class ExportStore:
         statement = select(exports).where(
             *self._is(export_id), exports.c.state != ExportState.DELETED
         )
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else self._export(row)
 
     async def page(self, after: ExportPosition | None, limit: int) -> list[Export]:
@@ -160,7 +160,7 @@ class ExportStore:
         if after is not None:
             key = tuple_(exports.c.created_at, exports.c.export_id)
             statement = statement.where(key < (after.created_at, after.id))
-        return [self._export(row) for row in await self._session.execute(statement)]
+        return [self._export(row) for row in await self._connection.execute(statement)]
 
     async def chunk_at(self, export_id: EventId, byte: int) -> tuple[int, bytes] | None:
         """The chunk that holds a byte of a file: where it begins, and what it holds.
@@ -185,7 +185,7 @@ class ExportStore:
             .order_by(export_chunks.c.first_byte.desc())
             .limit(1)
         )
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         if row is None:
             return None
         seal = self._sealing.open_key(self._organisation_id, export_id, row.wrapped_key)
@@ -194,7 +194,7 @@ class ExportStore:
     async def claimed(self, export_id: EventId, lease: UUID) -> Claimed:
         """An export that was claimed. Raises: LeaseLost."""
         statement = select(exports).where(*self._is(export_id), exports.c.lease == lease)
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         if row is None:
             raise LeaseLost
         after = row.mark_occurred_at and Position(row.mark_occurred_at, row.mark_log_index)
@@ -210,7 +210,7 @@ class ExportStore:
     async def begin_anew(self, claimed: Claimed, wrapped_key: bytes) -> None:
         """Drop what was written, and begin under another key. Raises: LeaseLost."""
         await self._advance(claimed, wrapped_key=wrapped_key, **_columns(Progress(Mark(0), 0, 0)))
-        await self._session.execute(
+        await self._connection.execute(
             delete(export_chunks).where(
                 export_chunks.c.organisation_id == self._organisation_id,
                 export_chunks.c.export_id == claimed.export.id,
@@ -242,14 +242,14 @@ class ExportStore:
                 }
                 for chunk in chunks
             ]
-            await self._session.execute(insert(export_chunks), rows)
+            await self._connection.execute(insert(export_chunks), rows)
 
     async def total_bytes(self) -> int:
         """What the files of the organisation take."""
         statement = select(func.coalesce(func.sum(exports.c.size), 0)).where(
             exports.c.organisation_id == self._organisation_id, exports.c.state.in_(WITH_FILES)
         )
-        return int((await self._session.execute(statement)).scalar_one())
+        return int((await self._connection.execute(statement)).scalar_one())
 
     async def succeed(self, claimed: Claimed, sha256: bytes, kept_for: timedelta) -> None:
         """The file is whole. Raises: LeaseLost."""
@@ -287,7 +287,7 @@ class ExportStore:
             .where(*self._is(claimed.export.id), exports.c.lease == claimed.lease)
             .values(values)
         )
-        if (await self._session.execute(statement)).rowcount == 0:  # type: ignore[attr-defined]
+        if (await self._connection.execute(statement)).rowcount == 0:
             raise LeaseLost
 
     def _is(self, export_id: EventId) -> tuple[Any, ...]:
@@ -320,24 +320,26 @@ async def exports_of(
     organisation_id: OrganisationId, database: Database, sealing: ExportSealing
 ) -> AsyncIterator[ExportStore]:
     """One transaction on the exports of one organisation."""
-    async with database.session(organisation_id) as session:
-        yield ExportStore(session, organisation_id, sealing)
+    async with database.transaction(organisation_id) as connection:
+        yield ExportStore(connection, organisation_id, sealing)
 
 
 async def claim_export(
-    session: AsyncSession, lease: UUID, lease_for: timedelta
+    connection: AsyncConnection, lease: UUID, lease_for: timedelta
 ) -> tuple[OrganisationId, EventId] | None:
     """Take the export that has waited longest, of any organisation."""
     called = func.audit.claim_export(lease, lease_for.total_seconds())
     claim = called.table_valued("organisation_id", "export_id")
-    row = (await session.execute(select(claim))).one_or_none()
+    row = (await connection.execute(select(claim))).one_or_none()
     return None if row is None else (OrganisationId(row[0]), EventId(row[1]))
 
 
-async def sweep_exports(session: AsyncSession, chunks: int, forgotten_after: timedelta) -> bool:
+async def sweep_exports(
+    connection: AsyncConnection, chunks: int, forgotten_after: timedelta
+) -> bool:
     """Destroy files that have expired, and take rows away; gives whether there may be more."""
     swept: bool = (
-        await session.execute(select(func.audit.sweep_exports(chunks, forgotten_after)))
+        await connection.execute(select(func.audit.sweep_exports(chunks, forgotten_after)))
     ).scalar_one()
     return swept
 

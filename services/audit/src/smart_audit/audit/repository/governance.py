@@ -12,7 +12,7 @@ from typing import Any
 from psycopg import AsyncCursor
 from psycopg.errors import IntegrityConstraintViolation
 from sqlalchemy import Row, and_, func, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.append import Effect
 from smart_audit.audit.domain import EventId, OrganisationId, Subject
@@ -190,8 +190,8 @@ def expiring(
 class GovernanceReader:
     """Reads the settings, holds and erasures of one log in one transaction."""
 
-    def __init__(self, session: AsyncSession, organisation_id: OrganisationId) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection, organisation_id: OrganisationId) -> None:
+        self._connection = connection
         self._organisation_id = organisation_id
 
     async def settings(self) -> LogSettings:
@@ -199,7 +199,7 @@ class GovernanceReader:
         statement = select(
             log_settings.c.retention_days, log_settings.c.readers, log_settings.c.records_reads
         ).where(log_settings.c.organisation_id == self._organisation_id)
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         if row is None:
             return LogSettings()
         return LogSettings(row.retention_days, Readers(row.readers), row.records_reads)
@@ -209,7 +209,7 @@ class GovernanceReader:
         statement = select(holds).where(
             holds.c.organisation_id == self._organisation_id, holds.c.hold_id == hold_id
         )
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else _hold(row)
 
     async def holds(self, after: HoldPosition | None, limit: int) -> list[Hold]:
@@ -223,14 +223,14 @@ class GovernanceReader:
         if after is not None:
             key = tuple_(holds.c.placed_at, holds.c.hold_id)
             statement = statement.where(key < (after.placed_at, after.id))
-        return [_hold(row) for row in await self._session.execute(statement)]
+        return [_hold(row) for row in await self._connection.execute(statement)]
 
     async def has_key(self, subject: Subject) -> bool:
         """Whether a subject has a live key."""
         statement = select(subject_keys.c.key_id).where(
             *self._of(subject), subject_keys.c.wrapped_key.is_not(None)
         )
-        return await self._session.scalar(statement) is not None
+        return await self._connection.scalar(statement) is not None
 
     async def erasure(self, subject: Subject) -> Erasure | None:
         """The latest erasure of a subject."""
@@ -245,7 +245,7 @@ class GovernanceReader:
             .order_by(entries.c.log_index.desc())
             .limit(1)
         )
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else Erasure(EventId(row.event_id), row[1], row[2])
 
     async def expired_before(self) -> datetime | None:
@@ -258,7 +258,7 @@ class GovernanceReader:
             log_settings.c.organisation_id == self._organisation_id,
             log_settings.c.retention_days > 0,
         )
-        moment: datetime | None = await self._session.scalar(statement)
+        moment: datetime | None = await self._connection.scalar(statement)
         return moment
 
     async def span(self, first: datetime, before: datetime, rows: int) -> datetime:
@@ -274,7 +274,7 @@ class GovernanceReader:
             .offset(rows)
             .limit(1)
         )
-        end: datetime | None = await self._session.scalar(statement)
+        end: datetime | None = await self._connection.scalar(statement)
         # What was recorded in one moment stays together, however much it is.
         return before if end is None else max(end, first + RESOLUTION)
 
@@ -282,7 +282,7 @@ class GovernanceReader:
         """How many events recorded in a span of time have content that may be removed."""
         expired = func.audit.expired(self._organisation_id, first, before)
         statement = select(func.count()).select_from(expired.table_valued("log_index"))
-        count: int = (await self._session.execute(statement)).scalar_one()
+        count: int = (await self._connection.execute(statement)).scalar_one()
         return count
 
     def _of(self, subject: Subject) -> tuple[Any, ...]:
@@ -293,15 +293,15 @@ class GovernanceReader:
         )
 
 
-async def organisations_with_retention(session: AsyncSession) -> Sequence[OrganisationId]:
+async def organisations_with_retention(connection: AsyncConnection) -> Sequence[OrganisationId]:
     """The organisations whose logs do not keep all."""
-    return (await session.scalars(select(func.audit.organisations_with_retention()))).all()
+    return (await connection.scalars(select(func.audit.organisations_with_retention()))).all()
 
 
-async def drop_empty_partitions(session: AsyncSession, at: datetime) -> int:
+async def drop_empty_partitions(connection: AsyncConnection, at: datetime) -> int:
     """Drop the partitions that retention has emptied; gives how many."""
     dropped: int = (
-        await session.execute(select(func.audit.drop_empty_partitions(at)))
+        await connection.execute(select(func.audit.drop_empty_partitions(at)))
     ).scalar_one()
     return dropped
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.domain import OrganisationId
 from smart_audit.audit.tables import phrases
@@ -14,8 +14,8 @@ MOST = 10_000
 class KindReader:
     """Reads the kinds of event of one log in one transaction."""
 
-    def __init__(self, session: AsyncSession, organisation_id: OrganisationId) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection, organisation_id: OrganisationId) -> None:
+        self._connection = connection
         self._organisation_id = organisation_id
 
     async def actions(self) -> list[str]:
@@ -32,5 +32,5 @@ class KindReader:
 
     async def _distinct(self, column: Any) -> list[str]:
         mine = phrases.c.organisation_id == self._organisation_id
-        found = await self._session.scalars(select(column).where(mine).distinct().limit(MOST))
+        found = await self._connection.scalars(select(column).where(mine).distinct().limit(MOST))
         return [text for text in found if text]

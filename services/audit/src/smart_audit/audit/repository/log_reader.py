@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, and_, func, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.domain import (
     Bytes,
@@ -85,9 +85,9 @@ class LogReader:
     """Reads one log in one transaction."""
 
     def __init__(
-        self, session: AsyncSession, organisation_id: OrganisationId, wrapping: Wrapping
+        self, connection: AsyncConnection, organisation_id: OrganisationId, wrapping: Wrapping
     ) -> None:
-        self._session = session
+        self._connection = connection
         self._organisation_id = organisation_id
         self._wrapping = wrapping
 
@@ -96,13 +96,13 @@ class LogReader:
         statement = select(logs.c.size, logs.c.compact_range).where(
             logs.c.organisation_id == self._organisation_id
         )
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return CompactRange.empty() if row is None else CompactRange.from_bytes(*row)
 
     async def get(self, event_id: EventId) -> Recorded | None:
         """One event by id. Raises: LogDamaged."""
         statement = self._recorded().where(entries.c.event_id == event_id)
-        found = await self._open((await self._session.execute(statement)).all())
+        found = await self._open((await self._connection.execute(statement)).all())
         return to_recorded(found[0]) if found else None
 
     async def opened(self, indexes: Iterable[int]) -> dict[int, OpenedEntry]:
@@ -111,7 +111,7 @@ class LogReader:
         Raises: LogDamaged.
         """
         statement = self._recorded().where(entries.c.log_index.in_(list(indexes)))
-        rows = (await self._session.execute(statement)).all()
+        rows = (await self._connection.execute(statement)).all()
         return {entry.log_index: entry for entry in await self._open(rows)}
 
     async def recorded(self, indexes: Iterable[int]) -> dict[int, Recorded]:
@@ -125,18 +125,18 @@ class LogReader:
     async def placed(self, indexes: Iterable[int]) -> dict[int, Placed]:
         """What stays for ever of entries, by their place in the log."""
         statement = self._placed().where(entries.c.log_index.in_(list(indexes)))
-        return {row.log_index: _placed(row) for row in await self._session.execute(statement)}
+        return {row.log_index: _placed(row) for row in await self._connection.execute(statement)}
 
     async def place_of(self, event_id: EventId) -> Placed | None:
         """What stays for ever of an event."""
         statement = self._placed().where(entries.c.event_id == event_id)
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else _placed(row)
 
     async def places(self, event_ids: Iterable[EventId]) -> dict[EventId, int]:
         """Where the log holds events, of those that it holds."""
         statement = self._placed().where(entries.c.event_id.in_(list(event_ids)))
-        rows = await self._session.execute(statement)
+        rows = await self._connection.execute(statement)
         return {EventId(row.event_id): row.log_index for row in rows}
 
     async def place_of_leaf(self, leaf: bytes) -> int | None:
@@ -144,7 +144,7 @@ class LogReader:
         statement = select(entries.c.log_index).where(
             entries.c.organisation_id == self._organisation_id, entries.c.leaf_hash == leaf
         )
-        index: int | None = await self._session.scalar(statement)
+        index: int | None = await self._connection.scalar(statement)
         return index
 
     async def leaves(self, first: int, count: int) -> list[bytes | None]:
@@ -159,7 +159,7 @@ class LogReader:
             )
             .order_by(entries.c.log_index)
         )
-        return [row.leaf for row in await self._session.execute(statement)]
+        return [row.leaf for row in await self._connection.execute(statement)]
 
     async def page(
         self,
@@ -180,7 +180,7 @@ class LogReader:
             statement = statement.where(key > place if oldest_first else key < place)
         order = columns if oldest_first else [column.desc() for column in columns]
         statement = statement.order_by(*order).limit(limit)
-        rows = (await self._session.execute(statement)).all()
+        rows = (await self._connection.execute(statement)).all()
         return [to_recorded(entry) for entry in await self._open(rows)]
 
     async def events_from(self, first: int, limit: int, size: Bytes) -> Stretch:
@@ -199,7 +199,7 @@ class LogReader:
         )
         # Sizes are known without reading content that lies apart, and only what is kept is read.
         statement = select(inner).where(inner.c.size_before < size).order_by(inner.c.log_index)
-        rows = (await self._session.execute(statement)).all()
+        rows = (await self._connection.execute(statement)).all()
         if not rows:
             return Stretch([], first, more=False)
         opened = await self._open([row for row in rows if row.leaf is not None])
@@ -218,7 +218,7 @@ class LogReader:
             .limit(OUT_OF_ORDER)
             .subquery()
         )
-        first: int | None = await self._session.scalar(select(func.min(earliest.c.log_index)))
+        first: int | None = await self._connection.scalar(select(func.min(earliest.c.log_index)))
         return first
 
     async def tile_hashes(self, wanted: Iterable[Tile], size: int) -> dict[Tile, bytes]:
@@ -242,7 +242,7 @@ class LogReader:
         )
         return {
             Tile(row.level, row.tile_index): row.hashes
-            for row in await self._session.execute(statement)
+            for row in await self._connection.execute(statement)
         }
 
     async def _partial_tile(self, tile: Tile) -> bytes:
@@ -268,7 +268,7 @@ class LogReader:
                 )
                 .order_by(tiles.c.tile_index)
             )
-        return b"".join(await self._session.scalars(statement))
+        return b"".join(await self._connection.scalars(statement))
 
     def _placed(self) -> Select[Any]:
         return PLACED.where(entries.c.organisation_id == self._organisation_id)
@@ -280,7 +280,7 @@ class LogReader:
         """Open what can be opened. Raises: LogDamaged."""
         boxes = boxes_of(rows)
         wanted = {key_id for some in boxes for box in some for key_id in box.key_ids}
-        wrapped = await wrapped_keys(self._session, self._organisation_id, wanted)
+        wrapped = await wrapped_keys(self._connection, self._organisation_id, wanted)
         try:
             keys = self._wrapping.unwrapped(self._organisation_id, wrapped)
         except SealBroken as error:

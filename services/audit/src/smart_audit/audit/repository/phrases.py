@@ -10,7 +10,7 @@ from pgvector import HalfVector
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import Row, Select, cast, delete, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import TSQUERY, insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.domain import OrganisationId, Outcome
 from smart_audit.audit.meaning.phrases import Phrase, PhraseId
@@ -49,8 +49,8 @@ class PhraseText(NamedTuple):
 class PhraseStore:
     """The kinds of event of one log, in one transaction."""
 
-    def __init__(self, session: AsyncSession, organisation_id: OrganisationId) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection, organisation_id: OrganisationId) -> None:
+        self._connection = connection
         self._organisation_id = organisation_id
 
     async def vectors_by_model(self) -> dict[str, int]:
@@ -60,7 +60,7 @@ class PhraseStore:
             .where(phrase_vectors.c.organisation_id == self._organisation_id)
             .group_by(phrase_vectors.c.model)
         )
-        return {row[0]: row[1] for row in await self._session.execute(statement)}
+        return {row[0]: row[1] for row in await self._connection.execute(statement)}
 
     async def nearness(
         self, model: str, vector: Vector, ids: Collection[PhraseId]
@@ -72,7 +72,7 @@ class PhraseStore:
             phrase_vectors.c.model == model,
             phrase_vectors.c.phrase_id.in_(list(ids)),
         )
-        rows = await self._session.execute(statement)
+        rows = await self._connection.execute(statement)
         return {PhraseId(row.phrase_id): -row.distance for row in rows}
 
     async def nearest(
@@ -105,7 +105,7 @@ class PhraseStore:
             statement = (
                 select(phrase_vectors.c.phrase_id).where(mine[0], model_of_index).order_by(distance)
             )
-        return [PhraseId(one) for one in await self._session.scalars(statement.limit(limit))]
+        return [PhraseId(one) for one in await self._connection.scalars(statement.limit(limit))]
 
     async def with_words(self, words: Sequence[str], limit: int) -> list[PhraseId]:
         """The kinds that have any of these words, or all words of one, most of them first."""
@@ -122,14 +122,14 @@ class PhraseStore:
             .order_by(func.ts_rank(phrases.c.words, wanted).desc(), phrases.c.phrase_id)
             .limit(limit)
         )
-        return [PhraseId(one) for one in await self._session.scalars(statement)]
+        return [PhraseId(one) for one in await self._connection.scalars(statement)]
 
     async def get(self, ids: Collection[PhraseId]) -> dict[PhraseId, Phrase]:
         """Kinds by their ids."""
         statement = PHRASES.where(
             phrases.c.organisation_id == self._organisation_id, phrases.c.phrase_id.in_(list(ids))
         )
-        rows = await self._session.execute(statement)
+        rows = await self._connection.execute(statement)
         return {PhraseId(row.phrase_id): _phrase(row) for row in rows}
 
     async def of_actions(self, actions: Collection[str]) -> list[Phrase]:
@@ -137,7 +137,7 @@ class PhraseStore:
         statement = PHRASES.where(
             phrases.c.organisation_id == self._organisation_id, phrases.c.action.in_(actions)
         )
-        return [_phrase(row) for row in await self._session.execute(statement)]
+        return [_phrase(row) for row in await self._connection.execute(statement)]
 
     async def add(self, new: Collection[Phrase]) -> None:
         """Keep kinds; those that are there already stay as they are."""
@@ -155,12 +155,12 @@ class PhraseStore:
             # In one order everywhere, so that two transactions cannot wait for each other.
             for phrase in sorted(new, key=lambda phrase: phrase.id)
         ]
-        await self._session.execute(insert(phrases).values(rows).on_conflict_do_nothing())
+        await self._connection.execute(insert(phrases).values(rows).on_conflict_do_nothing())
 
     async def replace_texts(self, described: Collection[Phrase]) -> None:
         """Give kinds another text, and have them embedded anew."""
         for phrase in described:
-            changed = await self._session.execute(
+            changed = await self._connection.execute(
                 update(phrases)
                 .where(
                     phrases.c.organisation_id == self._organisation_id,
@@ -171,7 +171,7 @@ class PhraseStore:
                 .returning(phrases.c.phrase_id)
             )
             if changed.all():
-                await self._session.execute(
+                await self._connection.execute(
                     delete(phrase_vectors).where(
                         phrase_vectors.c.organisation_id == self._organisation_id,
                         phrase_vectors.c.phrase_id == phrase.id,
@@ -190,7 +190,7 @@ class PhraseStore:
             .where(phrases.c.organisation_id == self._organisation_id, ~has_one)
             .limit(limit)
         )
-        rows = await self._session.execute(statement)
+        rows = await self._connection.execute(statement)
         return [PhraseText(PhraseId(row.phrase_id), row.text) for row in rows]
 
     async def add_vectors(self, model: str, vectors: Mapping[PhraseId, Vector]) -> None:
@@ -205,11 +205,11 @@ class PhraseStore:
             for phrase_id in sorted(vectors)
         ]
         statement = insert(phrase_vectors).on_conflict_do_nothing()
-        await self._session.execute(statement, rows)
+        await self._connection.execute(statement, rows)
 
     async def drop_vectors_but(self, models: Collection[str]) -> None:
         """Remove the vectors of all other models."""
-        await self._session.execute(
+        await self._connection.execute(
             delete(phrase_vectors).where(
                 phrase_vectors.c.organisation_id == self._organisation_id,
                 phrase_vectors.c.model.not_in(list(models)),
@@ -221,7 +221,7 @@ class PhraseStore:
             "hnsw.ef_search": str(max(EF_SEARCH, min(limit, 1000))),
             "hnsw.iterative_scan": "strict_order",
         }
-        await self._session.execute(
+        await self._connection.execute(
             select(*(func.set_config(name, value, True) for name, value in settings.items()))  # noqa: FBT003
         )
 
@@ -244,13 +244,15 @@ def _any_of(words: Sequence[str]) -> str:
     return " | ".join(" & ".join(run) for run in runs if run)
 
 
-async def index_vectors(session: AsyncSession, model: str, dimensions: int) -> None:
+async def index_vectors(connection: AsyncConnection, model: str, dimensions: int) -> None:
     """Have an index over a model's vectors, if there is none yet."""
     if dimensions <= MAX_DIMENSIONS:
-        await session.execute(select(func.audit.index_vectors(model, dimensions)))
+        await connection.execute(select(func.audit.index_vectors(model, dimensions)))
 
 
-async def organisations_to_embed(session: AsyncSession, model: str) -> Sequence[OrganisationId]:
+async def organisations_to_embed(
+    connection: AsyncConnection, model: str
+) -> Sequence[OrganisationId]:
     """The organisations that have a kind of event without a vector of a model."""
     called = func.audit.organisations_to_embed(model)
-    return (await session.scalars(select(called))).all()
+    return (await connection.scalars(select(called))).all()

@@ -6,10 +6,10 @@ Inserts are raw SQL with columns as binary arrays, as those of the append are, a
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from psycopg import AsyncConnection
+import psycopg
 from sqlalchemy import and_, delete, func, literal_column, select, tuple_, union, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit import arrays
 from smart_audit.audit.domain import Event, OrganisationId, Subject
@@ -76,10 +76,10 @@ class Progress(NamedTuple):
 class ProjectionStore:
     """The projection of one log, in one transaction."""
 
-    def __init__(self, session: AsyncSession, organisation_id: OrganisationId) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection, organisation_id: OrganisationId) -> None:
+        self._connection = connection
         self._organisation_id = organisation_id
-        self.kinds = PhraseStore(session, organisation_id)
+        self.kinds = PhraseStore(connection, organisation_id)
         """The kinds of event, to which the projected events point."""
 
     async def lock(self, version: int) -> Progress | None:
@@ -92,13 +92,13 @@ class ProjectionStore:
             .where(projections.c.organisation_id == self._organisation_id)
             .with_for_update(skip_locked=True)
         )
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         if row is None:
             begun = insert(projections).values(
                 organisation_id=self._organisation_id, size=0, version=version, generation=0
             )
-            await self._session.execute(begun.on_conflict_do_nothing())
-            row = (await self._session.execute(statement)).one_or_none()
+            await self._connection.execute(begun.on_conflict_do_nothing())
+            row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else Progress(*row)
 
     async def log_size(self) -> int:
@@ -111,7 +111,7 @@ class ProjectionStore:
 
     async def advance(self, progress: Progress) -> None:
         """Say how far it has come; it must be locked."""
-        await self._session.execute(
+        await self._connection.execute(
             update(projections)
             .where(projections.c.organisation_id == self._organisation_id)
             .values(progress._asdict())
@@ -119,7 +119,7 @@ class ProjectionStore:
 
     async def discard(self) -> None:
         """Have all of it made anew, by whoever projects next."""
-        await self._session.execute(
+        await self._connection.execute(
             update(projections)
             .where(projections.c.organisation_id == self._organisation_id)
             .values(version=DISCARDED)
@@ -127,11 +127,11 @@ class ProjectionStore:
 
     async def event_types(self, actions: Collection[str]) -> dict[str, EventType]:
         """What the registry says of actions."""
-        return await EventTypeReader(self._session, self._organisation_id).latest(actions)
+        return await EventTypeReader(self._connection, self._organisation_id).latest(actions)
 
     async def add_events(self, events: Sequence[ProjectedEvent]) -> None:
         """Add events; those that are there already stay as they are."""
-        connection = await self.connection()
+        connection = await self.driver()
         columns = self._columns(events) | {
             "occurred": arrays.times([event.readable.event.occurred_at for event in events]),
             "phrase_ids": arrays.bigints([event.phrase.id for event in events]),
@@ -142,13 +142,13 @@ class ProjectionStore:
 
     async def replace_terms(self, events: Sequence[ProjectedEvent]) -> None:
         """Give events the terms that they have now."""
-        connection = await self.connection()
+        connection = await self.driver()
         await connection.execute(REPLACE, self._columns(events))
 
     async def cut_terms(self, indexes: Collection[int]) -> None:
         """Leave events the terms of their public facts alone."""
         if indexes:
-            await self._session.execute(
+            await self._connection.execute(
                 update(search_events)
                 .where(
                     search_events.c.organisation_id == self._organisation_id,
@@ -174,14 +174,14 @@ class ProjectionStore:
             .order_by(found.c.log_index)
             .limit(limit)
         )
-        return list(await self._session.scalars(statement))
+        return list(await self._connection.scalars(statement))
 
     async def clear(self, limit: int) -> int:
         """Remove some events of the projection; gives how many. Then, if none are left, phrases."""
         key = tuple_(search_events.c.recorded_at, search_events.c.log_index)
         mine = search_events.c.organisation_id == self._organisation_id
         some = select(search_events.c.recorded_at, search_events.c.log_index).where(mine)
-        removed = await self._session.execute(
+        removed = await self._connection.execute(
             delete(search_events)
             .where(and_(mine, key.in_(some.limit(limit))))
             .returning(search_events.c.log_index)
@@ -189,21 +189,21 @@ class ProjectionStore:
         count = len(removed.all())
         if not count:
             for table in (phrase_vectors, phrases):
-                await self._session.execute(
+                await self._connection.execute(
                     delete(table).where(table.c.organisation_id == self._organisation_id)
                 )
         return count
 
     async def _size(self, table: Any) -> int:
-        size: int | None = await self._session.scalar(
+        size: int | None = await self._connection.scalar(
             select(table.c.size).where(table.c.organisation_id == self._organisation_id)
         )
         return size or 0
 
-    async def connection(self) -> "AsyncConnection[Any]":
-        """The transaction's own connection, which takes columns."""
-        raw = await (await self._session.connection()).get_raw_connection()
-        connection: AsyncConnection[Any] = raw.driver_connection  # type: ignore[assignment]
+    async def driver(self) -> "psycopg.AsyncConnection[Any]":
+        """The driver's own connection, which takes columns."""
+        raw = await self._connection.get_raw_connection()
+        connection: psycopg.AsyncConnection[Any] = raw.driver_connection  # type: ignore[assignment]
         arrays.register(connection)
         return connection
 
@@ -232,12 +232,14 @@ def _targets(event: Event) -> str:
     return f"{{{','.join(quoted)}}}"
 
 
-async def organisations_to_project(session: AsyncSession, version: int) -> Sequence[OrganisationId]:
+async def organisations_to_project(
+    connection: AsyncConnection, version: int
+) -> Sequence[OrganisationId]:
     """The organisations whose projection is behind their log, or of another version."""
     called = func.audit.organisations_to_project(version)
-    return (await session.scalars(select(called))).all()
+    return (await connection.scalars(select(called))).all()
 
 
-async def organisations(session: AsyncSession) -> Sequence[OrganisationId]:
+async def organisations(connection: AsyncConnection) -> Sequence[OrganisationId]:
     """All organisations that have a log."""
-    return (await session.scalars(select(func.audit.organisations()))).all()
+    return (await connection.scalars(select(func.audit.organisations()))).all()

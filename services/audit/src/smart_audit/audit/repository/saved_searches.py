@@ -6,7 +6,7 @@ from uuid import UUID
 from psycopg import AsyncCursor
 from psycopg.errors import UniqueViolation
 from sqlalchemy import Row, and_, func, or_, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.append import Effect
 from smart_audit.audit.domain import OrganisationId, Subject
@@ -94,8 +94,8 @@ def forgetting_owner(organisation_id: OrganisationId, owner: Subject) -> Effect:
 class SavedSearchReader:
     """Reads the saved searches of one organisation in one transaction."""
 
-    def __init__(self, session: AsyncSession, organisation_id: OrganisationId) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection, organisation_id: OrganisationId) -> None:
+        self._connection = connection
         self._organisation_id = organisation_id
 
     async def get(self, search_id: SearchId) -> SavedSearch | None:
@@ -103,7 +103,7 @@ class SavedSearchReader:
         statement = select(saved_searches).where(
             self._here, saved_searches.c.search_id == search_id
         )
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else _saved(row)
 
     async def page(
@@ -119,7 +119,7 @@ class SavedSearchReader:
         )
         if after is not None:
             statement = statement.where(tuple_(name, saved_searches.c.search_id) > after)
-        return [_saved(row) for row in await self._session.execute(statement)]
+        return [_saved(row) for row in await self._connection.execute(statement)]
 
     async def count_own(self, who: Subject) -> int:
         """How many searches somebody has."""
@@ -131,7 +131,7 @@ class SavedSearchReader:
 
     async def _count(self, condition: Any) -> int:
         statement = select(func.count()).select_from(saved_searches).where(self._here, condition)
-        count: int = (await self._session.execute(statement)).scalar_one()
+        count: int = (await self._connection.execute(statement)).scalar_one()
         return count
 
     @property

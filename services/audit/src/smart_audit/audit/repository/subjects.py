@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.domain import KeyId, OrganisationId, Subject, WrappedKey
 from smart_audit.audit.tables import subject_keys
@@ -18,7 +18,7 @@ KEYS = select(
 
 
 async def wrapped_keys(
-    session: AsyncSession, organisation_id: OrganisationId, key_ids: Collection[KeyId]
+    connection: AsyncConnection, organisation_id: OrganisationId, key_ids: Collection[KeyId]
 ) -> dict[KeyId, WrappedKey | None]:
     """The keys with these ids that there are; None for those that have been destroyed."""
     if not key_ids:
@@ -28,12 +28,12 @@ async def wrapped_keys(
     )
     return {
         row.key_id: None if row.wrapped_key is None else _key(*row)
-        for row in await session.execute(statement)
+        for row in await connection.execute(statement)
     }
 
 
 async def live_keys(
-    session: AsyncSession, organisation_id: OrganisationId, new: Sequence[WrappedKey]
+    connection: AsyncConnection, organisation_id: OrganisationId, new: Sequence[WrappedKey]
 ) -> list[WrappedKey]:
     """The live keys of the subjects of `new`; a subject without one gets the one of `new`."""
     # In one order everywhere, so that two calls cannot wait for each other.
@@ -56,8 +56,8 @@ async def live_keys(
     found: list[WrappedKey] = []
     # A key that was there may be destroyed before it is read: then its subject gets a new one.
     while len(found) < len(new):
-        await session.execute(insert(subject_keys).values(rows).on_conflict_do_nothing())
-        found = [_key(*row) for row in await session.execute(statement)]
+        await connection.execute(insert(subject_keys).values(rows).on_conflict_do_nothing())
+        found = [_key(*row) for row in await connection.execute(statement)]
     return found
 
 

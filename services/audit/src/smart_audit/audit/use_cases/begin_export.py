@@ -67,8 +67,8 @@ async def checkpoint_of(
     size: int, organisation_id: OrganisationId, database: Database
 ) -> StoredCheckpoint | None:
     """The checkpoint that was signed of a log of this size; None for a size that never was."""
-    async with database.session(organisation_id) as session:
-        return await CheckpointStore(session, organisation_id).of_size(size)
+    async with database.transaction(organisation_id) as connection:
+        return await CheckpointStore(connection, organisation_id).of_size(size)
 
 
 def _check_resumption(spec: ExportSpec, after: EventId | None, *, goes_on: bool) -> None:

@@ -51,8 +51,8 @@ async def get_checkpoint(
     fresh: whether it must be the state of now, or the one that was signed last will do.
     """
     at = deps.now()
-    async with database.session(organisation_id) as session:
-        store = CheckpointStore(session, organisation_id)
+    async with database.transaction(organisation_id) as connection:
+        store = CheckpointStore(connection, organisation_id)
         keys = deps.keys.signing(await store.keys(), at)
         verifier_keys = deps.keys.verifier_keys(organisation_id, keys)
         for lock in (False, True):
@@ -73,8 +73,8 @@ async def signing_keys(
     organisation_id: OrganisationId, database: Database, deps: Checkpointing
 ) -> list[str]:
     """The verifier keys of those that sign a log's checkpoints now, the newest first."""
-    async with database.everywhere() as session:
-        keys = deps.keys.signing(await stored_keys(session), deps.now())
+    async with database.everywhere() as connection:
+        keys = deps.keys.signing(await stored_keys(connection), deps.now())
     return deps.keys.verifier_keys(organisation_id, keys)
 
 
@@ -82,30 +82,30 @@ async def list_checkpoints(
     organisation_id: OrganisationId, before: int | None, limit: int, database: Database
 ) -> tuple[list[StoredCheckpoint], int | None]:
     """A page of checkpoints, the latest first, and the number it ends at if there are more."""
-    async with database.session(organisation_id) as session:
-        found = await CheckpointStore(session, organisation_id).page(before, limit + 1)
+    async with database.transaction(organisation_id) as connection:
+        found = await CheckpointStore(connection, organisation_id).page(before, limit + 1)
     page = found[:limit]
     return page, page[-1].number if len(found) > limit else None
 
 
 async def rotate_key(database: Database, deps: Checkpointing) -> int:
     """Make a new key, which signs from now on; gives its number. Raises: SealBroken."""
-    async with database.everywhere() as session:
-        keys = await lock_keys(session)
+    async with database.everywhere() as connection:
+        keys = await lock_keys(connection)
         for key in keys:
             deps.keys.open(key)
-        await add_key(session, deps.keys.new(len(keys), deps.now()))
+        await add_key(connection, deps.keys.new(len(keys), deps.now()))
         return len(keys)
 
 
 async def ensure_key(database: Database, deps: Checkpointing) -> None:
     """Make the first key if there is none. Raises: SealBroken."""
-    async with database.everywhere() as session:
-        keys = await lock_keys(session)
+    async with database.everywhere() as connection:
+        keys = await lock_keys(connection)
         for key in keys:
             deps.keys.open(key)
         if not keys:
-            await add_key(session, deps.keys.new(0, deps.now()))
+            await add_key(connection, deps.keys.new(0, deps.now()))
 
 
 def _signed_by(checkpoint: StoredCheckpoint, verifier_keys: list[str]) -> bool:

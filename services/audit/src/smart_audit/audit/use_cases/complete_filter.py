@@ -25,10 +25,10 @@ async def complete_filter(
     place = place_at(text, min(cursor, len(text)))
     fields: list[Candidate] = []
     values: list[Candidate] = []
-    async with database.session(organisation_id) as session:
+    async with database.transaction(organisation_id) as connection:
         types, kinds = (
-            EventTypeReader(session, organisation_id),
-            KindReader(session, organisation_id),
+            EventTypeReader(connection, organisation_id),
+            KindReader(connection, organisation_id),
         )
         if Suggests.FIELD in place.kinds:
             named = _paths((await types.in_force()).values())

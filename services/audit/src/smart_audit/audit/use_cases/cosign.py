@@ -24,8 +24,8 @@ async def logs_to_cosign(
     witness: CosignatureVerifier, database: Database
 ) -> Sequence[OrganisationId]:
     """The logs whose latest checkpoint the witness has not cosigned."""
-    async with database.everywhere() as session:
-        return await organisations_to_cosign(session, _line_start(witness.name, witness.key_id))
+    async with database.everywhere() as connection:
+        return await organisations_to_cosign(connection, _line_start(witness.name, witness.key_id))
 
 
 def is_cosigned(checkpoint: StoredCheckpoint, name: str, key_id: bytes) -> bool:
@@ -38,8 +38,8 @@ async def latest_checkpoint(
     organisation_id: OrganisationId, database: Database
 ) -> StoredCheckpoint:
     """The checkpoint that was signed last. Raises: LogDamaged if there is none."""
-    async with database.session(organisation_id) as session:
-        store = CheckpointStore(session, organisation_id)
+    async with database.transaction(organisation_id) as connection:
+        store = CheckpointStore(connection, organisation_id)
         _, count = await store.head()
         latest = await store.get(count - 1)
     if latest is None:
@@ -70,8 +70,8 @@ async def add_cosignature(
 
     Raises: LogDamaged.
     """
-    async with database.session(checkpoint.organisation_id) as session:
-        store = CheckpointStore(session, checkpoint.organisation_id)
+    async with database.transaction(checkpoint.organisation_id) as connection:
+        store = CheckpointStore(connection, checkpoint.organisation_id)
         stored = await store.get(checkpoint.number, lock=True)
         # A row that is not ours must not be given a new MAC.
         if (
@@ -99,8 +99,8 @@ async def get_cosigned_checkpoint(
         raise CheckpointNotFound(
             "this installation has no witnesses: name some in AUDIT_WITNESS_POLICY_FILE"
         )
-    async with database.session(organisation_id) as session:
-        store = CheckpointStore(session, organisation_id)
+    async with database.transaction(organisation_id) as connection:
+        store = CheckpointStore(connection, organisation_id)
         keys = [deps.keys.open(key) for key in reversed(await store.keys())]
         verifier_keys = deps.keys.verifier_keys(organisation_id, keys)
         before = None

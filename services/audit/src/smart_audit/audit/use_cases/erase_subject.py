@@ -23,8 +23,8 @@ async def erase_subject(
 
     Raises: SubjectNotFound, SubjectHeld.
     """
-    async with database.session(organisation_id) as session:
-        there = await GovernanceReader(session, organisation_id).has_key(subject)
+    async with database.transaction(organisation_id) as connection:
+        there = await GovernanceReader(connection, organisation_id).has_key(subject)
     if there:
         # Disclosures are sealed under the caller's key. Who erases themselves destroys that one;
         # to seal what nobody could ever read would take a new one.
@@ -45,8 +45,8 @@ async def erase_subject(
             # Search has taken the person's words out by then, or is behind and will.
             await projected(organisation_id, database)
             return Erasure(new.event.id, index, new.event.occurred_at)
-    async with database.session(organisation_id) as session:
-        earlier = await GovernanceReader(session, organisation_id).erasure(subject)
+    async with database.transaction(organisation_id) as connection:
+        earlier = await GovernanceReader(connection, organisation_id).erasure(subject)
     if earlier is None:
         raise SubjectNotFound(
             "this log holds no personal data of this subject",

@@ -72,8 +72,8 @@ async def get_event_type(
     organisation_id: OrganisationId, action: str, version: int, database: Database
 ) -> EventType:
     """The event type of an action: in that version, or in force if 0. Raises: EventTypeNotFound."""
-    async with database.session(organisation_id) as session:
-        reader = EventTypeReader(session, organisation_id)
+    async with database.transaction(organisation_id) as connection:
+        reader = EventTypeReader(connection, organisation_id)
         if version:
             found = await reader.version(action, version)
         else:
@@ -87,8 +87,8 @@ async def list_event_types(
     organisation_id: OrganisationId, after: str, limit: int, database: Database
 ) -> tuple[list[EventType], str | None]:
     """A page of event types in force, by action, and where it ends if there are more."""
-    async with database.session(organisation_id) as session:
-        found = await EventTypeReader(session, organisation_id).page(after, limit + 1)
+    async with database.transaction(organisation_id) as connection:
+        found = await EventTypeReader(connection, organisation_id).page(after, limit + 1)
     page = found[:limit]
     return page, page[-1].action if len(found) > limit else None
 
@@ -112,8 +112,8 @@ async def delete_event_type(
 
 async def get_policy(organisation_id: OrganisationId, database: Database) -> Policy:
     """What becomes of events that do not fit."""
-    async with database.session(organisation_id) as session:
-        return (await EventTypeReader(session, organisation_id).registry()).policy
+    async with database.transaction(organisation_id) as connection:
+        return (await EventTypeReader(connection, organisation_id).registry()).policy
 
 
 async def update_policy(
@@ -153,8 +153,8 @@ async def _latest(
 ) -> dict[str, EventType]:
     """The latest versions of these, deleted ones included. Raises: EventTypeLimitReached."""
     actions = [one.action for one in definitions]
-    async with database.session(organisation_id) as session:
-        reader = EventTypeReader(session, organisation_id)
+    async with database.transaction(organisation_id) as connection:
+        reader = EventTypeReader(connection, organisation_id)
         latest = await reader.latest(actions)
         if len(latest) < len(actions):
             others = await reader.count_others(actions)

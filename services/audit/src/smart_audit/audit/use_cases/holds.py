@@ -63,15 +63,15 @@ async def list_holds(
     organisation_id: OrganisationId, after: HoldPosition | None, limit: int, database: Database
 ) -> tuple[list[Hold], HoldPosition | None]:
     """A page of holds, the latest first, and where it ends if there are more."""
-    async with database.session(organisation_id) as session:
-        found = await GovernanceReader(session, organisation_id).holds(after, limit + 1)
+    async with database.transaction(organisation_id) as connection:
+        found = await GovernanceReader(connection, organisation_id).holds(after, limit + 1)
     page = found[:limit]
     return page, page[-1].position if len(found) > limit else None
 
 
 async def _get(organisation_id: OrganisationId, hold_id: EventId, database: Database) -> Hold:
-    async with database.session(organisation_id) as session:
-        hold = await GovernanceReader(session, organisation_id).hold(hold_id)
+    async with database.transaction(organisation_id) as connection:
+        hold = await GovernanceReader(connection, organisation_id).hold(hold_id)
     if hold is None:
         raise HoldNotFound("this log has no such hold", hold_id=str(hold_id))
     return hold

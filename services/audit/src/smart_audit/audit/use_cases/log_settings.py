@@ -11,8 +11,8 @@ from smart_audit.audit.use_cases.own_events import Governing, append_own, own_ev
 
 async def get_log_settings(organisation_id: OrganisationId, database: Database) -> LogSettings:
     """The settings of a log."""
-    async with database.session(organisation_id) as session:
-        return await GovernanceReader(session, organisation_id).settings()
+    async with database.transaction(organisation_id) as connection:
+        return await GovernanceReader(connection, organisation_id).settings()
 
 
 async def update_log_settings(

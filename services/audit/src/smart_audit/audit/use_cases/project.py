@@ -143,7 +143,7 @@ class Projecting:
         keys: OpenKeys,
     ) -> list[ReadableEvent]:
         try:
-            return await unprojected(indexes, organisation_id, await store.connection(), keys)
+            return await unprojected(indexes, organisation_id, await store.driver(), keys)
         except LogDamaged:
             if len(indexes) == 1:
                 log.error(

@@ -122,8 +122,8 @@ async def _recorded_before(
     RegistryChanged, since no append looks at what is refused.
     """
     ids = {number: events[number].event.id for number in refused}
-    async with database.session(organisation_id) as session:
-        registry = await EventTypeReader(session, organisation_id).registry()
+    async with database.transaction(organisation_id) as connection:
+        registry = await EventTypeReader(connection, organisation_id).registry()
     if registry.version != held.version:
         raise RegistryChanged
     async with database.begin(organisation_id) as log:

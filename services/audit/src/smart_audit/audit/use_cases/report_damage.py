@@ -14,8 +14,8 @@ async def report_damage(
 ) -> None:
     """Record an event about damage, unless the log has one about this place already."""
     facts = damage_facts(table, place)
-    async with database.session(organisation_id) as session:
-        if await has_told(session, organisation_id, facts):
+    async with database.transaction(organisation_id) as connection:
+        if await has_told(connection, organisation_id, facts):
             return
     new = own_event(organisation_id, INTEGRITY_FAILED, SERVICE, facts, deps)
     await append_own(new, _no_effect, database, deps)

@@ -20,13 +20,13 @@ async def expire_content(
     It goes over the log by spans of time with about `BATCH` events, since nobody else can append
     while a span is removed. Each removal commits together with the event that tells of it.
     """
-    async with database.session(organisation_id) as session:
-        limit = await GovernanceReader(session, organisation_id).expired_before()
+    async with database.transaction(organisation_id) as connection:
+        limit = await GovernanceReader(connection, organisation_id).expired_before()
     removed = 0
     first = EPOCH
     while limit is not None and first < limit:
-        async with database.session(organisation_id) as session:
-            reader = GovernanceReader(session, organisation_id)
+        async with database.transaction(organisation_id) as connection:
+            reader = GovernanceReader(connection, organisation_id)
             before = await reader.span(first, limit, BATCH)
             count = await reader.count_expired(first, before)
         if count:

@@ -49,8 +49,8 @@ async def get_saved_search(
     organisation_id: OrganisationId, search_id: SearchId, by: Actor, database: Database
 ) -> SavedSearch:
     """One search that the caller may see. Raises: SavedSearchNotFound."""
-    async with database.session(organisation_id) as session:
-        saved = await SavedSearchReader(session, organisation_id).get(search_id)
+    async with database.transaction(organisation_id) as connection:
+        saved = await SavedSearchReader(connection, organisation_id).get(search_id)
     if saved is None or not saved.is_seen_by(by.subject):
         raise SavedSearchNotFound(
             "there is no such saved search that you may see", search_id=str(search_id)
@@ -66,8 +66,8 @@ async def list_saved_searches(
     database: Database,
 ) -> tuple[list[SavedSearch], SavedSearch | None]:
     """A page of what the caller may see, by name, and the last of it if there are more."""
-    async with database.session(organisation_id) as session:
-        reader = SavedSearchReader(session, organisation_id)
+    async with database.transaction(organisation_id) as connection:
+        reader = SavedSearchReader(connection, organisation_id)
         found = await reader.page(by.subject, after, limit + 1)
     page = found[:limit]
     return page, page[-1] if len(found) > limit else None
@@ -134,8 +134,8 @@ async def _check_room(
     organisation_id: OrganisationId, search: Search, by: Actor, database: Database
 ) -> None:
     """Raises: SavedSearchLimitReached."""
-    async with database.session(organisation_id) as session:
-        reader = SavedSearchReader(session, organisation_id)
+    async with database.transaction(organisation_id) as connection:
+        reader = SavedSearchReader(connection, organisation_id)
         own = await reader.count_own(by.subject)
         shared = await reader.count_shared() if search.shared else 0
     for count, most, what in ((own, MAX_OWN, "a caller"), (shared, MAX_SHARED, "all together")):

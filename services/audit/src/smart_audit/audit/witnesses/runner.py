@@ -34,8 +34,8 @@ async def keep_checkpoints(every: timedelta, database: Database, deps: Checkpoin
 async def _sign_grown_logs(database: Database, deps: Checkpointing) -> None:
     """What fails for one log holds up no other; the next run tries it again."""
     try:
-        async with database.everywhere() as session:
-            organisations = await organisations_to_checkpoint(session)
+        async with database.everywhere() as connection:
+            organisations = await organisations_to_checkpoint(connection)
     except Exception as error:  # noqa: BLE001  (the database is away; the calls tell it, too)
         log.error("checkpoint.failed", error=type(error).__name__)
         return

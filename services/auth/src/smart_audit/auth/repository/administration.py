@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Select, delete, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.administration import ADMINISTRATORS, Joined, UserFilter
 from smart_audit.auth.domain import INSTALLATION, User, UserId
@@ -17,8 +17,8 @@ from smart_audit.auth.tables import memberships, organisations, users
 class Administration:
     """Users, seen from above. It needs a transaction that sees everything."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def page(self, narrow: UserFilter, after: UserId | None, limit: int) -> list[User]:
         """Users, the latest first, from below `after` on."""
@@ -36,7 +36,7 @@ class Administration:
         if narrow.deactivated is not None:
             kept_out = users.c.deactivated_at.is_not(None)
             statement = statement.where(kept_out if narrow.deactivated else ~kept_out)
-        return [User(*row) for row in await self._session.execute(statement)]
+        return [User(*row) for row in await self._connection.execute(statement)]
 
     async def organisations(self, user_id: UserId) -> list[Joined]:
         """What a user is, where and since when; the organisation joined first first."""
@@ -46,18 +46,18 @@ class Administration:
             .where(memberships.c.user_id == user_id)
             .order_by(memberships.c.created_at)
         )
-        rows = await self._session.execute(statement)
+        rows = await self._connection.execute(statement)
         return [Joined(to_membership(row[:-1]), row[-1]) for row in rows]
 
     async def set_deactivated(self, user_id: UserId, at: datetime | None) -> None:
         """Keep a user out from `at` on, or let the user in again."""
-        await self._session.execute(
+        await self._connection.execute(
             update(users).where(users.c.id == user_id).values(deactivated_at=at)
         )
 
     async def require_password_reset(self, user_id: UserId) -> None:
         """Forget the password: no way in can take it for a good one, until another is chosen."""
-        await self._session.execute(
+        await self._connection.execute(
             update(users)
             .where(users.c.id == user_id)
             .values(password_hash=None, password_reset_required=True)
@@ -66,22 +66,22 @@ class Administration:
     async def active_administrators(self) -> set[UserId]:
         """Who can administer the installation. No other transaction changes that until the end."""
         # Two administrators who deactivate each other at once must not both succeed.
-        await self._session.execute(
+        await self._connection.execute(
             select(organisations.c.id).where(organisations.c.id == INSTALLATION).with_for_update()
         )
-        return set((await self._session.execute(_administrators())).scalars())
+        return set((await self._connection.execute(_administrators())).scalars())
 
     async def administers(self, user_id: UserId) -> bool:
         """Whether a user can administer the installation."""
         statement = _administrators().where(users.c.id == user_id)
-        return (await self._session.execute(statement)).one_or_none() is not None
+        return (await self._connection.execute(statement)).one_or_none() is not None
 
     async def add_administrator(self, user_id: UserId, role: str, at: datetime) -> None:
         """Make a user a member of the installation's own organisation, or change the role."""
         added = upsert(memberships).values(
             organisation_id=INSTALLATION, user_id=user_id, role=role, created_at=at
         )
-        await self._session.execute(
+        await self._connection.execute(
             added.on_conflict_do_update(
                 constraint="memberships_pkey", set_={"role": added.excluded.role}
             )
@@ -94,7 +94,7 @@ class Administration:
             .where(memberships.c.organisation_id == INSTALLATION, memberships.c.user_id == user_id)
             .returning(memberships.c.user_id)
         )
-        return (await self._session.execute(statement)).one_or_none() is not None
+        return (await self._connection.execute(statement)).one_or_none() is not None
 
 
 def _administrators() -> Select[Any]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.domain import Challenge, UserId
 from smart_audit.auth.tables import challenges
@@ -25,8 +25,8 @@ FORGOTTEN_AT_ONCE = 10
 class Challenges:
     """Single-use, short-lived secrets, known by their hashes."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def add(self, challenge: Challenge) -> None:
         """Add a challenge, and forget some that have expired: anybody can ask for them."""
@@ -37,8 +37,10 @@ class Challenges:
             .limit(FORGOTTEN_AT_ONCE)
             .with_for_update(skip_locked=True)
         )
-        await self._session.execute(delete(challenges).where(challenges.c.token_hash.in_(expired)))
-        await self._session.execute(
+        await self._connection.execute(
+            delete(challenges).where(challenges.c.token_hash.in_(expired))
+        )
+        await self._connection.execute(
             insert(challenges).values(
                 token_hash=challenge.token_hash,
                 purpose=challenge.purpose,
@@ -61,12 +63,12 @@ class Challenges:
             )
             .with_for_update()
         )
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else Challenge(*row)
 
     async def attempted(self, challenge: Challenge) -> None:
         """Count a wrong answer."""
-        await self._session.execute(
+        await self._connection.execute(
             update(challenges)
             .where(challenges.c.token_hash == challenge.token_hash)
             .values(attempts=challenges.c.attempts + 1)
@@ -74,7 +76,7 @@ class Challenges:
 
     async def use(self, challenge: Challenge, at: datetime) -> None:
         """Note the right answer: there is no other."""
-        await self._session.execute(
+        await self._connection.execute(
             update(challenges)
             .where(challenges.c.token_hash == challenge.token_hash)
             .values(used_at=at)
@@ -82,7 +84,7 @@ class Challenges:
 
     async def withdraw(self, user_id: UserId, purpose: str) -> None:
         """Forget a user's challenges of one purpose, as when a newer one replaces them."""
-        await self._session.execute(
+        await self._connection.execute(
             delete(challenges).where(
                 challenges.c.user_id == user_id, challenges.c.purpose == purpose
             )
@@ -95,4 +97,4 @@ class Challenges:
             challenges.c.purpose == purpose,
             challenges.c.created_at > since,
         )
-        return (await self._session.execute(statement)).scalar_one()
+        return (await self._connection.execute(statement)).scalar_one()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.domain import OrganisationId, UserId
 from smart_audit.auth.repository.queues import Queue, queued, take
@@ -30,22 +30,22 @@ class Erasure:
 class Erasures:
     """Erasures on their way to audit."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def concerned(self, user_id: UserId) -> list[OrganisationId]:
         """The organisations that a user is or was a member of."""
         statement = select(affiliations.c.organisation_id).where(affiliations.c.user_id == user_id)
-        return list((await self._session.execute(statement)).scalars())
+        return list((await self._connection.execute(statement)).scalars())
 
     async def add(
         self, user_id: UserId, organisation_ids: Iterable[OrganisationId], due: datetime
     ) -> None:
         """Erase a person in the logs of organisations, after all events that wait now."""
-        queued(self._session, Queue.ERASURES)
+        queued(self._connection, Queue.ERASURES)
         told = select(func.coalesce(func.max(outbox.c.position), 0)).scalar_subquery()
         for organisation_id in organisation_ids:
-            await self._session.execute(
+            await self._connection.execute(
                 insert(erasures).values(
                     organisation_id=organisation_id,
                     user_id=user_id,
@@ -60,7 +60,7 @@ class Erasures:
         """Take what is due; each erasure is due again later, until it is removed."""
         columns = ("organisation_id", "user_id", "attempts")
         rows = await take(
-            self._session,
+            self._connection,
             erasures,
             columns,
             limit=limit,
@@ -72,4 +72,4 @@ class Erasures:
 
     async def remove(self, position: int) -> None:
         """Forget an erasure that is done."""
-        await self._session.execute(delete(erasures).where(erasures.c.position == position))
+        await self._connection.execute(delete(erasures).where(erasures.c.position == position))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.tables import metadata
 
@@ -23,8 +23,8 @@ KEPT: Mapping[str, timedelta] = {
 class Expired:
     """Rows whose time is over."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def remove(self, name: str, at: datetime, limit: int) -> int:
         """Remove rows of one of the tables of `KEPT`, so many at most. Returns how many.
@@ -40,5 +40,7 @@ class Expired:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        removed = await self._session.execute(delete(table).where(key.in_(doomed)).returning(key))
+        removed = await self._connection.execute(
+            delete(table).where(key.in_(doomed)).returning(key)
+        )
         return len(removed.all())

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.domain import UserId
 from smart_audit.auth.factors import Factors as FactorsOf
@@ -41,12 +41,12 @@ FACTORS_OF = (
 class Factors:
     """The second factors of users."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def of(self, user_id: UserId) -> FactorsOf:
         """All factors of a user, the oldest passkey first."""
-        rows = (await self._session.execute(FACTORS_OF, {"of_user": user_id})).all()
+        rows = (await self._connection.execute(FACTORS_OF, {"of_user": user_id})).all()
         totp = TotpSecret(*rows[0][: len(TOTP)]) if rows and rows[0][0] else None
         keys = (row[len(TOTP) + 1 :] for row in rows)
         return FactorsOf(
@@ -63,7 +63,7 @@ class Factors:
             "last_step": 0,
         }
         statement = upsert(totp_secrets).values(user_id=secret.user_id, **values)
-        await self._session.execute(
+        await self._connection.execute(
             statement.on_conflict_do_update(
                 constraint="totp_secrets_pkey",
                 set_=values,
@@ -73,7 +73,7 @@ class Factors:
 
     async def confirm_totp(self, user_id: UserId, at: datetime) -> None:
         """Count an app from now on."""
-        await self._session.execute(
+        await self._connection.execute(
             update(totp_secrets).where(totp_secrets.c.user_id == user_id).values(confirmed_at=at)
         )
 
@@ -88,19 +88,21 @@ class Factors:
             .values(last_step=step)
             .returning(totp_secrets.c.user_id)
         )
-        return (await self._session.execute(statement)).one_or_none() is not None
+        return (await self._connection.execute(statement)).one_or_none() is not None
 
     async def remove_totp(self, user_id: UserId) -> None:
         """Forget a user's app."""
-        await self._session.execute(delete(totp_secrets).where(totp_secrets.c.user_id == user_id))
+        await self._connection.execute(
+            delete(totp_secrets).where(totp_secrets.c.user_id == user_id)
+        )
 
     async def replace_codes(self, user_id: UserId, hashes: Iterable[bytes], at: datetime) -> None:
         """Give a user new recovery codes, or none, instead of all older ones."""
-        await self._session.execute(
+        await self._connection.execute(
             delete(recovery_codes).where(recovery_codes.c.user_id == user_id)
         )
         if rows := [{"code_hash": one, "user_id": user_id, "created_at": at} for one in hashes]:
-            await self._session.execute(insert(recovery_codes), rows)
+            await self._connection.execute(insert(recovery_codes), rows)
 
     async def use_code(self, user_id: UserId, code_hash: bytes, at: datetime) -> bool:
         """Accept a recovery code; False when it is unknown or was accepted before."""
@@ -114,4 +116,4 @@ class Factors:
             .values(used_at=at)
             .returning(recovery_codes.c.user_id)
         )
-        return (await self._session.execute(statement)).one_or_none() is not None
+        return (await self._connection.execute(statement)).one_or_none() is not None

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.domain import CanonicalEmail, OrganisationId, canonical
 from smart_audit.auth.members import Invitation, InvitationId, Settlement
@@ -24,8 +24,8 @@ OPEN = select(
 class Invitations:
     """Invitations that wait for an answer; settled ones are kept and not shown."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def add(self, invitation: Invitation, token_hash: bytes) -> bool:
         """Add an invitation. False when the address has an open one."""
@@ -48,7 +48,7 @@ class Invitations:
             )
             .returning(invitations.c.id)
         )
-        return (await self._session.execute(statement)).one_or_none() is not None
+        return (await self._connection.execute(statement)).one_or_none() is not None
 
     async def get(
         self, organisation_id: OrganisationId, invitation_id: InvitationId
@@ -57,13 +57,13 @@ class Invitations:
         statement = OPEN.where(
             invitations.c.organisation_id == organisation_id, invitations.c.id == invitation_id
         ).with_for_update()
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else Invitation(*row)
 
     async def find(self, token_hash: bytes) -> Invitation | None:
         """The open invitation that a token belongs to."""
         statement = OPEN.where(invitations.c.token_hash == token_hash)
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else Invitation(*row)
 
     async def page(
@@ -77,11 +77,11 @@ class Invitations:
         )
         if after is not None:
             statement = statement.where(invitations.c.id > after)
-        return [Invitation(*row) for row in await self._session.execute(statement)]
+        return [Invitation(*row) for row in await self._connection.execute(statement)]
 
     async def renew(self, invitation: Invitation, token_hash: bytes) -> None:
         """Give an invitation a new token, and save its new expiry."""
-        await self._session.execute(
+        await self._connection.execute(
             update(invitations)
             .where(invitations.c.id == invitation.id)
             .values(token_hash=token_hash, expires_at=invitation.expires_at)
@@ -89,7 +89,7 @@ class Invitations:
 
     async def settle(self, invitation: Invitation, settlement: Settlement, at: datetime) -> None:
         """Note how an invitation ended."""
-        await self._session.execute(
+        await self._connection.execute(
             update(invitations)
             .where(invitations.c.id == invitation.id)
             .values(settled_at=at, settlement=settlement.value)
@@ -99,7 +99,7 @@ class Invitations:
         self, organisation_id: OrganisationId, email: CanonicalEmail, at: datetime
     ) -> None:
         """Settle an address's open invitation if it is too late to answer it."""
-        await self._session.execute(
+        await self._connection.execute(
             update(invitations)
             .where(
                 invitations.c.organisation_id == organisation_id,

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.domain import OrganisationId
 from smart_audit.auth.errors import ServiceAccountNameTaken
@@ -63,8 +63,8 @@ USED = (
 class ServiceAccounts:
     """Service accounts."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def add(self, account: ServiceAccount) -> None:
         """Add a service account. Raises: ServiceAccountNameTaken."""
@@ -93,7 +93,7 @@ class ServiceAccounts:
         )
         if lock:
             statement = statement.with_for_update()
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else _to_account(row)
 
     async def list(
@@ -108,7 +108,7 @@ class ServiceAccounts:
         )
         if after is not None:
             statement = statement.where(service_accounts.c.id > after)
-        return [_to_account(row) for row in await self._session.execute(statement)]
+        return [_to_account(row) for row in await self._connection.execute(statement)]
 
     async def save(self, account: ServiceAccount) -> None:
         """Save what has changed. Raises: ServiceAccountNameTaken."""
@@ -125,7 +125,7 @@ class ServiceAccounts:
 
     async def _write(self, statement: Any, name: str) -> None:
         try:
-            await self._session.execute(statement)
+            await self._connection.execute(statement)
         except IntegrityError as error:
             if getattr(error.orig, "diag", None) and error.orig.diag.constraint_name == NAME_KEY:  # type: ignore[union-attr]
                 raise ServiceAccountNameTaken(
@@ -137,12 +137,12 @@ class ServiceAccounts:
 class ApiKeys:
     """API keys."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def add(self, key: ApiKey, key_hash: bytes) -> None:
         """Add a key."""
-        await self._session.execute(
+        await self._connection.execute(
             insert(api_keys).values(
                 id=key.id,
                 organisation_id=key.organisation_id,
@@ -162,7 +162,7 @@ class ApiKeys:
             .where(api_keys.c.id == key_id, api_keys.c.service_account_id == account_id)
             .with_for_update()
         )
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else ApiKey(*row)
 
     async def list(
@@ -177,7 +177,7 @@ class ApiKeys:
         )
         if after is not None:
             statement = statement.where(api_keys.c.id > after)
-        return [ApiKey(*row) for row in await self._session.execute(statement)]
+        return [ApiKey(*row) for row in await self._connection.execute(statement)]
 
     async def find(self, key_hash: bytes) -> Machine | None:
         """A key by its hash, with its account.
@@ -185,18 +185,18 @@ class ApiKeys:
         Both are locked against changes until the end of the transaction: else a token could be
         issued by what was so a moment ago, after the revocation that is to end it.
         """
-        row = (await self._session.execute(FIND, {"key_hash": key_hash})).one_or_none()
+        row = (await self._connection.execute(FIND, {"key_hash": key_hash})).one_or_none()
         if row is None:
             return None
         return Machine(ApiKey(*row[: len(KEY)]), _to_account(row[len(KEY) :]))
 
     async def used(self, key_hash: bytes, at: datetime, since: datetime) -> None:
         """Note that a key is used at `at`, unless it was noted after `since` already."""
-        await self._session.execute(USED, {"hash": key_hash, "at": at, "since": since})
+        await self._connection.execute(USED, {"hash": key_hash, "at": at, "since": since})
 
     async def save(self, key: ApiKey) -> None:
         """Save the end of a key."""
-        await self._session.execute(
+        await self._connection.execute(
             update(api_keys)
             .where(api_keys.c.id == key.id)
             .values(expires_at=key.expires_at, revoked_at=key.revoked_at)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.repository.queues import Queue, queued, take
 from smart_audit.auth.tables import mails
@@ -23,13 +23,13 @@ class QueuedMail:
 class Mails:
     """Mails that wait to be handed over."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def add(self, sealed_message: bytes, at: datetime) -> None:
         """Queue a mail, in the transaction of the change that it tells of."""
-        queued(self._session, Queue.MAILS)
-        await self._session.execute(
+        queued(self._connection, Queue.MAILS)
+        await self._connection.execute(
             insert(mails).values(sealed_message=sealed_message, created_at=at, next_attempt_at=at)
         )
 
@@ -38,9 +38,9 @@ class Mails:
     ) -> list[QueuedMail]:
         """Take what is due; each mail is due again later, until it is removed."""
         columns = ("sealed_message", "attempts")
-        rows = await take(self._session, mails, columns, limit=limit, now=now, delays=delays)
+        rows = await take(self._connection, mails, columns, limit=limit, now=now, delays=delays)
         return [QueuedMail(*row) for row in rows]
 
     async def remove(self, position: int) -> None:
         """Forget a mail."""
-        await self._session.execute(delete(mails).where(mails.c.position == position))
+        await self._connection.execute(delete(mails).where(mails.c.position == position))

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.domain import OWNER, CanonicalEmail, OrganisationId, UserId
 from smart_audit.auth.members import Member
@@ -23,15 +23,15 @@ MEMBERS = select(
 class Members:
     """Who is what in an organisation."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def get(self, organisation_id: OrganisationId, user_id: UserId) -> Member | None:
         """One member."""
         statement = MEMBERS.where(
             memberships.c.organisation_id == organisation_id, memberships.c.user_id == user_id
         )
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else Member(*row)
 
     async def page(
@@ -45,21 +45,21 @@ class Members:
         )
         if after is not None:
             statement = statement.where(memberships.c.user_id > after)
-        return [Member(*row) for row in await self._session.execute(statement)]
+        return [Member(*row) for row in await self._connection.execute(statement)]
 
     async def has(self, organisation_id: OrganisationId, email: CanonicalEmail) -> bool:
         """Whether a member has this address."""
         found = MEMBERS.where(
             memberships.c.organisation_id == organisation_id, users.c.email_canonical == email
         )
-        return bool((await self._session.execute(select(exists(found.subquery())))).scalar_one())
+        return bool((await self._connection.execute(select(exists(found.subquery())))).scalar_one())
 
     async def owners(self, organisation_id: OrganisationId) -> int:
         """How many owners there are."""
         statement = select(func.count()).where(
             memberships.c.organisation_id == organisation_id, memberships.c.role == OWNER
         )
-        return (await self._session.execute(statement)).scalar_one()
+        return (await self._connection.execute(statement)).scalar_one()
 
     async def add(
         self, organisation_id: OrganisationId, user_id: UserId, role: str, at: datetime
@@ -71,11 +71,11 @@ class Members:
             .on_conflict_do_nothing()
             .returning(memberships.c.user_id)
         )
-        return (await self._session.execute(statement)).one_or_none() is not None
+        return (await self._connection.execute(statement)).one_or_none() is not None
 
     async def set_role(self, organisation_id: OrganisationId, user_id: UserId, role: str) -> None:
         """Change a member's role."""
-        await self._session.execute(
+        await self._connection.execute(
             update(memberships)
             .where(
                 memberships.c.organisation_id == organisation_id, memberships.c.user_id == user_id
@@ -85,7 +85,7 @@ class Members:
 
     async def remove(self, organisation_id: OrganisationId, user_id: UserId) -> None:
         """Remove a member."""
-        await self._session.execute(
+        await self._connection.execute(
             delete(memberships).where(
                 memberships.c.organisation_id == organisation_id, memberships.c.user_id == user_id
             )

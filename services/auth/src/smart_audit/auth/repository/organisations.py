@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BindParameter, Select, bindparam, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.domain import Membership, Organisation, OrganisationId, SignInPolicy, UserId
 from smart_audit.auth.tables import memberships, organisations, users
@@ -21,12 +21,12 @@ ORGANISATION = (
 class Organisations:
     """Organisations and who is what in them."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def add(self, organisation: Organisation, owner: UserId, role: str, at: datetime) -> None:
         """Add an organisation with its first member."""
-        await self._session.execute(
+        await self._connection.execute(
             insert(organisations).values(
                 id=organisation.id,
                 name=organisation.name,
@@ -35,7 +35,7 @@ class Organisations:
                 created_at=at,
             )
         )
-        await self._session.execute(
+        await self._connection.execute(
             insert(memberships).values(
                 organisation_id=organisation.id, user_id=owner, role=role, created_at=at
             )
@@ -51,12 +51,12 @@ class Organisations:
         statement = select(*ORGANISATION).where(organisations.c.id == organisation_id)
         if lock:
             statement = statement.with_for_update()
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else _to_organisation(row)
 
     async def save(self, organisation: Organisation) -> None:
         """Save the name and the policies."""
-        await self._session.execute(
+        await self._connection.execute(
             update(organisations)
             .where(organisations.c.id == organisation.id)
             .values(
@@ -73,14 +73,14 @@ class Organisations:
         statement = _memberships(user_id).order_by(organisations.c.id).limit(limit)
         if after is not None:
             statement = statement.where(organisations.c.id > after)
-        return [to_membership(row) for row in await self._session.execute(statement)]
+        return [to_membership(row) for row in await self._connection.execute(statement)]
 
     async def live_membership(
         self, user_id: UserId, organisation_id: OrganisationId
     ) -> Membership | None:
         """What a user is in an organisation; nothing when the user was deactivated."""
         values = {"of_user": user_id, "in_organisation": organisation_id}
-        row = (await self._session.execute(LIVE_MEMBERSHIP, values)).one_or_none()
+        row = (await self._connection.execute(LIVE_MEMBERSHIP, values)).one_or_none()
         return None if row is None else to_membership(row)
 
     async def membership(
@@ -100,12 +100,12 @@ class Organisations:
         statement = _memberships(user_id).where(
             organisations.c.sign_in_policy == SignInPolicy.SECOND_FACTOR_REQUIRED.value
         )
-        return (await self._session.execute(statement.limit(1))).one_or_none() is not None
+        return (await self._connection.execute(statement.limit(1))).one_or_none() is not None
 
     async def all_memberships(self, user_id: UserId) -> list[Membership]:
         """What a user is in all organisations, the first joined first."""
         statement = _memberships(user_id).order_by(memberships.c.created_at)
-        return [to_membership(row) for row in await self._session.execute(statement)]
+        return [to_membership(row) for row in await self._connection.execute(statement)]
 
     async def offering_codes(self, user_id: UserId) -> Membership | None:
         """What a user is in the first organisation that lets members log in by mail."""
@@ -113,7 +113,7 @@ class Organisations:
         return await self._one(offering.order_by(memberships.c.created_at).limit(1))
 
     async def _one(self, statement: Select[Any]) -> Membership | None:
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else to_membership(row)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.repository.queues import Queue, queued
 from smart_audit.auth.tables import outbox
@@ -20,17 +20,17 @@ ADD = insert(outbox).inline()
 class Outbox:
     """Audit events that wait to be sent, in the order in which they were decided."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def add(self, event: Mapping[str, Any]) -> None:
         """Add an event, in the transaction of the decision that it tells of."""
-        queued(self._session, Queue.EVENTS)
-        await self._session.execute(ADD, {"event": event})
+        queued(self._connection, Queue.EVENTS)
+        await self._connection.execute(ADD, {"event": event})
 
     async def lock(self) -> None:
         """Keep other processes from sending until the end of the transaction."""
-        await self._session.execute(select(func.pg_advisory_xact_lock(OUTBOX_LOCK)))
+        await self._connection.execute(select(func.pg_advisory_xact_lock(OUTBOX_LOCK)))
 
     async def next(self, limit: int) -> list[tuple[int, dict[str, Any]]]:
         """The first events that wait: (position, event)."""
@@ -40,14 +40,14 @@ class Outbox:
             .order_by(outbox.c.position)
             .limit(limit)
         )
-        return [(row.position, row.event) for row in await self._session.execute(statement)]
+        return [(row.position, row.event) for row in await self._connection.execute(statement)]
 
     async def remove(self, positions: Sequence[int]) -> None:
         """Forget events that are in the log."""
-        await self._session.execute(delete(outbox).where(outbox.c.position.in_(positions)))
+        await self._connection.execute(delete(outbox).where(outbox.c.position.in_(positions)))
 
     async def set_aside(self, position: int, refusal: str) -> None:
         """Keep an event that audit refused, out of the way of the others."""
-        await self._session.execute(
+        await self._connection.execute(
             update(outbox).where(outbox.c.position == position).values(refusal=refusal)
         )

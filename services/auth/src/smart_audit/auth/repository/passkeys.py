@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.domain import UserId
 from smart_audit.auth.factors import Passkey, PasskeyId
@@ -28,8 +28,8 @@ PASSKEY = (
 class Passkeys:
     """Public keys, by the id that their authenticators gave them."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def add(self, passkey: Passkey) -> bool:
         """Add a passkey. False when it is registered, for whomever."""
@@ -49,17 +49,17 @@ class Passkeys:
             .on_conflict_do_nothing(constraint="passkeys_pkey")
             .returning(passkeys.c.id)
         )
-        return (await self._session.execute(statement)).one_or_none() is not None
+        return (await self._connection.execute(statement)).one_or_none() is not None
 
     async def find(self, credential_id: bytes) -> Passkey | None:
         """A passkey, locked until the end of the transaction."""
         statement = select(*PASSKEY).where(passkeys.c.credential_id == credential_id)
-        row = (await self._session.execute(statement.with_for_update())).one_or_none()
+        row = (await self._connection.execute(statement.with_for_update())).one_or_none()
         return None if row is None else to_passkey(*row)
 
     async def used(self, passkey: Passkey) -> None:
         """Save what a use has changed."""
-        await self._session.execute(
+        await self._connection.execute(
             update(passkeys)
             .where(passkeys.c.credential_id == passkey.credential_id)
             .values(
@@ -77,12 +77,12 @@ class Passkeys:
             .values(name=name)
             .returning(*PASSKEY)
         )
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else to_passkey(*row)
 
     async def remove(self, user_id: UserId, passkey_id: PasskeyId) -> None:
         """Forget a passkey of a user."""
-        await self._session.execute(
+        await self._connection.execute(
             delete(passkeys).where(passkeys.c.user_id == user_id, passkeys.c.id == passkey_id)
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, delete, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.domain import OWNER, OrganisationId, UserId, canonical
 from smart_audit.auth.tables import (
@@ -37,8 +37,8 @@ class Standing:
 class Persons:
     """What belongs to one person, over all tables."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def held(self, user_id: UserId, email: str) -> dict[str, list[dict[str, Any]]]:
         """What is held about a person beside the profile, but for secrets; plain values."""
@@ -53,7 +53,7 @@ class Persons:
             .order_by(organisations.c.id)
             .with_for_update()
         )
-        await self._session.execute(lock)
+        await self._connection.execute(lock)
         other = memberships.c.user_id != user_id
         statement = (
             select(
@@ -66,34 +66,34 @@ class Persons:
             .where(organisations.c.id.in_(mine))
             .group_by(organisations.c.id)
         )
-        return [Standing(*row) for row in await self._session.execute(statement)]
+        return [Standing(*row) for row in await self._connection.execute(statement)]
 
     async def machines(self, organisation_ids: Sequence[OrganisationId]) -> list[UUID]:
         """The service accounts of organisations."""
         statement = select(service_accounts.c.id).where(
             service_accounts.c.organisation_id.in_(organisation_ids)
         )
-        return list((await self._session.execute(statement)).scalars())
+        return list((await self._connection.execute(statement)).scalars())
 
     async def delete_organisations(self, organisation_ids: Sequence[OrganisationId]) -> None:
         """Delete organisations with all that is theirs."""
-        await self._session.execute(
+        await self._connection.execute(
             delete(organisations).where(organisations.c.id.in_(organisation_ids))
         )
 
     async def forget(self, user_id: UserId, email: str) -> None:
         """Delete what holds the person's data and does not go with the user."""
-        await self._session.execute(
+        await self._connection.execute(
             delete(invitations).where(invitations.c.email_canonical == canonical(email))
         )
-        await self._session.execute(
+        await self._connection.execute(
             delete(outbox).where(
                 outbox.c.refusal.is_not(None), outbox.c.event["actor_id"].astext == str(user_id)
             )
         )
 
     async def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
-        rows = (await self._session.execute(query)).mappings()
+        rows = (await self._connection.execute(query)).mappings()
         return [{name: _plain(value) for name, value in row.items()} for row in rows]
 
 

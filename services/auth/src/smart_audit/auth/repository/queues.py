@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any
 
 from sqlalchemy import Table, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 # Whoever takes an entry puts it off at once, for longer each time, and removes it once it is done.
 TAKE = """
@@ -36,13 +36,13 @@ class Queue(Enum):
     ERASURES = "erasures"
 
 
-def queued(session: AsyncSession, queue: Queue) -> None:
+def queued(connection: AsyncConnection, queue: Queue) -> None:
     """Note that this transaction puts something into a queue."""
-    session.info.setdefault(QUEUED, set()).add(queue)
+    connection.info[QUEUED].add(queue)
 
 
 async def take(
-    session: AsyncSession,
+    connection: AsyncConnection,
     table: Table,
     columns: Sequence[str],
     *,
@@ -64,4 +64,4 @@ async def take(
         "first_delay": first_delay,
         "last_delay": last_delay,
     }
-    return [tuple(row) for row in await session.execute(text(statement), values)]
+    return [tuple(row) for row in await connection.execute(text(statement), values)]

@@ -1,6 +1,6 @@
 """All repositories of one transaction."""
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.repository.administration import Administration
 from smart_audit.auth.repository.challenges import Challenges
@@ -24,23 +24,23 @@ from smart_audit.auth.repository.users import Users
 class Repositories:
     """All repositories of one transaction."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self.api_keys = ApiKeys(session)
-        self.administration = Administration(session)
-        self.challenges = Challenges(session)
-        self.expired = Expired(session)
-        self.erasures = Erasures(session)
-        self.expired = Expired(session)
-        self.factors = Factors(session)
-        self.mails = Mails(session)
-        self.invitations = Invitations(session)
-        self.members = Members(session)
-        self.organisations = Organisations(session)
-        self.outbox = Outbox(session)
-        self.passkeys = Passkeys(session)
-        self.persons = Persons(session)
-        self.revocations = Revocations(session)
-        self.service_accounts = ServiceAccounts(session)
-        self.sessions = Sessions(session)
-        self.signing_keys = SigningKeys(session)
-        self.users = Users(session)
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.api_keys = ApiKeys(connection)
+        self.administration = Administration(connection)
+        self.challenges = Challenges(connection)
+        self.expired = Expired(connection)
+        self.erasures = Erasures(connection)
+        self.expired = Expired(connection)
+        self.factors = Factors(connection)
+        self.mails = Mails(connection)
+        self.invitations = Invitations(connection)
+        self.members = Members(connection)
+        self.organisations = Organisations(connection)
+        self.outbox = Outbox(connection)
+        self.passkeys = Passkeys(connection)
+        self.persons = Persons(connection)
+        self.revocations = Revocations(connection)
+        self.service_accounts = ServiceAccounts(connection)
+        self.sessions = Sessions(connection)
+        self.signing_keys = SigningKeys(connection)
+        self.users = Users(connection)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import ARRAY, LargeBinary, bindparam, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.tables import revocations
 from smart_audit.core.revocations import Revocation
@@ -34,8 +34,8 @@ ADD = text(
 class Revocations:
     """What has been revoked and has not expired by itself."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def add(self, keys: Sequence[bytes], at: datetime, expires_at: datetime) -> None:
         """Refuse tokens with these keys that were issued up to `at`, once this is committed.
@@ -44,7 +44,7 @@ class Revocations:
         tokens has expired by itself.
         """
         if keys:
-            await self._session.execute(
+            await self._connection.execute(
                 ADD,
                 {
                     "channel": CHANNEL,
@@ -65,7 +65,7 @@ class Revocations:
                 int(row.revoked_at.timestamp() * 1000),
                 int(row.expires_at.timestamp()) + 1,
             )
-            for row in await self._session.execute(statement)
+            for row in await self._connection.execute(statement)
         ]
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.domain import (
     Membership,
@@ -76,12 +76,12 @@ ROTATE = LIVE_MEMBERSHIP.add_cte(
 class Sessions:
     """Sessions and their refresh tokens."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def add(self, session: Session) -> None:
         """Add a session."""
-        await self._session.execute(
+        await self._connection.execute(
             insert(sessions),
             {
                 "id": session.id,
@@ -104,7 +104,7 @@ class Sessions:
         statement = select(*SESSION).where(sessions.c.id == session_id)
         if lock:
             statement = statement.with_for_update()
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else _to_session(row)
 
     async def live(
@@ -122,18 +122,18 @@ class Sessions:
         if organisation_id is not None:
             statement = statement.where(sessions.c.organisation_id == organisation_id)
         statement = statement.order_by(sessions.c.last_used_at.desc(), sessions.c.id)
-        return [_to_session(row) for row in await self._session.execute(statement)]
+        return [_to_session(row) for row in await self._connection.execute(statement)]
 
     async def live_in(self, organisation_id: OrganisationId, at: datetime) -> list[Session]:
         """The sessions of an organisation that have not ended, locked."""
         statement = (
             _live(at).where(sessions.c.organisation_id == organisation_id).order_by(sessions.c.id)
         )
-        return [_to_session(row) for row in await self._session.execute(statement)]
+        return [_to_session(row) for row in await self._connection.execute(statement)]
 
     async def move(self, session: Session) -> None:
         """Save the organisation that a session is for."""
-        await self._session.execute(
+        await self._connection.execute(
             update(sessions)
             .where(sessions.c.id == session.id)
             .values(organisation_id=session.organisation_id)
@@ -141,18 +141,18 @@ class Sessions:
 
     async def origins(self, user_id: UserId) -> list[tuple[str, str]]:
         """(address, user agent) of a user's last sessions, ended ones included."""
-        rows = await self._session.execute(ORIGINS, {"of_user": user_id})
+        rows = await self._connection.execute(ORIGINS, {"of_user": user_id})
         return [(row.address, row.user_agent) for row in rows]
 
     async def end(self, session_ids: Sequence[SessionId], at: datetime) -> None:
         """Save the end of sessions. Their tokens have to be revoked besides."""
-        await self._session.execute(
+        await self._connection.execute(
             update(sessions).where(sessions.c.id.in_(session_ids)).values(ended_at=at)
         )
 
     async def authenticated(self, session: Session) -> None:
         """Save when and how the person has authenticated last."""
-        await self._session.execute(
+        await self._connection.execute(
             update(sessions)
             .where(sessions.c.id == session.id)
             .values(authenticated_at=session.authenticated_at, amr=list(session.amr))
@@ -160,7 +160,7 @@ class Sessions:
 
     async def add_token(self, token: RefreshToken) -> None:
         """Add a refresh token."""
-        await self._session.execute(
+        await self._connection.execute(
             insert(refresh_tokens),
             {
                 "token_hash": token.token_hash,
@@ -171,14 +171,14 @@ class Sessions:
 
     async def replace_tokens(self, token: RefreshToken) -> None:
         """Add a refresh token, instead of all that its session had."""
-        await self._session.execute(
+        await self._connection.execute(
             delete(refresh_tokens).where(refresh_tokens.c.session_id == token.session_id)
         )
         await self.add_token(token)
 
     async def find_token(self, token_hash: bytes) -> tuple[RefreshToken, Session] | None:
         """A refresh token by its hash, and its session; locked until the end of the transaction."""
-        row = (await self._session.execute(FIND_TOKEN, {"token_hash": token_hash})).one_or_none()
+        row = (await self._connection.execute(FIND_TOKEN, {"token_hash": token_hash})).one_or_none()
         if row is None:
             return None
         return RefreshToken(*row[: len(TOKEN)]), _to_session(row[len(TOKEN) :])
@@ -207,7 +207,7 @@ class Sessions:
             "of_user": session.user_id,
             "in_organisation": session.organisation_id,
         }
-        row = (await self._session.execute(ROTATE, values)).one_or_none()
+        row = (await self._connection.execute(ROTATE, values)).one_or_none()
         return None if row is None else to_membership(row)
 
 

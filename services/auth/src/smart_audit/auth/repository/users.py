@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.domain import CanonicalEmail, Membership, User, UserId, canonical
 from smart_audit.auth.errors import EmailTaken
@@ -40,8 +40,8 @@ FIND_WITH_HOME = (
 class Users:
     """People who can log in."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
     async def add(self, user: User) -> bool:
         """Add a user. False when the e-mail address is taken."""
@@ -60,12 +60,12 @@ class Users:
             .on_conflict_do_nothing(constraint="users_email_canonical_key")
             .returning(users.c.id)
         )
-        return (await self._session.execute(statement)).one_or_none() is not None
+        return (await self._connection.execute(statement)).one_or_none() is not None
 
     async def find(self, email: CanonicalEmail) -> User | None:
         """The user with this address."""
         statement = select(*USER).where(users.c.email_canonical == email)
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else User(*row)
 
     async def find_with_home(self, email: CanonicalEmail) -> tuple[User | None, Membership | None]:
@@ -73,7 +73,7 @@ class Users:
 
         It is one statement, whether there is such a user or not.
         """
-        row = (await self._session.execute(FIND_WITH_HOME, {"email": email})).one_or_none()
+        row = (await self._connection.execute(FIND_WITH_HOME, {"email": email})).one_or_none()
         if row is None:
             return None, None
         home = row[len(USER) :]
@@ -84,12 +84,12 @@ class Users:
         statement = select(*USER).where(users.c.id == user_id)
         if lock:
             statement = statement.with_for_update()
-        row = (await self._session.execute(statement)).one_or_none()
+        row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else User(*row)
 
     async def set_password_hash(self, user: User, password_hash: str) -> None:
         """Replace a hash by a stronger one of the same password, unless it was replaced already."""
-        await self._session.execute(
+        await self._connection.execute(
             update(users)
             .where(users.c.id == user.id, users.c.password_hash == user.password_hash)
             .values(password_hash=password_hash)
@@ -100,11 +100,11 @@ class Users:
         statement = select(users.c.id).where(
             users.c.id == user.id, users.c.password_hash == user.password_hash
         )
-        return (await self._session.execute(statement)).one_or_none() is not None
+        return (await self._connection.execute(statement)).one_or_none() is not None
 
     async def set_password(self, user_id: UserId, password_hash: str, at: datetime) -> None:
         """Save a new password; nobody is asked to choose another any more."""
-        await self._session.execute(
+        await self._connection.execute(
             update(users)
             .where(users.c.id == user_id)
             .values(
@@ -115,7 +115,7 @@ class Users:
     async def set_email(self, user_id: UserId, email: str, at: datetime) -> None:
         """Save an address that was confirmed. Raises: EmailTaken when somebody else has it."""
         try:
-            await self._session.execute(
+            await self._connection.execute(
                 update(users)
                 .where(users.c.id == user_id)
                 .values(email=email, email_canonical=canonical(email), email_verified_at=at)
@@ -125,7 +125,7 @@ class Users:
 
     async def verify_email(self, user_id: UserId, at: datetime) -> None:
         """Note that the address reaches the user; the first time counts."""
-        await self._session.execute(
+        await self._connection.execute(
             update(users)
             .where(users.c.id == user_id)
             .values(email_verified_at=func.coalesce(users.c.email_verified_at, at))
@@ -133,7 +133,7 @@ class Users:
 
     async def set_names(self, user_id: UserId, first_name: str, last_name: str) -> None:
         """Save the names."""
-        await self._session.execute(
+        await self._connection.execute(
             update(users)
             .where(users.c.id == user_id)
             .values(first_name=first_name, last_name=last_name)
@@ -141,4 +141,4 @@ class Users:
 
     async def delete(self, user_id: UserId) -> None:
         """Delete a user with all that is the user's: memberships, sessions, factors, challenges."""
-        await self._session.execute(delete(users).where(users.c.id == user_id))
+        await self._connection.execute(delete(users).where(users.c.id == user_id))

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from smart_audit.auth.repository.queues import QUEUED, Queue
 from smart_audit.auth.repository.repositories import Repositories
@@ -20,7 +20,7 @@ class Work:
     """Opens transactions, one a call. Row-level security holds each to what it names."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._sessions = async_sessionmaker(engine, expire_on_commit=False)
+        self._engine = engine
         self._wakers: dict[Queue, Callable[[], None]] = {}
 
     def wakes(self, queue: Queue, wake: Callable[[], None]) -> None:
@@ -48,10 +48,11 @@ class Work:
     @asynccontextmanager
     async def _begin(self, *settings: ColumnElement[Any]) -> AsyncIterator[Repositories]:
         """Committed at the end, rolled back when an exception passes."""
-        async with self._sessions.begin() as session:
+        async with self._engine.begin() as connection:
+            queued: set[Queue] = set()
+            connection.info[QUEUED] = queued
             if settings:
-                await session.execute(select(*settings))
-            yield Repositories(session)
-            queued: set[Queue] = session.info.get(QUEUED, set())
+                await connection.execute(select(*settings))
+            yield Repositories(connection)
         for queue in queued & self._wakers.keys():
             self._wakers[queue]()
