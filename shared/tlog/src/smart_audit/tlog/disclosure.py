@@ -11,7 +11,6 @@ Source: RFC 9901 (SD-JWT), sections 4.2.1 and 4.2.3; base64url without padding, 
 
 import os
 import re
-from base64 import urlsafe_b64decode
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 from hashlib import sha256
@@ -27,6 +26,7 @@ ALGORITHM_KEY: Final = "_sd_alg"
 # A disclosure of such a name would be taken for the mechanism itself. "..." is how RFC 9901
 # hides an element of an array.
 RESERVED_NAMES: Final = frozenset({DIGESTS_KEY, ALGORITHM_KEY, "..."})
+PARTS: Final = 3  # of a disclosure: salt, name, value
 SALT_SIZE: Final = 16  # bytes
 SALT_LENGTH: Final = 22  # characters: 16 bytes in base64url
 DIGEST_LENGTH: Final = 43  # characters: 32 bytes in base64url
@@ -61,12 +61,7 @@ class Disclosure(NamedTuple):
 
         Raises: LeafError when it is not the base64url of [salt, name, value].
         """
-        content = _decode(encoded)
-        match content:
-            case [str(salt), str(name), value]:
-                _require_name(name)
-            case _:
-                raise LeafError(f"disclosure {encoded!r} is not [salt, name, value]")
+        salt, name, value = _content(encoded)
         return cls(salt, name, value, encoded, digests_of([encoded.encode()])[0])
 
 
@@ -116,6 +111,18 @@ def decode_disclosure(encoded: str) -> Any:
     return orjson.loads(a2b_base64(encoded.encode().translate(_FROM_URL) + b"=="))
 
 
+def read_disclosures(encoded: Sequence[str]) -> list[tuple[str, Any, str]]:
+    """Name, value and digest of each, as `Disclosure.parse` reads them, and faster together.
+
+    Raises: LeafError.
+    """
+    contents = [_content(one) for one in encoded]
+    digests = digests_of([one.encode() for one in encoded])
+    return [
+        (name, value, digest) for (_, name, value), digest in zip(contents, digests, strict=True)
+    ]
+
+
 def digests_of(encoded: Sequence[bytes]) -> list[str]:
     """The digest of each encoded disclosure, 43 characters."""
     # One byte more lets the base64 of each begin at a character of its own.
@@ -129,13 +136,21 @@ def _base64url(data: bytes) -> bytes:
     return b2a_base64(data, newline=False).translate(_TO_URL, b"=")
 
 
-def _decode(encoded: str) -> Any:
+def _content(encoded: str) -> tuple[str, str, Any]:
+    """Raises: LeafError."""
     if not _BASE64URL.fullmatch(encoded):
         raise LeafError(f"disclosure {encoded!r} is not base64url")
     try:
-        return orjson.loads(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+        content = decode_disclosure(encoded)
     except ValueError as error:
         raise LeafError(f"disclosure {encoded!r} is not base64url of JSON") from error
+    # A match statement would take longer than all else here.
+    if type(content) is list and len(content) == PARTS:
+        salt, name, value = content
+        if type(salt) is str and type(name) is str:
+            _require_name(name)
+            return salt, name, value
+    raise LeafError(f"disclosure {encoded!r} is not [salt, name, value]")
 
 
 def _require_name(name: str) -> None:

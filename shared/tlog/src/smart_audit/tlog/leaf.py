@@ -26,6 +26,7 @@ from smart_audit.tlog.disclosure import (
     Disclosure,
     LeafError,
     new_disclosure,
+    read_disclosures,
 )
 
 __all__ = [
@@ -118,15 +119,14 @@ def open_leaf(leaf: bytes, disclosures: Iterable[str]) -> OpenedLeaf:
     del facts[ALGORITHM_KEY]
     unopened = set(digests)
     disclosed: dict[str, Any] = {}
-    for encoded in disclosures:
-        disclosure = Disclosure.parse(encoded)
-        if disclosure.digest not in unopened:
-            given = "given twice" if disclosure.digest in digests else "not of this leaf"
-            raise LeafError(f"disclosure {disclosure.name!r} is {given}")
-        if disclosure.name in facts or disclosure.name in disclosed:
-            raise LeafError(f"disclosure {disclosure.name!r} repeats a fact")
-        unopened.remove(disclosure.digest)
-        disclosed[disclosure.name] = disclosure.value
+    for name, value, digest in read_disclosures(list(disclosures)):
+        if digest not in unopened:
+            given = "given twice" if digest in digests else "not of this leaf"
+            raise LeafError(f"disclosure {name!r} is {given}")
+        if name in facts or name in disclosed:
+            raise LeafError(f"disclosure {name!r} repeats a fact")
+        unopened.remove(digest)
+        disclosed[name] = value
     return OpenedLeaf(facts, disclosed, withheld=len(unopened))
 
 
