@@ -155,7 +155,7 @@ class PhraseStore:
             # In one order everywhere, so that two transactions cannot wait for each other.
             for phrase in sorted(new, key=lambda phrase: phrase.id)
         ]
-        await self._connection.execute(insert(phrases).values(rows).on_conflict_do_nothing())
+        await self._connection.execute(insert(phrases).on_conflict_do_nothing(), rows)
 
     async def replace_texts(self, described: Collection[Phrase]) -> None:
         """Give kinds another text, and have them embedded anew."""

@@ -4,6 +4,7 @@ Inserts are raw SQL with columns as binary arrays, as those of the append are, a
 """
 
 from collections.abc import Collection, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import psycopg
@@ -33,19 +34,20 @@ INSERT = """
 INSERT INTO audit.search_events (organisation_id, recorded_at, log_index, occurred_at, phrase_id,
     actor_id, address, terms, public_terms, target_ids)
 SELECT %(organisation_id)s, new.recorded_at, new.log_index, new.occurred_at, new.phrase_id,
-    new.actor_id, nullif(new.address, 0), new.terms::bigint[], new.public_terms,
+    new.actor_id, nullif(new.address, 0), (%(terms)s)[new.first:new.last], new.public_terms,
     new.target_ids::text[]
 FROM unnest(%(recorded)s, %(indexes)s, %(occurred)s, %(phrase_ids)s, %(actor_ids)s, %(addresses)s,
-    %(terms)s, %(public_terms)s, %(target_ids)s) AS new (recorded_at, log_index, occurred_at,
-    phrase_id, actor_id, address, terms, public_terms, target_ids)
+    %(firsts)s, %(lasts)s, %(public_terms)s, %(target_ids)s) AS new (recorded_at, log_index,
+    occurred_at, phrase_id, actor_id, address, first, last, public_terms, target_ids)
 ON CONFLICT DO NOTHING
 """
 
 REPLACE = """
 UPDATE audit.search_events AS found
-SET terms = new.terms::bigint[], public_terms = new.public_terms, address = nullif(new.address, 0)
-FROM unnest(%(recorded)s, %(indexes)s, %(addresses)s, %(terms)s, %(public_terms)s)
-    AS new (recorded_at, log_index, address, terms, public_terms)
+SET terms = (%(terms)s)[new.first:new.last], public_terms = new.public_terms,
+    address = nullif(new.address, 0)
+FROM unnest(%(recorded)s, %(indexes)s, %(addresses)s, %(firsts)s, %(lasts)s, %(public_terms)s)
+    AS new (recorded_at, log_index, address, first, last, public_terms)
 WHERE found.organisation_id = %(organisation_id)s AND found.recorded_at = new.recorded_at
     AND found.log_index = new.log_index
 """
@@ -208,19 +210,22 @@ class ProjectionStore:
         return connection
 
     def _columns(self, events: Sequence[ProjectedEvent]) -> dict[str, Any]:
+        # Arrays of one length each would be needed for an array of them: they lie in one.
+        terms = [one for event in events for one in (*event.terms.public, *event.terms.sealed)]
+        counts = [len(event.terms.public) + len(event.terms.sealed) for event in events]
+        lasts = list(accumulate(counts))
         return {
             "organisation_id": self._organisation_id,
             "recorded": arrays.times([event.readable.recorded_at for event in events]),
             "indexes": arrays.bigints([event.readable.log_index for event in events]),
             "addresses": arrays.bigints([event.terms.address or 0 for event in events]),
-            "terms": arrays.texts([_literal(event.terms) for event in events]),
+            "terms": arrays.bigints(terms),
+            "firsts": arrays.bigints(
+                [last - count + 1 for last, count in zip(lasts, counts, strict=True)]
+            ),
+            "lasts": arrays.bigints(lasts),
             "public_terms": arrays.smallints([len(event.terms.public) for event in events]),
         }
-
-
-def _literal(terms: EventTerms) -> str:
-    """An array of arrays would have to be a rectangle, so that each row's travels as text."""
-    return f"{{{','.join(map(str, [*terms.public, *terms.sealed]))}}}"
 
 
 def _targets(event: Event) -> str:
