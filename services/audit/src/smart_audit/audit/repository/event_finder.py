@@ -16,6 +16,7 @@ from smart_audit.audit.domain import OrganisationId, Position, Recorded
 from smart_audit.audit.filters import And, Comparator, Condition, Expression, conjunction
 from smart_audit.audit.repository.filter_sql import COMPARED, Clause, condition
 from smart_audit.audit.repository.log_reader import LogReader
+from smart_audit.audit.repository.projection import sizes
 from smart_audit.audit.tables import found_events
 from smart_audit.audit.terms import TermKey
 from smart_audit.audit.wrapping import Wrapping
@@ -52,6 +53,11 @@ class EventFinder:
         self._organisation_id = organisation_id
         self._reader = LogReader(connection, organisation_id, wrapping)
         self._key = key
+
+    async def is_level(self) -> bool:
+        """Whether all that the log has is projected."""
+        size, projected = await sizes(self._connection, self._organisation_id)
+        return projected >= size
 
     async def page(
         self,

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 import psycopg
-from sqlalchemy import and_, delete, func, literal_column, select, tuple_, union, update
+from sqlalchemy import and_, bindparam, delete, func, literal_column, select, tuple_, union, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -51,6 +51,18 @@ FROM unnest(%(recorded)s, %(indexes)s, %(addresses)s, %(firsts)s, %(lasts)s, %(p
 WHERE found.organisation_id = %(organisation_id)s AND found.recorded_at = new.recorded_at
     AND found.log_index = new.log_index
 """
+
+SIZES = select(
+    *(
+        func.coalesce(
+            select(table.c.size)
+            .where(table.c.organisation_id == bindparam("organisation_id"))
+            .scalar_subquery(),
+            0,
+        ).label(name)
+        for name, table in (("log", logs), ("projected", projections))
+    )
+)
 
 DISCARDED = 0
 """The version of no code."""
@@ -103,13 +115,9 @@ class ProjectionStore:
             row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else Progress(*row)
 
-    async def log_size(self) -> int:
-        """How many entries the log has."""
-        return await self._size(logs)
-
-    async def size(self) -> int:
-        """How many entries of the log are projected."""
-        return await self._size(projections)
+    async def sizes(self) -> tuple[int, int]:
+        """How many entries the log has, and how many of them are projected."""
+        return await sizes(self._connection, self._organisation_id)
 
     async def advance(self, progress: Progress) -> None:
         """Say how far it has come; it must be locked."""
@@ -196,12 +204,6 @@ class ProjectionStore:
                 )
         return count
 
-    async def _size(self, table: Any) -> int:
-        size: int | None = await self._connection.scalar(
-            select(table.c.size).where(table.c.organisation_id == self._organisation_id)
-        )
-        return size or 0
-
     async def driver(self) -> "psycopg.AsyncConnection[Any]":
         """The driver's own connection, which takes columns."""
         raw = await self._connection.get_raw_connection()
@@ -235,6 +237,12 @@ def _targets(event: Event) -> str:
         for id_ in dict.fromkeys(target.id for target in event.targets)
     )
     return f"{{{','.join(quoted)}}}"
+
+
+async def sizes(connection: AsyncConnection, organisation_id: OrganisationId) -> tuple[int, int]:
+    """How many entries a log has, and how many of them are projected."""
+    row = (await connection.execute(SIZES, {"organisation_id": organisation_id})).one()
+    return row.log, row.projected
 
 
 async def organisations_to_project(

@@ -56,7 +56,7 @@ class Projecting:
                 if not await store.clear(CLEARED_AT_ONCE):
                     await store.advance(Progress(0, VERSION, progress.generation + 1))
                 return True
-            size = await store.log_size()
+            size, _ = await store.sizes()
             if progress.size == size:
                 return False
             key = self._database.term_key(organisation_id)

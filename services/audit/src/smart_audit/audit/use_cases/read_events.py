@@ -1,6 +1,7 @@
 """Read events back, with or without what proves them."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from smart_audit.audit.domain import (
@@ -17,6 +18,7 @@ from smart_audit.audit.errors import EventExpired, EventNotFound, FieldUnknown
 from smart_audit.audit.filters import Expression, conditions_of, conjunction
 from smart_audit.audit.leaves import to_event
 from smart_audit.audit.repository import Database, LogReader
+from smart_audit.audit.repository.event_finder import EventFinder
 from smart_audit.audit.use_cases.checkpoint import Checkpointing, get_checkpoint
 from smart_audit.audit.use_cases.projected import projected
 from smart_audit.audit.use_cases.prove import prove_inclusions
@@ -98,8 +100,6 @@ async def list_events(
 ) -> tuple[list[Recorded], Position | None]:
     """A page of events in order of time, and where it ends if there are more.
 
-    With an expression it waits for the projection, so that what was recorded before is found.
-
     Raises: LogDamaged.
     """
     wanted, order = listing.limit + 1, {"oldest_first": listing.oldest_first}
@@ -107,15 +107,32 @@ async def list_events(
         async with database.begin(organisation_id) as log:
             found = await log.page(listing.narrow, listing.after, wanted, **order)
     else:
-        await projected(organisation_id, database)
         asked = conjunction([*conditions_of(listing.narrow), listing.expression])
-        async with database.finding(organisation_id) as finder:
+        async with _finding(organisation_id, database) as finder:
             found = await finder.page(asked, listing.after, wanted, **order)
     page = found[: how_many_fit(found[: listing.limit])]
     if len(page) == len(found):
         return page, None
     last = page[-1]
     return page, Position(last.event.occurred_at, last.log_index)
+
+
+@asynccontextmanager
+async def _finding(
+    organisation_id: OrganisationId, database: Database
+) -> AsyncIterator[EventFinder]:
+    """One transaction that finds what was recorded before.
+
+    The projection is level as a rule. Nobody waits for it in a transaction: those that it needs
+    might all be waiting.
+    """
+    async with database.finding(organisation_id) as finder:
+        if await finder.is_level():
+            yield finder
+            return
+    await projected(organisation_id, database)
+    async with database.finding(organisation_id) as finder:
+        yield finder
 
 
 async def prove_events(
