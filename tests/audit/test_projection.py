@@ -8,7 +8,7 @@ import pytest
 from smart_audit.api.audit.v1 import audit_pb2, governance_pb2
 from smart_audit.audit.rebuilding import rebuild_search
 from smart_audit.audit.settings import AuditSettings
-from smart_audit.audit.terms import TermKey, words
+from smart_audit.audit.terms import TermKey, asked_words, words
 from tests.support.events import event, record, record_batch, settled
 from tests.support.world import running_world
 
@@ -105,6 +105,13 @@ async def test_an_erasure_takes_away_the_terms_of_what_it_closes_and_no_others(w
 )
 def test_words_of_identifiers_and_of_texts(text, expected):
     assert [word for word in words(text) if word in expected] == expected
+
+
+def test_a_uuid_is_one_word():
+    uuid = "01a226e5-154b-78fd-b149-1e2ab3880ae3"
+    assert words(f"by {uuid.upper()}, twice {uuid}") == ["by", uuid, "twice"]
+    assert asked_words(uuid.upper()) == [uuid]
+    assert words(f"{uuid}f") == [*uuid.split("-")[:-1], "1e2ab3880ae3f"]
 
 
 def test_terms_of_two_organisations_have_nothing_in_common():

@@ -1,6 +1,6 @@
 """Filters that are refused, each with the column of its fault, from 1."""
 
-from smart_audit.audit.filters.fields import FIELDS, Kind
+from smart_audit.audit.fields import FIELDS, Kind
 
 SYNTAX = [
     ("=", 1),

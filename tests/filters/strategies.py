@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from smart_audit.audit.domain import Outcome
+from smart_audit.audit.fields import FIELDS, Kind
 from smart_audit.audit.filters.expressions import (
     PRESENT,
     Comparator,
@@ -16,7 +17,6 @@ from smart_audit.audit.filters.expressions import (
     conjunction,
     disjunction,
 )
-from smart_audit.audit.filters.fields import FIELDS, Kind
 from smart_audit.audit.terms import asked_words
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 from smart_audit.api.audit.v1 import audit_pb2
+from smart_audit.audit.fields import NAMES
 from smart_audit.audit.filters import parse_filter
-from smart_audit.audit.filters.fields import NAMES
 from smart_audit.audit.filters.parsing import MAX_WILDCARDS
 from smart_audit.audit.filters.syntax import MAX_CONDITIONS, MAX_DEPTH, MAX_LENGTH
 

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from smart_audit.audit.domain import Event
+from smart_audit.audit.fields import known_field
 
 MAX_TERMS = 2048
 """Terms of one event; what comes after is not found by."""
@@ -26,7 +27,8 @@ MAX_WORD = 64
 REMEMBERED = 20_000
 REMEMBERED_LENGTH = 128
 
-_RUN = re.compile(r"[^\W_]+")
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![^\W_])"
+_RUN = re.compile(rf"(?<![^\W_]){_UUID}|[^\W_]+")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
@@ -69,7 +71,7 @@ class TermKey:
         return self._term(f"*{word}")
 
     def of(self, field: str, value: str) -> tuple[int, ...]:
-        """All terms of a field; none of an empty one."""
+        """All terms that are asked of a field with this value; none of an empty one."""
         known = self._known.get((field, value))
         if known is None:
             known = tuple(self._all(field, value)) if value else ()
@@ -85,11 +87,14 @@ class TermKey:
         return known
 
     def _all(self, field: str, value: str) -> Iterator[int]:
+        asked = known_field(field)
         yield self.equals(field, value)
-        yield self.present(field)
+        if asked.may_be_absent:
+            yield self.present(field)
         for word in words(value)[:MAX_WORDS]:
             yield self.word(word)
-            yield self.has_word(field, word)
+            if asked.words:
+                yield self.has_word(field, word)
 
     def _remember(self, what: tuple[str, str], terms: tuple[int, ...]) -> None:
         if len(self._known) >= REMEMBERED:
@@ -114,13 +119,13 @@ def words(text: str) -> list[str]:
     """The words of a text in its order, in lower case, each once.
 
     Letters and digits make a word; an identifier such as `GetSecretValue` is one, and so is each
-    of its parts. Source: Unicode NFKC and case folding.
+    of its parts. A UUID is one. Source: Unicode NFKC and case folding; RFC 9562, section 4.
     """
     found: dict[str, None] = {}
     normal = text if text.isascii() else unicodedata.normalize("NFKC", text)
     for run in _RUN.findall(normal):
         found[run.casefold()] = None
-        if run.isascii() and not (run.islower() or run.isdigit()):
+        if run.isascii() and "-" not in run and not (run.islower() or run.isdigit()):
             found.update(dict.fromkeys(part.casefold() for part in _PART.findall(run)))
     return [word for word in found if len(word) <= MAX_WORD]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from smart_audit.audit.domain import Outcome
-from smart_audit.audit.filters.fields import FIELDS, Kind, field_of
+from smart_audit.audit.fields import FIELDS, Kind, field_of
 from smart_audit.audit.filters.syntax import KEYWORDS
 
 _MEMBER = re.compile(r"""[^\s()"',=<>!:\\-][^\s()"',=<>!:\\]*""")

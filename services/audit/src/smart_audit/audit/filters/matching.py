@@ -6,6 +6,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from smart_audit.audit.domain import Recorded
+from smart_audit.audit.fields import METADATA, Field, known_field
 from smart_audit.audit.filters.expressions import (
     And,
     Comparator,
@@ -17,7 +18,6 @@ from smart_audit.audit.filters.expressions import (
     Presence,
     Words,
 )
-from smart_audit.audit.filters.fields import METADATA, Field, known_field
 from smart_audit.audit.meaning.phrases import key_of
 from smart_audit.audit.terms import TermKey, asked_words, terms_of
 

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from itertools import count
 
 from smart_audit.audit.errors import FilterInvalid
+from smart_audit.audit.fields import FIELDS, METADATA, NAMES, Field, Kind, field_of
 from smart_audit.audit.filters import syntax
 from smart_audit.audit.filters.expressions import (
     PRESENT,
@@ -17,7 +18,6 @@ from smart_audit.audit.filters.expressions import (
     conjunction,
     disjunction,
 )
-from smart_audit.audit.filters.fields import FIELDS, METADATA, NAMES, Field, Kind, field_of
 from smart_audit.audit.filters.syntax import (
     MAX_CONDITIONS,
     Comparison,

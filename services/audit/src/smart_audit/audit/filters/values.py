@@ -8,7 +8,7 @@ from uuid import UUID
 
 from smart_audit.audit.domain import Outcome
 from smart_audit.audit.errors import FilterInvalid
-from smart_audit.audit.filters.fields import Field, Kind
+from smart_audit.audit.fields import Field, Kind
 from smart_audit.audit.filters.syntax import Literal, shown
 from smart_audit.audit.terms import text_of
 

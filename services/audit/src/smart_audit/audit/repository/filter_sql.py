@@ -26,9 +26,9 @@ from sqlalchemy import func as sql
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from smart_audit.audit.domain import OrganisationId
+from smart_audit.audit.fields import METADATA, known_field
 from smart_audit.audit.filters import And, Comparator, Condition, Expression, Not, Or, Words
 from smart_audit.audit.filters.expressions import Pattern, Presence, Value
-from smart_audit.audit.filters.fields import METADATA, known_field
 from smart_audit.audit.tables import entries, entry_targets, found_events, phrases
 from smart_audit.audit.terms import TermKey, asked_words
 
@@ -134,7 +134,7 @@ class _Compiler:
                 return [key.word(word) for word in asked_words(text)]
             case Condition(field, Comparator.HAS, str(value)):
                 return [key.has_word(field, word) for word in asked_words(value)]
-            case Condition(field, Comparator.HAS, Presence()) if _has_presence_term(field):
+            case Condition(field, Comparator.HAS, Presence()) if known_field(field).may_be_absent:
                 return [key.present(field)]
             case Condition(field, Comparator.EQUALS, str(value)) if field != "actor.id":
                 return [key.equals(field, value)]
@@ -228,11 +228,6 @@ def _any_of(values: ColumnElement[Any], value: Value, source: FromClause) -> Cla
     one = sql.unnest(values).column_valued("one")
     like = _compared(one, Comparator.EQUALS, value)
     return select(one).where(like).correlate(source).exists()
-
-
-def _has_presence_term(field: str) -> bool:
-    found = known_field(field)
-    return found.words and not found.always
 
 
 def _array(terms: Iterable[int]) -> Any:

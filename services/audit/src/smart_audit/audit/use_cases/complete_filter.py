@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from smart_audit.audit.domain import OrganisationId
 from smart_audit.audit.event_types import EventType
+from smart_audit.audit.fields import METADATA
 from smart_audit.audit.filters.completion import (
     Candidate,
     Place,
@@ -11,7 +12,6 @@ from smart_audit.audit.filters.completion import (
     place_at,
     suggestions,
 )
-from smart_audit.audit.filters.fields import METADATA
 from smart_audit.audit.metadata_schemas import paths
 from smart_audit.audit.repository import Database
 from smart_audit.audit.repository.event_types import EventTypeReader

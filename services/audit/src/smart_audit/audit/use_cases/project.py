@@ -17,7 +17,7 @@ from smart_audit.audit.repository.projection import Progress, ProjectedEvent, Pr
 from smart_audit.audit.repository.unprojected import OpenKeys, unprojected
 from smart_audit.audit.terms import TermKey, terms_of
 
-VERSION = 2
+VERSION = 3
 """Of what the projection holds. Whoever changes it raises it, and all is projected anew."""
 
 BATCH = 2_000

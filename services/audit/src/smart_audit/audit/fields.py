@@ -34,6 +34,11 @@ class Field:
     """Whether it is kept as keyed hashes alone (see `terms.py`)."""
 
     @property
+    def may_be_absent(self) -> bool:
+        """Whether its presence is a term: where it is neither certain nor known of a kind."""
+        return self.words and not self.always
+
+    @property
     def repeated(self) -> bool:
         """Whether an event may have several."""
         return self.name.startswith("target.")
