@@ -316,7 +316,7 @@ async def damage_files(liar, world, cases, seed):
 
 
 async def test_damage_to_any_file_is_found(liar, world):
-    await damage_files(liar, world, 40, 20261125)
+    await damage_files(liar, world, 15, 20261125)
 
 
 @pytest.mark.soak

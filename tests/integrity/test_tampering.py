@@ -82,7 +82,7 @@ async def test_rows_without_keys_are_found(connection, table):
 
 
 async def test_a_change_is_found_and_located(connection):
-    await tamper(connection, range(30))
+    await tamper(connection, range(15))
 
 
 @pytest.mark.soak

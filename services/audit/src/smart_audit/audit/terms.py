@@ -170,6 +170,7 @@ def terms_of(event: Event, recorded_by: str, key: TermKey) -> EventTerms:
     actor, targets = event.actor, event.targets
     public = [
         *key.of("action", event.action),
+        key.equals("outcome", event.outcome.name),
         *key.of("outcome_reason", event.outcome_reason),
         *key.of("actor.id", actor.id),
         *key.of("actor.type", actor.type),

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy import func as sql
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from smart_audit.audit.domain import OrganisationId
+from smart_audit.audit.domain import OrganisationId, Outcome
 from smart_audit.audit.fields import METADATA, known_field
 from smart_audit.audit.filters import And, Comparator, Condition, Expression, Not, Or, Words
 from smart_audit.audit.filters.expressions import Pattern, Presence, Value
@@ -138,6 +138,8 @@ class _Compiler:
                 return [key.present(field)]
             case Condition(field, Comparator.EQUALS, str(value)) if field != "actor.id":
                 return [key.equals(field, value)]
+            case Condition("outcome", Comparator.EQUALS, Outcome() as outcome):
+                return [key.equals("outcome", outcome.name)]
         return None
 
     def _condition(self, asked: Condition) -> Clause:
