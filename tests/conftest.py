@@ -1,7 +1,6 @@
 """What tests stand on: one embedded PostgreSQL per run, databases cloned from one migrated
 template, real servers of both services, a real Envoy."""
 
-import asyncio
 import fcntl
 import gc
 import os
@@ -12,12 +11,10 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 import shutil
 import tempfile
-import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import uvloop
 from hypothesis import settings
 
 from smart_audit.core import logs
@@ -31,11 +28,6 @@ from tests.support.administrators import (
 from tests.support.database import Cluster, start_cluster
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.world import User, World, running_world
-
-# The loop that the services run on. A hook of pytest-asyncio would give it to tests that are
-# coroutines alone, and another one to plain tests with the same fixtures.
-with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 # Servers run inside the tests' process; what they log is noise unless it is an error.
 logs.configure("test", "console", "ERROR")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Delete, Select, Update
 
 from smart_audit.auth.repository import CONNECTION_OPTIONS, Work
@@ -50,15 +50,15 @@ async def work_of(world):
 @pytest.fixture
 def forgetful(monkeypatch):
     """All queries of all repositories lose their conditions, in the test alone."""
-    execute = AsyncSession.execute
+    execute = AsyncConnection.execute
 
-    async def executed(session, statement, *arguments, **keywords):
+    async def executed(connection, statement, *arguments, **keywords):
         if forgetting.get() and isinstance(statement, (Select, Update, Delete)):
             statement = statement._generate()
             statement._where_criteria = ()
-        return await execute(session, statement, *arguments, **keywords)
+        return await execute(connection, statement, *arguments, **keywords)
 
-    monkeypatch.setattr(AsyncSession, "execute", executed)
+    monkeypatch.setattr(AsyncConnection, "execute", executed)
 
 
 async def test_a_repository_without_its_filters_gives_nothing_of_others(

@@ -108,8 +108,10 @@ async def test_on_a_terminal_a_bar_is_shown_that_leaves_nothing_on_stdout(cli, w
     terminal, end = pty.openpty()
     process = await cli.start("verify", "log", stderr=end, TERM="xterm", COLUMNS="100")
     os.close(end)
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
-    shown = await asyncio.to_thread(_read_all, terminal)
+    # At once: a terminal that nobody reads takes a page, and then its writer waits.
+    shown, (out, _) = await asyncio.wait_for(
+        asyncio.gather(asyncio.to_thread(_read_all, terminal), process.communicate()), 60
+    )
     assert process.returncode == 0
     assert out.startswith(b"verified ")
     assert b"\x1b" not in out

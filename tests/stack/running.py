@@ -22,7 +22,7 @@ from smart_audit.stack.__main__ import main_app
 from smart_audit.stack.account import grant_passage, postgres_account
 from smart_audit.stack.postgres import binary
 
-START_LIMIT_S = 40.0
+START_LIMIT_S = 120.0
 STOP_LIMIT_S = 30.0
 
 

@@ -53,6 +53,8 @@ class Forked:
     async def _end(self, answers: asyncio.StreamReader, connection: asyncio.StreamWriter) -> int:
         (status,) = NUMBER.unpack(await answers.readexactly(NUMBER.size))
         connection.close()
+        if self.stdin is not None:
+            self.stdin.close()
         self.returncode = os.waitstatus_to_exitcode(status)
         return self.returncode
 

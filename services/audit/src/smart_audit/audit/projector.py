@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
 from smart_audit.audit.domain import OrganisationId
 from smart_audit.audit.log_feed import GrowthAnywhere, LogFeed
@@ -21,9 +21,6 @@ TAKE_TURNS_S = 0.02
 BEHIND = Gauge(
     "smart_audit_projector_logs_behind",
     "Logs that search is behind of, when this process last looked.",
-)
-BATCHES = Counter(
-    "smart_audit_projector_batches", "Batches of entries that this process has projected."
 )
 LAST_CURRENT = Gauge(
     "smart_audit_projector_current_timestamp_seconds",
@@ -89,7 +86,6 @@ async def _follow(organisations: Iterable[OrganisationId], projecting: Projectin
         for organisation_id in pending:
             try:
                 if await projecting.project(organisation_id):
-                    BATCHES.inc()
                     further.append(organisation_id)
             except Exception as error:  # noqa: BLE001
                 failures.append(error)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import structlog
+from prometheus_client import Counter
 
 from smart_audit.audit.domain import OrganisationId, Subject
 from smart_audit.audit.errors import LogDamaged
@@ -28,6 +29,10 @@ AT_A_STRETCH = 50
 CLEARED_AT_ONCE = 10_000
 KNOWN_PHRASES = 50_000
 
+BATCHES = Counter(
+    "smart_audit_projector_batches", "Batches of entries that this process has projected."
+)
+
 log = structlog.get_logger()
 
 
@@ -43,7 +48,7 @@ class Projecting:
         self._kept: set[tuple[OrganisationId, int, int]] = set()
 
     async def project(self, organisation_id: OrganisationId) -> bool:
-        """Project the next entries of a log; gives whether there were any.
+        """Project the next entries of a log; gives whether it had more.
 
         One transaction, which holds the projection's own row: several processes take turns. An
         event that cannot be read, since it is damaged, is left out; the verification tells of it.
@@ -59,6 +64,7 @@ class Projecting:
             size, _ = await store.sizes()
             if progress.size == size:
                 return False
+            BATCHES.inc()
             key = self._database.term_key(organisation_id)
             events, end = await self._next(progress.size, size, organisation_id, store)
             kept = await self._add(events, progress, organisation_id, store, key)
@@ -75,7 +81,8 @@ class Projecting:
         if renamed or not kept <= self._kept:
             self._on_new_kinds(organisation_id)
         self._remember(kept)
-        return True
+        # What came meanwhile is told of anew.
+        return end < size
 
     async def _next(
         self, first: int, size: int, organisation_id: OrganisationId, store: ProjectionStore
