@@ -2,10 +2,8 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from smart_audit.auth.repository.queues import QUEUED, Queue
@@ -14,6 +12,11 @@ from smart_audit.auth.repository.repositories import Repositories
 # How the connections of the pool begin: whoever wants less says so, in one round trip; logins and
 # refreshes, which know nobody yet, need none. Any other connection of the role sees nothing.
 CONNECTION_OPTIONS = "-c auth.everywhere=on"
+# Of an organisation and a user. As text, since to compile it would take as long as to run it.
+WITHIN = """
+SELECT set_config('auth.everywhere', 'off', true), set_config('auth.organisation_id', %s, true),
+    set_config('auth.user_id', %s, true)
+"""
 
 
 class Work:
@@ -39,20 +42,16 @@ class Work:
         self, organisation_id: UUID | None, user_id: UUID | None
     ) -> AbstractAsyncContextManager[Repositories]:
         """A transaction that sees what belongs to one organisation, and to one user anywhere."""
-        return self._begin(
-            func.set_config("auth.everywhere", "off", True),  # noqa: FBT003
-            func.set_config("auth.organisation_id", str(organisation_id or ""), True),  # noqa: FBT003
-            func.set_config("auth.user_id", str(user_id or ""), True),  # noqa: FBT003
-        )
+        return self._begin(str(organisation_id or ""), str(user_id or ""))
 
     @asynccontextmanager
-    async def _begin(self, *settings: ColumnElement[Any]) -> AsyncIterator[Repositories]:
-        """Committed at the end, rolled back when an exception passes."""
+    async def _begin(self, *names: str) -> AsyncIterator[Repositories]:
+        """Committed at the end, rolled back when an exception passes; names: see `WITHIN`."""
         async with self._engine.begin() as connection:
             queued: set[Queue] = set()
             connection.info[QUEUED] = queued
-            if settings:
-                await connection.execute(select(*settings))
+            if names:
+                await connection.exec_driver_sql(WITHIN, names)
             yield Repositories(connection)
         for queue in queued & self._wakers.keys():
             self._wakers[queue]()
