@@ -99,7 +99,6 @@ async def start(
     module: str,
     *arguments: object,
     env: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
     stdin: File | None = None,
     stdout: File | None = None,
     stderr: File | None = None,
@@ -116,7 +115,7 @@ async def start(
     request = {
         "arguments": [str(one) for one in arguments],
         "environment": dict(os.environ if env is None else env),
-        "folder": str(cwd or Path.cwd()),
+        "folder": str(Path.cwd()),
     }
     try:
         socket.send_fds(connection, [json.dumps(request).encode()], theirs)
@@ -160,15 +159,9 @@ async def _reader(end: int | None) -> asyncio.StreamReader | None:
         return None
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
-        lambda: _Reading(reader), os.fdopen(end, "rb")
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(end, "rb")
     )
     return reader
-
-
-class _Reading(asyncio.StreamReaderProtocol):
-    def eof_received(self) -> bool:
-        super().eof_received()
-        return False  # so that the pipe is closed
 
 
 async def _all_of(stream: asyncio.StreamReader | None) -> bytes:
@@ -181,10 +174,8 @@ def _connected(module: str) -> socket.socket:
     with address.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not address.exists():
-            # Coverage would be measured in all that it forks, and slow it down by half.
-            environment = {name: value for name, value in os.environ.items() if name[:3] != "COV"}
             command = [sys.executable, "-m", __name__, module, str(address)]
-            _forking.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE))
+            _forking.append(subprocess.Popen(command, stdout=subprocess.PIPE))
             assert _forking[-1].stdout is not None
             assert _forking[-1].stdout.readline(), f"{module} cannot be imported"
     connection = socket.socket(socket.AF_UNIX)

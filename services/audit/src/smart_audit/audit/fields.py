@@ -34,8 +34,8 @@ class Field:
     """Whether it is kept as keyed hashes alone (see `terms.py`)."""
 
     @property
-    def may_be_absent(self) -> bool:
-        """Whether its presence is a term: where it is neither certain nor known of a kind."""
+    def has_presence_term(self) -> bool:
+        """Whether its presence is a term: it is neither certain nor known of a kind of event."""
         return self.words and not self.always
 
     @property

@@ -89,7 +89,7 @@ class TermKey:
     def _all(self, field: str, value: str) -> Iterator[int]:
         asked = known_field(field)
         yield self.equals(field, value)
-        if asked.may_be_absent:
+        if asked.has_presence_term:
             yield self.present(field)
         for word in words(value)[:MAX_WORDS]:
             yield self.word(word)

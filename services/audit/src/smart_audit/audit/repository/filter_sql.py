@@ -134,7 +134,9 @@ class _Compiler:
                 return [key.word(word) for word in asked_words(text)]
             case Condition(field, Comparator.HAS, str(value)):
                 return [key.has_word(field, word) for word in asked_words(value)]
-            case Condition(field, Comparator.HAS, Presence()) if known_field(field).may_be_absent:
+            case Condition(field, Comparator.HAS, Presence()) if known_field(
+                field
+            ).has_presence_term:
                 return [key.present(field)]
             case Condition(field, Comparator.EQUALS, str(value)) if field != "actor.id":
                 return [key.equals(field, value)]
