@@ -7,6 +7,7 @@ from benchmarks.finding.large_log import LargeLog
 from benchmarks.finding.lines import Line, Times
 from smart_audit.api.audit.v1 import search_pb2
 from smart_audit.audit.domain import Outcome
+from smart_audit.audit.meaning.kind_table import KindTable
 from smart_audit.audit.meaning.phrases import Phrase, PhraseId
 from smart_audit.audit.meaning.ranking import Ranker
 
@@ -46,7 +47,8 @@ async def measure(log: LargeLog, rounds: int) -> list[Line]:
     """Each question once a round, in another order each time; then against the exact ranking."""
     call, times, random = log.call(CALL), Times(), Random(9)
     recalls: dict[str, object] = {}
-    kinds, ranker = _kinds(log), Ranker()
+    ranker = Ranker()
+    kinds = ranker.table_now(_kinds(log))
     for question in QUESTIONS:
         answer = search_pb2.SearchEventsResponse.FromString(await call(_request(question)))
         found = {int(hit.group.kind) for hit in answer.hits}
@@ -68,7 +70,7 @@ def _request(question: str) -> bytes:
     return search_pb2.SearchEventsRequest(query=question, page_size=TOP).SerializeToString()
 
 
-def _recall(found: set[int], question: str, kinds: list[Phrase], ranker: Ranker) -> float:
+def _recall(found: set[int], question: str, kinds: KindTable, ranker: Ranker) -> float:
     """The part of the best kinds, by a ranking of all of them, that is among those found.
 
     A kind that is as good as the last of the best is one of them.

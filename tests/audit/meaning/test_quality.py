@@ -58,11 +58,11 @@ def test_questions_about_products_are_answered(name, ndcg, mrr, ranker):
 
 
 def _answering(ranker: Ranker, kinds: Counter[PhraseKey]) -> Callable[[str], Iterable[PhraseKey]]:
-    phrases = {phrase(kind).id: phrase(kind) for kind in kinds}
+    table = ranker.table_now([phrase(kind) for kind in kinds])
     keys = {kind.id: kind for kind in kinds}
 
     def answer(query: str) -> Iterable[PhraseKey]:
-        for ranked in ranker.rank_now(query, list(phrases.values())):
+        for ranked in ranker.rank_now(query, table):
             kind = keys[ranked.id]
             yield from [kind] * kinds[kind]
 

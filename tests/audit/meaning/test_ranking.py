@@ -22,9 +22,13 @@ def kinds(*actions, outcome=Outcome.SUCCESS):
     return [phrase(PhraseKey(action, (), outcome, "", "")) for action in actions]
 
 
+def rank(ranker, query, phrases, *nearness):
+    return ranker.rank_now(query, ranker.table_now(phrases), *nearness)
+
+
 def best(ranker, query, phrases):
     names = {one.id: one.action for one in phrases}
-    return names[ranker.rank_now(query, phrases)[0].id]
+    return names[rank(ranker, query, phrases)[0].id]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +53,7 @@ def test_the_kind_that_was_asked_for_comes_first(query, answer, others, ranker):
 def test_how_it_ended_is_part_of_the_question(query, outcome, ranker):
     each = [kinds("auth.login", outcome=one)[0] for one in Outcome]
 
-    first = ranker.rank_now(query, each)[0].id
+    first = rank(ranker, query, each)[0].id
 
     assert first == kinds("auth.login", outcome=outcome)[0].id
 
@@ -58,14 +62,14 @@ def test_what_an_event_type_says_is_found(ranker):
     plain, told = kinds("zx.q1", "zx.q2")
     told = told._replace(text=rendering.described(told.text, "Pay slip corrected", ""))
 
-    (first, *_) = ranker.rank_now("who corrected a pay slip", [plain, told])
+    (first, *_) = rank(ranker, "who corrected a pay slip", [plain, told])
 
     assert first.id == told.id
     assert {match.asked for match in first.why} >= {"corrected"}
 
 
 def test_it_is_told_what_matched(ranker):
-    (first, *_) = ranker.rank_now("bucket removed", kinds("s3.DeleteBucket", "s3.CreateBucket"))
+    (first, *_) = rank(ranker, "bucket removed", kinds("s3.DeleteBucket", "s3.CreateBucket"))
 
     assert [(match.asked, match.found) for match in first.why] == [
         ("bucket", "bucket"),
@@ -76,21 +80,22 @@ def test_it_is_told_what_matched(ranker):
 def test_another_models_nearness_is_used(ranker):
     phrases = kinds("a.one", "a.two")
 
-    (first, *_) = ranker.rank_now("zzz", phrases, {phrases[1].id: 0.9, phrases[0].id: 0.1})
+    (first, *_) = rank(ranker, "zzz", phrases, {phrases[1].id: 0.9, phrases[0].id: 0.1})
 
     assert first.id == phrases[1].id
 
 
 async def test_a_question_without_a_word_ranks_all_the_same(ranker):
-    assert len(await ranker.rank("?!", kinds("a.b", "c.d"))) == 2
-    assert await ranker.rank("delete", []) == []
+    table = await ranker.table(kinds("a.b", "c.d"))
+    assert len(await ranker.rank("?!", table)) == 2
+    assert await ranker.rank("delete", await ranker.table([])) == []
 
 
 @given(st.text(max_size=80))
 def test_any_question_gives_all_kinds_in_order(query):
     phrases = kinds("document.delete", "iam.CreateUser", "x", "to.be")
 
-    ranked = RANKER.rank_now(query, phrases)
+    ranked = rank(RANKER, query, phrases)
 
     assert {one.id for one in ranked} == {one.id for one in phrases}
     assert sorted((one.score for one in ranked), reverse=True) == [one.score for one in ranked]
@@ -100,8 +105,8 @@ def test_any_question_gives_all_kinds_in_order(query):
 def test_the_order_does_not_depend_on_that_of_the_candidates(ranker):
     phrases = kinds("a.delete", "b.delete", "c.delete", "d.view")
 
-    there = [one.id for one in ranker.rank_now("something deleted", phrases)]
-    back = [one.id for one in ranker.rank_now("something deleted", phrases[::-1])]
+    there = [one.id for one in rank(ranker, "something deleted", phrases)]
+    back = [one.id for one in rank(ranker, "something deleted", phrases[::-1])]
 
     assert there == back
 

@@ -81,10 +81,14 @@ class Lexicon:
             if len(word) >= _SHORTEST_PART
         )
 
-    def read(self, text: str) -> tuple[list[str], list[Unit]]:
-        """The words of a text, and the units in it: the longest known terms, and other words."""
-        found = [part for word in words(text) for part in self._split(word)]
-        return found, list(self._units(found))
+    @lru_cache(maxsize=8192)  # noqa: B019 - there is one lexicon
+    def read(self, text: str) -> tuple[tuple[str, ...], tuple[Unit, ...]]:
+        """The words of a text, and the units in it: the longest known terms, and other words.
+
+        Kinds of event have most of their texts in common, which are remembered.
+        """
+        found = tuple(part for word in words(text) for part in self._split(word))
+        return found, tuple(self._units(found))
 
     def _units(self, found: Sequence[str]) -> Iterator[Unit]:
         stems = [stem(word) for word in found]

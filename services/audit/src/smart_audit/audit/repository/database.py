@@ -20,6 +20,7 @@ from smart_audit.audit.recent import Recent
 from smart_audit.audit.repository.counting import EventCounter
 from smart_audit.audit.repository.event_finder import PLANNING, EventFinder
 from smart_audit.audit.repository.event_search import EventSearch
+from smart_audit.audit.repository.level import Level, level
 from smart_audit.audit.repository.log_reader import LogReader
 from smart_audit.audit.repository.phrases import PhraseStore
 from smart_audit.audit.repository.projection import ProjectionStore
@@ -39,6 +40,9 @@ Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
 class Searching:
     """What searches read of one log, in one transaction."""
 
+    organisation_id: OrganisationId
+    level: Level
+    """How far the projection was when the transaction began."""
     events: EventSearch
     phrases: PhraseStore
     log: LogReader
@@ -107,6 +111,8 @@ class Database:
         """One transaction that searches the log of one organisation."""
         async with self.transaction(organisation_id, PLANNING) as connection:
             yield Searching(
+                organisation_id,
+                await level(connection, organisation_id),
                 EventSearch(connection, organisation_id, self.term_key(organisation_id)),
                 PhraseStore(connection, organisation_id),
                 LogReader(connection, organisation_id, self._wrapping),

@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from smart_audit.audit.domain import OrganisationId, Position, Recorded
 from smart_audit.audit.filters import And, Comparator, Condition, Expression, conjunction
 from smart_audit.audit.repository.filter_sql import COMPARED, Clause, condition
+from smart_audit.audit.repository.level import level
 from smart_audit.audit.repository.log_reader import LogReader
-from smart_audit.audit.repository.projection import sizes
 from smart_audit.audit.tables import found_events
 from smart_audit.audit.terms import TermKey
 from smart_audit.audit.wrapping import Wrapping
@@ -56,8 +56,7 @@ class EventFinder:
 
     async def is_level(self) -> bool:
         """Whether all that the log has is projected."""
-        size, projected = await sizes(self._connection, self._organisation_id)
-        return projected >= size
+        return (await level(self._connection, self._organisation_id)).is_reached
 
     async def page(
         self,

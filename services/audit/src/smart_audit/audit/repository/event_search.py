@@ -14,15 +14,17 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     cast,
     exists,
+    false,
     func,
     literal,
     or_,
     select,
     true,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
+from sqlalchemy.dialects.postgresql import ARRAY, array, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.domain import OrganisationId
@@ -36,6 +38,8 @@ SAMPLE = 500
 """Latest events that tell whether a word is common."""
 COMMON = 25
 """In so many of the sample a word is common, and tells nothing of an event that has it."""
+COMMON_IN_ALL = 2000
+"""In so many events of a log it is, too: nobody looks through them for one of its words."""
 
 
 class Place(NamedTuple):
@@ -200,7 +204,7 @@ class EventSearch:
         return [_place(row) for row in await self._connection.execute(statement.limit(limit))]
 
     async def rare(self, words: Collection[str]) -> list[str]:
-        """Of several words, those that few of the latest events have."""
+        """Of several words, those that few of the latest events have, and few of all."""
         by_term = {self._key.word(word): word for word in words}
         if not by_term:
             return []
@@ -212,7 +216,19 @@ class EventSearch:
             .where(asked == func.any(sample.c.terms))
             .scalar_subquery()
         )
-        rows = await self._connection.scalars(select(asked).where(having < COMMON))
+        some = (
+            select(literal(1))
+            .where(
+                found_events.c.organisation_id == self._organisation_id,
+                found_events.c.terms.contains(array([asked])),
+            )
+            .limit(COMMON_IN_ALL)
+            .subquery()
+        )
+        in_all = select(func.count()).select_from(some).scalar_subquery()
+        # Only of what is rare in the sample the rest is looked at.
+        rare = case((having < COMMON, in_all < COMMON_IN_ALL), else_=false())
+        rows = await self._connection.scalars(select(asked).where(rare))
         return sorted(by_term[term] for term in rows)
 
     async def with_words(self, words: Sequence[str], scope: Scope, limit: int) -> list[Worded]:

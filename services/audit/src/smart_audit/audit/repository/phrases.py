@@ -63,48 +63,38 @@ class PhraseStore:
         return {row[0]: row[1] for row in await self._connection.execute(statement)}
 
     async def nearness(
-        self, model: str, vector: Vector, ids: Collection[PhraseId]
+        self, model: str, vector: Vector, ids: Collection[PhraseId] | None
     ) -> dict[PhraseId, float]:
-        """The cosines of a vector and those of kinds, as far as they have one."""
+        """The cosines of a vector and those of kinds, as far as they have one.
+
+        ids: None for all kinds.
+        """
         distance = phrase_vectors.c.vector.max_inner_product(HalfVector(vector))
         statement = select(phrase_vectors.c.phrase_id, distance.label("distance")).where(
             phrase_vectors.c.organisation_id == self._organisation_id,
             phrase_vectors.c.model == model,
-            phrase_vectors.c.phrase_id.in_(list(ids)),
         )
+        if ids is not None:
+            statement = statement.where(phrase_vectors.c.phrase_id.in_(list(ids)))
         rows = await self._connection.execute(statement)
         return {PhraseId(row.phrase_id): -row.distance for row in rows}
 
-    async def nearest(
-        self, model: str, vector: Vector, limit: int, *, exact: bool
-    ) -> list[PhraseId]:
+    async def nearest(self, model: str, vector: Vector, limit: int) -> list[PhraseId]:
         """The kinds whose meaning is nearest to a vector, the nearest first.
 
-        exact: compare all of the log's; else look along the index, which logs share.
+        It looks along an index, which logs share.
         """
-        mine = (
-            phrase_vectors.c.organisation_id == self._organisation_id,
-            phrase_vectors.c.model == model,
+        await self._look_along_index(limit)
+        indexed = cast(phrase_vectors.c.vector, HALFVEC(len(vector)))
+        statement = (
+            select(phrase_vectors.c.phrase_id)
+            .where(
+                phrase_vectors.c.organisation_id == self._organisation_id,
+                # The index is one of those of the model, so that its name stands in the statement.
+                phrase_vectors.c.model == literal(model, literal_execute=True),
+            )
+            .order_by(indexed.max_inner_product(HalfVector(vector)))
         )
-        wanted = HalfVector(vector)
-        if exact:
-            all_mine = (
-                select(phrase_vectors.c.phrase_id, phrase_vectors.c.vector)
-                .where(*mine)
-                .cte("mine")
-                .prefix_with("MATERIALIZED")
-            )
-            distance = all_mine.c.vector.max_inner_product(wanted)
-            statement = select(all_mine.c.phrase_id).order_by(distance, all_mine.c.phrase_id)
-        else:
-            await self._look_along_index(limit)
-            indexed = cast(phrase_vectors.c.vector, HALFVEC(len(vector)))
-            # The index is one of those of the model, so that its name stands in the statement.
-            model_of_index = phrase_vectors.c.model == literal(model, literal_execute=True)
-            distance = indexed.max_inner_product(wanted)
-            statement = (
-                select(phrase_vectors.c.phrase_id).where(mine[0], model_of_index).order_by(distance)
-            )
         return [PhraseId(one) for one in await self._connection.scalars(statement.limit(limit))]
 
     async def with_words(self, words: Sequence[str], limit: int) -> list[PhraseId]:
@@ -139,7 +129,14 @@ class PhraseStore:
         )
         return [_phrase(row) for row in await self._connection.execute(statement)]
 
-    async def add(self, new: Collection[Phrase]) -> None:
+    async def changed(self, after: int, limit: int) -> list[Phrase]:
+        """The kinds that were added or got another text after a revision; -1: all."""
+        statement = PHRASES.where(
+            phrases.c.organisation_id == self._organisation_id, phrases.c.revision > after
+        )
+        return [_phrase(row) for row in await self._connection.execute(statement.limit(limit))]
+
+    async def add(self, new: Collection[Phrase], revision: int) -> None:
         """Keep kinds; those that are there already stay as they are."""
         rows = [
             {
@@ -151,13 +148,14 @@ class PhraseStore:
                 "outcome_reason": phrase.outcome_reason,
                 "source": phrase.source,
                 "text": phrase.text,
+                "revision": revision,
             }
             # In one order everywhere, so that two transactions cannot wait for each other.
             for phrase in sorted(new, key=lambda phrase: phrase.id)
         ]
         await self._connection.execute(insert(phrases).on_conflict_do_nothing(), rows)
 
-    async def replace_texts(self, described: Collection[Phrase]) -> None:
+    async def replace_texts(self, described: Collection[Phrase], revision: int) -> None:
         """Give kinds another text, and have them embedded anew."""
         for phrase in described:
             changed = await self._connection.execute(
@@ -167,7 +165,7 @@ class PhraseStore:
                     phrases.c.phrase_id == phrase.id,
                     phrases.c.text != phrase.text,
                 )
-                .values(text=phrase.text)
+                .values(text=phrase.text, revision=revision)
                 .returning(phrases.c.phrase_id)
             )
             if changed.all():

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 import psycopg
-from sqlalchemy import and_, bindparam, delete, func, literal_column, select, tuple_, union, update
+from sqlalchemy import and_, delete, func, literal_column, select, tuple_, union, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,10 +18,10 @@ from smart_audit.audit.event_types import EventType
 from smart_audit.audit.meaning.phrases import Phrase
 from smart_audit.audit.recent import ReadableEvent
 from smart_audit.audit.repository.event_types import EventTypeReader
+from smart_audit.audit.repository.level import Level, level
 from smart_audit.audit.repository.phrases import PhraseStore
 from smart_audit.audit.tables import (
     entry_targets,
-    logs,
     payloads,
     phrase_vectors,
     phrases,
@@ -52,18 +52,6 @@ WHERE found.organisation_id = %(organisation_id)s AND found.recorded_at = new.re
     AND found.log_index = new.log_index
 """
 
-SIZES = select(
-    *(
-        func.coalesce(
-            select(table.c.size)
-            .where(table.c.organisation_id == bindparam("organisation_id"))
-            .scalar_subquery(),
-            0,
-        ).label(name)
-        for name, table in (("log", logs), ("projected", projections))
-    )
-)
-
 DISCARDED = 0
 """The version of no code."""
 
@@ -85,6 +73,8 @@ class Progress(NamedTuple):
     """Of the code that does it."""
     generation: int
     """How often it was made anew."""
+    kinds: int
+    """How often its kinds of event have changed since."""
 
 
 class ProjectionStore:
@@ -102,7 +92,7 @@ class ProjectionStore:
         version: of a projection that begins now.
         """
         statement = (
-            select(projections.c.size, projections.c.version, projections.c.generation)
+            select(*(projections.c[name] for name in Progress._fields))
             .where(projections.c.organisation_id == self._organisation_id)
             .with_for_update(skip_locked=True)
         )
@@ -115,9 +105,9 @@ class ProjectionStore:
             row = (await self._connection.execute(statement)).one_or_none()
         return None if row is None else Progress(*row)
 
-    async def sizes(self) -> tuple[int, int]:
-        """How many entries the log has, and how many of them are projected."""
-        return await sizes(self._connection, self._organisation_id)
+    async def level(self) -> Level:
+        """How far it and the log have come."""
+        return await level(self._connection, self._organisation_id)
 
     async def advance(self, progress: Progress) -> None:
         """Say how far it has come; it must be locked."""
@@ -237,12 +227,6 @@ def _targets(event: Event) -> str:
         for id_ in dict.fromkeys(target.id for target in event.targets)
     )
     return f"{{{','.join(quoted)}}}"
-
-
-async def sizes(connection: AsyncConnection, organisation_id: OrganisationId) -> tuple[int, int]:
-    """How many entries a log has, and how many of them are projected."""
-    row = (await connection.execute(SIZES, {"organisation_id": organisation_id})).one()
-    return row.log, row.projected
 
 
 async def organisations_to_project(

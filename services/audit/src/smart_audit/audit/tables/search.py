@@ -30,6 +30,8 @@ projections = Table(
     Column("version", Integer, nullable=False),
     # How often it was made anew.
     Column("generation", Integer, nullable=False),
+    # How often its kinds of event have changed in this generation.
+    Column("kinds", BigInteger, nullable=False, server_default=text("0")),
 )
 
 # The distinct kinds of event. The id is a hash of all but the text, the same in each projection.
@@ -45,6 +47,8 @@ phrases = Table(
     Column("source", Text, nullable=False),
     # What is embedded.
     Column("text", Text, nullable=False),
+    # `projections.kinds` when it was added or got another text.
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
     Column(
         "words",
         TSVECTOR,

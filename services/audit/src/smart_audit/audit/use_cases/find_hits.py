@@ -117,15 +117,14 @@ class _Finding:
 
     async def _ranked(self, candidates: int) -> dict[PhraseId, Ranked]:
         """Kinds that answer, the best first; of a scope that is known as a whole, all it has."""
-        phrases = self.searching.phrases
         ids = list(self.newest) if self.complete else None
-        ranked = await self.ranking.rank(self.asked, phrases, candidates, ids)
+        ranked = await self.ranking.rank(self.asked, self.searching, candidates, ids)
         return {one.id: one for one in ranked if one.score > 0}
 
     async def _find_words(self, ranked: dict[PhraseId, Ranked]) -> None:
         events = self.searching.events
         asked = self.asked.words
-        unknown = set(asked.all) - await events.words_of_kinds(asked.all)
+        unknown = await self.ranking.unknown_words(asked.all, self.searching)
         words = await events.rare(unknown)
         self.worded = []
         scope = self.scope.narrowed(parse_filter(NO_READS))

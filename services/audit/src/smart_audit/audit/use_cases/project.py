@@ -59,14 +59,15 @@ class Projecting:
                 return False
             if progress.version != VERSION:
                 if not await store.clear(CLEARED_AT_ONCE):
-                    await store.advance(Progress(0, VERSION, progress.generation + 1))
+                    await store.advance(Progress(0, VERSION, progress.generation + 1, 0))
                 return True
-            size, _ = await store.sizes()
+            size = (await store.level()).size
             if progress.size == size:
                 return False
             BATCHES.inc()
             key = self._database.term_key(organisation_id)
             events, end = await self._next(progress.size, size, organisation_id, store)
+            revision = progress.kinds + 1
             kept = await self._add(events, progress, organisation_id, store, key)
             for one in events:
                 if (subject := erased_subject(one.event)) is not None:
@@ -74,11 +75,13 @@ class Projecting:
             if renamed := {action for one in events for action in changed_actions(one.event)}:
                 # Described as the registry has it now: a later change is a later event.
                 await store.kinds.replace_texts(
-                    await _described(await store.kinds.of_actions(renamed), store)
+                    await _described(await store.kinds.of_actions(renamed), store), revision
                 )
-            await store.advance(progress._replace(size=end))
+            changed = bool(renamed) or not kept <= self._kept
+            kinds = revision if changed else progress.kinds
+            await store.advance(progress._replace(size=end, kinds=kinds))
         # Only now that it is committed.
-        if renamed or not kept <= self._kept:
+        if changed:
             self._on_new_kinds(organisation_id)
         self._remember(kept)
         # What came meanwhile is told of anew.
@@ -109,7 +112,7 @@ class Projecting:
             for phrase in [phrase_of(one.event) for one in events]
         }
         if new := [phrase for known, phrase in phrases.items() if known not in self._kept]:
-            await store.kinds.add(await _described(new, store))
+            await store.kinds.add(await _described(new, store), progress.kinds + 1)
         adding: asyncio.Task[None] | None = None
         async with asyncio.TaskGroup() as tasks:
             # While the database takes some in, the next ones are made.

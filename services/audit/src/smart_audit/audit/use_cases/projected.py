@@ -22,10 +22,10 @@ async def projected(
     deadline = asyncio.get_running_loop().time() + patience.total_seconds()
     pause = FIRST_LOOK_S
     async with database.projecting(organisation_id) as store:
-        wanted, size = await store.sizes()
+        wanted, size, *_ = await store.level()
     while size < wanted and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_S)
         async with database.projecting(organisation_id) as store:
-            _, size = await store.sizes()
+            size = (await store.level()).projected
     return size

@@ -1,6 +1,7 @@
 """Search events by a question in words: what it names are filters, what it means ranks."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
@@ -77,23 +78,38 @@ async def search_events(
     search: Search, organisation_id: OrganisationId, database: Database, kinds: Kinds
 ) -> Answer:
     """One page of what answers a question best. Raises: LogDamaged."""
-    size = search.size
-    if size is None:
-        size = await projected(organisation_id, database)
     interpreted = await _interpreted(search, organisation_id, database)
     words = remaining(search.query, interpreted)
-    scope = Scope(size, search.filter).narrowed(expression_of(interpreted))
     # Not in a transaction: a model may be another service's.
     asked = await kinds.asked(words)
-    async with database.searching(organisation_id) as searching:
+    async with _searching(search, organisation_id, database) as searching:
+        size = searching.level.projected if search.size is None else search.size
+        scope = Scope(size, search.filter).narrowed(expression_of(interpreted))
         found = await _found(search, asked, kinds, scope, searching)
         page = found[search.offset : search.offset + search.limit]
-        hits = await _hits(page, scope, searching, grouped=search.grouped)
+        hits = await _hits(page, kinds, scope, searching, grouped=search.grouped)
     fitting = hits[: how_many_fit(hit.recorded for hit in hits)]
     end = search.offset + (len(page) if len(fitting) == len(hits) else len(fitting))
     return Answer(
         fitting, interpreted, words, scope.within, size, end if end < len(found) else None
     )
+
+
+@asynccontextmanager
+async def _searching(
+    search: Search, organisation_id: OrganisationId, database: Database
+) -> AsyncIterator[Searching]:
+    """One transaction that finds what was recorded before, as a first page has to.
+
+    Nobody waits for the projection in a transaction: those that it needs might all be waiting.
+    """
+    async with database.searching(organisation_id) as searching:
+        if search.size is not None or searching.level.is_reached:
+            yield searching
+            return
+    await projected(organisation_id, database)
+    async with database.searching(organisation_id) as searching:
+        yield searching
 
 
 async def _found(
@@ -116,17 +132,17 @@ async def _interpreted(
     question = understand(search.query, Clock(search.now, search.zone))
     if not question.readings:
         return []
-    async with database.searching(organisation_id) as searching:
+    async with _searching(search, organisation_id, database) as searching:
         return await interpret(question, search.ignored, searching.events)
 
 
 async def _hits(
-    page: Sequence[Found], scope: Scope, searching: Searching, *, grouped: bool
+    page: Sequence[Found], kinds: Kinds, scope: Scope, searching: Searching, *, grouped: bool
 ) -> list[Hit]:
     """What retention has removed a moment ago is left out."""
     ids = [one.place.phrase_id for one in page]
     recorded = await searching.log.recorded(one.place.log_index for one in page)
-    phrases = await searching.phrases.get(ids)
+    phrases = await kinds.get(ids, searching)
     counts = await searching.events.counts(ids, scope, MAX_COUNT + 1) if grouped else {}
     return [
         Hit(

@@ -140,7 +140,7 @@ class Writing:
         Raises: Unavailable.
         """
         async with database.projecting(self.organisation_id) as store:
-            _, size = await store.sizes()
+            size = (await store.level()).projected
         if size < self.span.before:
             raise Unavailable(
                 f"search knows {size} events of {self.span.before} so far; retry in a while, or"
