@@ -8,6 +8,8 @@ import os
 # Servers and clients run in this process while tests fork others out of it: gRPC's own handlers of
 # fork() would run in the child and may crash it before it becomes what it is to be. Before grpc.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+# As in audit (see its `__main__.py`). Before numpy.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import shutil
 import tempfile

@@ -1,5 +1,11 @@
 """`python -m smart_audit.audit serve|migrate`, and what else an operator runs: see `main`."""
 
+import os
+
+# Vectors are compared by one thread: what OpenBLAS shares among several it waits for in a loop that
+# takes a whole core, long after each comparison. Before numpy.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from pathlib import Path
 
 from smart_audit.audit.integrity.command import verify_database

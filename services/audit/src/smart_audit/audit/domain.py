@@ -150,8 +150,7 @@ class Placed:
     leaf_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An event as the log holds it."""
 
     event: Event

@@ -37,8 +37,8 @@ Owners = tuple[Subject, ...]
 Disclosed = tuple[str, Any, Owners]
 """A fact outside the leaf: its name, its value, and whose it is."""
 
-# Of organisations, which many events share.
-_text: Callable[[UUID], str] = lru_cache(maxsize=1024)(str)
+id_text: Callable[[UUID], str] = lru_cache(maxsize=1024)(str)
+"""The text of an organisation's id, which many events share."""
 
 
 class Parts(NamedTuple):
@@ -117,8 +117,8 @@ def to_event(opened: OpenedLeaf) -> Event:
     """
     facts = opened.facts
     organisation_id = OrganisationId(UUID(facts["organisation_id"]))
-    at = _time(facts["occurred_at"])
-    return event_of(opened, EventId(UUID(facts["id"])), organisation_id, at)
+    event_id = EventId(UUID(facts["id"]))
+    return event_of(opened, event_id, organisation_id, occurred_at(opened))
 
 
 def event_of(
@@ -160,13 +160,18 @@ def recorded_at(opened: OpenedLeaf) -> datetime:
     return _time(opened.facts["recorded_at"])
 
 
+def occurred_at(opened: OpenedLeaf) -> datetime:
+    """When a leaf's event happened. Raises: KeyError, ValueError."""
+    return _time(opened.facts["occurred_at"])
+
+
 def _facts(new: NewEvent, recorded: str) -> dict[str, Any]:
     """What is public inside the log; empty facts are left out."""
     event = new.event
     facts: dict[str, Any] = {
         "version": VERSION,
         "id": str(event.id),
-        "organisation_id": _text(event.organisation_id),
+        "organisation_id": id_text(event.organisation_id),
         "action": event.action,
         "actor": {"id": event.actor.id, "type": event.actor.type},
         "outcome": OUTCOMES[event.outcome],

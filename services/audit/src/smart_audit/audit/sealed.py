@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct
+from typing import NamedTuple
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -46,8 +47,7 @@ class SubjectKey:
         return cls(key_id, secret, AESGCM(secret))
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """Disclosures that share their owners."""
 
     key_ids: tuple[KeyId, ...]

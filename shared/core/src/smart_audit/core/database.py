@@ -33,6 +33,8 @@ async def open_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=0,
+        # The connection that was used last: its backend has statements and tables at hand.
+        pool_use_lifo=True,
         # Values of a failed statement would go into its error, and from there into the log.
         hide_parameters=True,
         connect_args=connect_args(application, options),

@@ -28,10 +28,11 @@ _OPTIONS: Final = (
     | orjson.OPT_PASSTHROUGH_DATACLASS
 )
 
-# What needs no second look. Floats, and subclasses of these types, take the slow way.
-_ATOMS: Final = frozenset({str, int, bool, type(None)})
-
 _ASTRAL: Final = re.compile(rb"[\xf0-\xf4]")  # how UTF-8 begins a character above U+FFFF
+
+# What may be a float, or stand for one that is no number: it begins where a value may, which now
+# and then is inside a text, too. To look for it takes a tenth of looking at each value.
+_FLOAT: Final = re.compile(rb'(?:\A|":|[\[,])(?:-?[0-9]+[.e]|null)')
 
 # The places before the decimal point up to which ECMAScript writes a number without exponent.
 _MAX_PLAIN_POINT: Final = 21
@@ -55,22 +56,9 @@ def canonical_json(value: Any) -> bytes:
         fast = orjson.dumps(value, option=_OPTIONS)
     except orjson.JSONEncodeError as error:
         raise CanonicalJsonError(str(error)) from error
-    if (fast.isascii() or not _ASTRAL.search(fast)) and _is_plain(value):
-        return fast
-    return _encode(value)
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether orjson's form of the value is canonical, the order of its keys aside."""
-    kind = type(value)
-    if kind in _ATOMS:
-        return True
-    if kind is dict:
-        value = value.values()
-    elif kind is not list and kind is not tuple:
-        return False
-    # Most containers hold atoms only; that is seen without a call per value.
-    return _ATOMS.issuperset(map(type, value)) or all(map(_is_plain, value))
+    if _FLOAT.search(fast) or (not fast.isascii() and _ASTRAL.search(fast)):
+        return _encode(value)
+    return fast
 
 
 def _encode(value: Any) -> bytes:

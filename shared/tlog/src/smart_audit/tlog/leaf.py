@@ -12,8 +12,7 @@ Source: RFC 9901, sections 4.1.1, 4.2.4.1 and 7.1, for a flat object; RFC 8785.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -51,8 +50,7 @@ class LeafTooLarge(LeafError):
     """A leaf of more than MAX_LEAF_SIZE bytes, which no entry bundle can carry."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedLeaf:
+class OpenedLeaf(NamedTuple):
     """A leaf, read together with some of its disclosures.
 
     facts: the public members, without "_sd" and "_sd_alg".

@@ -64,7 +64,8 @@ class KindTable:
         self.own: Flags = np.ascontiguousarray(rows["own"])
         """Whether the term is the kind's own operation."""
         vectors = np.frombuffer(b"".join([one.vector for one in made]), np.float16)
-        self._vectors = vectors.reshape(len(made), DIMENSIONS)
+        # In full precision, since to widen them takes as long as to compare them.
+        self._vectors: Vectors = vectors.reshape(len(made), DIMENSIONS).astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -83,7 +84,7 @@ class KindTable:
 
     def cosines(self, vector: Vectors) -> Floats:
         """Of each kind's text and another one."""
-        found: Floats = self._vectors.astype(np.float32) @ vector
+        found: Floats = self._vectors @ vector
         return found
 
     def features_of(self, row: int) -> slice:

@@ -8,6 +8,7 @@ from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.audit import domain
 from smart_audit.audit.domain import OWN_SOURCES
 from smart_audit.audit.errors import OrganisationForbidden
+from smart_audit.audit.leaves import id_text
 from smart_audit.audit.messages.structs import refused, to_object
 from smart_audit.audit.messages.times import timestamp, to_datetime
 from smart_audit.core.errors import InvalidArgument
@@ -17,6 +18,7 @@ from smart_audit.core.tokens import Caller
 RECORD_ANY = "events.record_any"
 # Read by the thousand: a dictionary is faster than the class.
 OUTCOMES = {outcome.value: outcome for outcome in domain.Outcome}
+NUMBERS = {outcome: audit_pb2.Outcome.ValueType(outcome) for outcome in domain.Outcome}
 
 
 def to_new_event(message: audit_pb2.Event, caller: Caller) -> domain.NewEvent:
@@ -53,7 +55,7 @@ def from_recorded(recorded: domain.Recorded) -> audit_pb2.Event:
     event = recorded.event
     message = audit_pb2.Event(
         id=str(event.id),
-        organisation_id=str(event.organisation_id),
+        organisation_id=id_text(event.organisation_id),
         action=event.action,
         actor=audit_pb2.Actor(
             id=event.actor.id, type=event.actor.type, name=event.actor.name, email=event.actor.email
@@ -62,7 +64,7 @@ def from_recorded(recorded: domain.Recorded) -> audit_pb2.Event:
             audit_pb2.Target(id=target.id, type=target.type, name=target.name)
             for target in event.targets
         ],
-        outcome=audit_pb2.Outcome.ValueType(event.outcome),
+        outcome=NUMBERS[event.outcome],
         outcome_reason=event.outcome_reason,
         occurred_at=timestamp(event.occurred_at),
         source=event.source,

@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from smart_audit.core.errors import InvalidArgument
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_S = 86_400
 
 
 def to_datetime(message: Timestamp) -> datetime:
@@ -20,6 +21,6 @@ def to_datetime(message: Timestamp) -> datetime:
 
 def timestamp(time: datetime) -> Timestamp:
     """The message of a time that has a zone."""
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
+    # As `FromDatetime` does, which takes several times as long.
+    since = time - EPOCH
+    return Timestamp(seconds=since.days * DAY_S + since.seconds, nanos=since.microseconds * 1000)

@@ -31,6 +31,7 @@ from smart_audit.audit.wrapping import Wrapping
 from smart_audit.core.rpc.status import is_unreachable
 
 REMEMBERED_TERM_KEYS = 64
+RECORDS_READS = "SELECT audit.records_reads(%s)"
 PLAIN: Mapping[str, str] = MappingProxyType({})
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
@@ -157,6 +158,13 @@ class Database:
             return await appending.append(
                 connection, organisation_id, batch, self._wrapping.authenticate, effect
             )
+
+    async def records_reads(self, organisation_id: OrganisationId) -> bool:
+        """Whether reads of a log are recorded in it, as it is at this moment."""
+        async with self._appenders.connection() as connection:
+            cursor = await connection.execute(RECORDS_READS, (organisation_id,))
+            row = await cursor.fetchone()
+            return row is not None and bool(row[0])
 
     async def live_subject_keys(
         self, organisation_id: OrganisationId, new: Sequence[WrappedKey]

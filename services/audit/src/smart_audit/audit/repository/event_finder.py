@@ -6,23 +6,55 @@ first, as the index on time has them. Where none of them matches, what is asked 
 away, and all of it is gathered; where too few do, the planner decides.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import FromClause, Select, false, select, true, tuple_, union_all
+from sqlalchemy import FromClause, and_, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.domain import OrganisationId, Position, Recorded
 from smart_audit.audit.filters import And, Comparator, Condition, Expression, conjunction
+from smart_audit.audit.repository.driver import driver_of
 from smart_audit.audit.repository.filter_sql import COMPARED, Clause, condition
 from smart_audit.audit.repository.level import level
 from smart_audit.audit.repository.log_reader import LogReader
+from smart_audit.audit.repository.sql_text import Text, as_text
 from smart_audit.audit.tables import found_events
 from smart_audit.audit.terms import TermKey
 from smart_audit.audit.wrapping import Wrapping
 
 PROBED = 500
 """Events that are looked through first."""
+
+# Conditions are put in as text (see `sql_text.py`); `way` is ASC or DESC.
+ALL = """
+SELECT occurred_at, log_index FROM audit.found_events WHERE {own} AND ({asked})
+ORDER BY occurred_at {way}, log_index {way} LIMIT %(most)s
+"""
+FAR = """
+WITH gathered AS MATERIALIZED (
+    SELECT occurred_at, log_index FROM audit.found_events WHERE {own} AND ({asked})
+)
+SELECT occurred_at, log_index FROM gathered
+ORDER BY occurred_at {way}, log_index {way} LIMIT %(most)s
+"""
+PROBE = """
+WITH probed AS (
+    SELECT {columns} FROM audit.found_events WHERE {own}
+    ORDER BY occurred_at {way}, log_index {way} LIMIT {probed}
+)
+(
+    SELECT occurred_at, log_index, true FROM probed WHERE {asked}
+    ORDER BY occurred_at {way}, log_index {way} LIMIT %(most)s
+) UNION ALL (
+    SELECT occurred_at, log_index, false FROM probed
+    ORDER BY occurred_at {way}, log_index {way} OFFSET {probed} - 1
+)
+"""
+_PROBED = found_events.alias("probed")
+
+Statement = tuple[str, Mapping[str, Any]]
+"""As text, and the values of its parameters by name."""
 
 # The service's connections know no bitmaps and no sorts (see `opening.py`), which rare terms need.
 # Each plan is made for its own terms, since some are in every event and some in none; and no plan
@@ -93,96 +125,100 @@ class EventFinder:
     ) -> list[Position]:
         """Where the next events are, in order."""
         in_order, others = _split(expression)
-        own = found_events.c.organisation_id == self._organisation_id
-        narrow = own if in_order is None else own & self._condition(in_order, found_events)
-        rows = _Rows(narrow, oldest_first=oldest_first)
+        rows = _Rows(self._own(in_order, after, oldest_first=oldest_first), oldest_first)
         if others is None:
-            return await self._read(rows.select(after).limit(limit))
+            return await self._read(*rows.all(limit))
         if _names_one(others):
-            return await self._rest(rows, others, after, limit, near=False)
-        found, end = await self._probed(rows, others, after, limit)
+            return await self._rest(rows, others, limit, near=False)
+        found, end = await self._probed(rows, others, limit)
         if end is None or len(found) == limit:
             return found
+        rows = _Rows(self._own(in_order, end, oldest_first=oldest_first), oldest_first)
         missing = limit - len(found)
-        return found + await self._rest(rows, others, end, missing, near=bool(found))
+        return found + await self._rest(rows, others, missing, near=bool(found))
 
     async def _probed(
-        self, rows: "_Rows", others: Expression, after: Position | None, limit: int
+        self, rows: "_Rows", others: Expression, limit: int
     ) -> tuple[list[Position], Position | None]:
         """What the next `PROBED` events have, and the last of them if there are so many."""
-        asked = [found_events.c[name] for name in COMPARED]
-        probed = rows.select(after, asked).limit(PROBED).cte("probed")
-        columns = (probed.c.occurred_at, probed.c.log_index)
-        hits = (
-            select(*columns, true().label("hit"))
-            .where(self._condition(others, probed))
-            .order_by(*rows.order(probed))
-            .limit(limit)
-        )
-        last = select(*columns, false()).order_by(*rows.order(probed)).offset(PROBED - 1)
-        both = union_all(*(select(part.subquery()) for part in (hits, last)))
+        statement, values = rows.probed(self._condition(others, _PROBED), limit)
         found: list[Position] = []
         end = None
-        for row in await self._connection.execute(both):
-            position = Position(row.occurred_at, row.log_index)
-            if row.hit:
+        for occurred_at, log_index, hit in await self._rows(statement, values):
+            position = Position(occurred_at, log_index)
+            if hit:
                 found.append(position)
             else:
                 end = position
         return found, end
 
     async def _rest(
-        self,
-        rows: "_Rows",
-        others: Expression,
-        after: Position | None,
-        limit: int,
-        *,
-        near: bool,
+        self, rows: "_Rows", others: Expression, limit: int, *, near: bool
     ) -> list[Position]:
-        """What is behind a position; near: whether there were some before it.
+        """Those that match; near: whether there were some before them.
 
         If not, all that match are gathered: they are rare, or far away, and looking for them in
         order of time would go through the whole log.
         """
         clause = self._condition(others, found_events)
-        if near:
-            return await self._read(rows.select(after).where(clause).limit(limit))
-        matching = rows.select(after, ordered=False).where(clause)
-        gathered = matching.cte("gathered").prefix_with("MATERIALIZED")
-        return await self._read(select(gathered).order_by(*rows.order(gathered)).limit(limit))
+        return await self._read(*(rows.near if near else rows.far)(clause, limit))
+
+    def _own(
+        self, in_order: Expression | None, after: Position | None, *, oldest_first: bool
+    ) -> Clause:
+        """The log's events behind a position, as far as the indexes on time narrow them."""
+        clauses = [found_events.c.organisation_id == self._organisation_id]
+        if in_order is not None:
+            clauses.append(self._condition(in_order, found_events))
+        if after is not None:
+            key = tuple_(found_events.c.occurred_at, found_events.c.log_index)
+            place = (after.occurred_at, after.log_index)
+            clauses.append(key > place if oldest_first else key < place)
+        return and_(*clauses)
 
     def _condition(self, expression: Expression, events: FromClause) -> Clause:
         return condition(expression, self._organisation_id, self._key, events)
 
-    async def _read(self, statement: Select[Any]) -> list[Position]:
-        rows = await self._connection.execute(statement)
-        return [Position(row.occurred_at, row.log_index) for row in rows]
+    async def _read(self, statement: str, values: Mapping[str, Any]) -> list[Position]:
+        return [Position(*row) for row in await self._rows(statement, values)]
+
+    async def _rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        driver = await driver_of(self._connection)
+        return await (await driver.cursor(binary=True).execute(statement, values)).fetchall()
 
 
 class _Rows:
-    """The projected events of one log in one order, as far as the indexes on time narrow them."""
+    """The projected events that a condition narrows, in one order: statements and their values."""
 
-    def __init__(self, clause: Clause, *, oldest_first: bool) -> None:
-        self._clause = clause
-        self._oldest_first = oldest_first
+    def __init__(self, own: Clause, oldest_first: bool) -> None:  # noqa: FBT001
+        self._own = as_text(own, "own_")
+        self._way = "ASC" if oldest_first else "DESC"
 
-    def order(self, events: FromClause) -> Iterable[Any]:
-        """The order, by the columns of some of them."""
-        columns = (events.c.occurred_at, events.c.log_index)
-        return columns if self._oldest_first else [column.desc() for column in columns]
+    def all(self, limit: int) -> Statement:
+        """All of them."""
+        return self._filled(ALL, Text("true", {}), limit)
 
-    def select(
-        self, after: Position | None, columns: Iterable[Any] = (), *, ordered: bool = True
-    ) -> Select[Any]:
-        """Those behind a position."""
-        key = (found_events.c.occurred_at, found_events.c.log_index)
-        statement = select(*(columns or key)).where(self._clause)
-        if after is not None:
-            place = (after.occurred_at, after.log_index)
-            behind = tuple_(*key) > place if self._oldest_first else tuple_(*key) < place
-            statement = statement.where(behind)
-        return statement.order_by(*self.order(found_events)) if ordered else statement
+    def near(self, others: Clause, limit: int) -> Statement:
+        """Those that match something else, looked for in order of time."""
+        return self._filled(ALL, as_text(others, "asked_"), limit)
+
+    def far(self, others: Clause, limit: int) -> Statement:
+        """The same, of all that match."""
+        return self._filled(FAR, as_text(others, "asked_"), limit)
+
+    def probed(self, others: Clause, limit: int) -> Statement:
+        """Of the next `PROBED` those that match, and the last of them: place, and which it is."""
+        return self._filled(PROBE, as_text(others, "asked_"), limit)
+
+    def _filled(self, statement: str, asked: Text, limit: int) -> Statement:
+        filled = statement.format(
+            own=self._own.sql,
+            asked=asked.sql,
+            way=self._way,
+            columns=", ".join(COMPARED),
+            probed=PROBED,
+        )
+        return filled, {**self._own.values, **asked.values, "most": limit}
 
 
 def _split(expression: Expression | None) -> tuple[Expression | None, Expression | None]:

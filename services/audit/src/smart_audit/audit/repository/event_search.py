@@ -12,34 +12,32 @@ from sqlalchemy import (
     Integer,
     Row,
     Select,
-    and_,
     bindparam,
-    case,
     cast,
     exists,
-    false,
     func,
     literal,
     or_,
     select,
-    true,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, array, distinct_on
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.domain import OrganisationId
 from smart_audit.audit.filters import Expression, conjunction
 from smart_audit.audit.meaning.phrases import PhraseId
-from smart_audit.audit.repository.filter_sql import condition
+from smart_audit.audit.repository.filter_sql import Clause, condition
+from smart_audit.audit.repository.search_sql import (
+    COUNTS_OF_KINDS,
+    NEWEST_OF_KINDS,
+    RARE,
+    counts_of_kinds,
+    latest,
+    newest_of_kinds,
+    places,
+)
 from smart_audit.audit.tables import found_events, phrases
 from smart_audit.audit.terms import TermKey
-
-SAMPLE = 500
-"""Latest events that tell whether a word is common."""
-COMMON = 25
-"""In so many of the sample a word is common, and tells nothing of an event that has it."""
-COMMON_IN_ALL = 2000
-"""In so many events of a log it is, too: nobody looks through them for one of its words."""
 
 
 class Place(NamedTuple):
@@ -97,7 +95,7 @@ class EventSearch:
         """
         if not expressions:
             return []
-        sample = _latest(found_events.c).cte("sample")
+        sample = latest(found_events.c).cte("sample")
         asked = [
             or_(self._any(expression, sample), self._any(expression, found_events))
             for expression in expressions
@@ -128,17 +126,11 @@ class EventSearch:
         """The newest events of each kind within a scope, so many of each at most."""
         if not ids:
             return []
-        kinds = _kinds(ids)
-        newest = (
-            self._places(scope)
-            .where(found_events.c.phrase_id == kinds.c.phrase_id)
-            .correlate(kinds)
-            .order_by(found_events.c.occurred_at.desc(), found_events.c.log_index.desc())
-            .limit(limit)
-            .lateral("newest")
+        statement = (
+            NEWEST_OF_KINDS if scope.within is None else newest_of_kinds(self._within(scope))
         )
-        statement = select(newest).select_from(kinds.join(newest, true()))
-        return [_place(row) for row in await self._connection.execute(statement)]
+        asked = {**self._asked(scope), "ids": list(ids), "most": limit}
+        return [_place(row) for row in await self._connection.execute(statement, asked)]
 
     async def counts(
         self, ids: Sequence[PhraseId], scope: Scope, limit: int
@@ -146,28 +138,13 @@ class EventSearch:
         """How many events of each kind there are within a scope; no more than so many count."""
         if not ids:
             return {}
-        kinds = _kinds(ids)
-        some = (
-            self._places(scope)
-            .where(found_events.c.phrase_id == kinds.c.phrase_id)
-            .correlate(kinds)
-            .order_by(found_events.c.occurred_at.desc(), found_events.c.log_index.desc())
-            .limit(limit)
-            .subquery()
+        statement = (
+            COUNTS_OF_KINDS if scope.within is None else counts_of_kinds(self._within(scope))
         )
-        counted = (
-            select(
-                func.count().label("number"),
-                func.min(some.c.occurred_at).label("first"),
-                func.max(some.c.occurred_at).label("last"),
-            )
-            .select_from(some)
-            .lateral("counted")
-        )
-        statement = select(kinds.c.phrase_id, counted).select_from(kinds.join(counted, true()))
+        asked = {**self._asked(scope), "ids": list(ids), "most": limit}
         return {
             PhraseId(row.phrase_id): Count(row.number, row.first, row.last)
-            for row in await self._connection.execute(statement)
+            for row in await self._connection.execute(statement, asked)
             if row.number
         }
 
@@ -208,27 +185,8 @@ class EventSearch:
         by_term = {self._key.word(word): word for word in words}
         if not by_term:
             return []
-        sample = _latest([found_events.c.terms]).cte("sample")
-        asked = func.unnest(_terms(by_term)).column_valued("term")
-        having = (
-            select(func.count())
-            .select_from(sample)
-            .where(asked == func.any(sample.c.terms))
-            .scalar_subquery()
-        )
-        some = (
-            select(literal(1))
-            .where(
-                found_events.c.organisation_id == self._organisation_id,
-                found_events.c.terms.contains(array([asked])),
-            )
-            .limit(COMMON_IN_ALL)
-            .subquery()
-        )
-        in_all = select(func.count()).select_from(some).scalar_subquery()
-        # Only of what is rare in the sample the rest is looked at.
-        rare = case((having < COMMON, in_all < COMMON_IN_ALL), else_=false())
-        rows = await self._connection.scalars(select(asked).where(rare))
+        asked = {"organisation_id": self._organisation_id, "terms": list(by_term)}
+        rows = await self._connection.scalars(RARE, asked)
         return sorted(by_term[term] for term in rows)
 
     async def with_words(self, words: Sequence[str], scope: Scope, limit: int) -> list[Worded]:
@@ -259,29 +217,15 @@ class EventSearch:
         return select(1).select_from(events).where(matched).exists()
 
     def _places(self, scope: Scope) -> Select[Any]:
-        clauses: list[ColumnElement[bool]] = [
-            found_events.c.organisation_id == self._organisation_id,
-            found_events.c.log_index < scope.size,
-        ]
-        if scope.within is not None:
-            clauses.append(condition(scope.within, self._organisation_id, self._key, found_events))
-        return select(
-            found_events.c.phrase_id, found_events.c.occurred_at, found_events.c.log_index
-        ).where(and_(*clauses))
+        return places(self._within(scope)).params(self._asked(scope))
 
+    def _within(self, scope: Scope) -> Clause | None:
+        if scope.within is None:
+            return None
+        return condition(scope.within, self._organisation_id, self._key, found_events)
 
-def _latest(columns: Iterable[Any]) -> Select[Any]:
-    return (
-        select(*columns)
-        .order_by(found_events.c.occurred_at.desc(), found_events.c.log_index.desc())
-        .limit(SAMPLE)
-    )
-
-
-def _kinds(ids: Sequence[PhraseId]) -> Any:
-    """Some kinds as a table."""
-    array = bindparam(None, list(ids), type_=ARRAY(BigInteger), unique=True)
-    return func.unnest(array).table_valued("phrase_id", name="kinds").render_derived()
+    def _asked(self, scope: Scope) -> dict[str, Any]:
+        return {"organisation_id": self._organisation_id, "size": scope.size}
 
 
 def _terms(terms: Iterable[int]) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from psycopg.rows import namedtuple_row
 from sqlalchemy import Row, Select, and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,7 +19,9 @@ from smart_audit.audit.domain import (
     Recorded,
 )
 from smart_audit.audit.errors import LogDamaged
+from smart_audit.audit.repository.driver import driver_of
 from smart_audit.audit.repository.opened_entries import (
+    EntryRow,
     OpenedEntry,
     boxes_of,
     opened_entries,
@@ -51,6 +54,16 @@ RECORDED = select(
     payloads.c.leaf,
     payloads.c.disclosures,
 ).join(payloads, CONTENT)
+# The same at some places. As text, since to compile it would take as long as to run it, and with
+# one parameter, so that it is the same statement for any number of places.
+RECORDED_AT = """
+SELECT entries.log_index, entries.event_id, entries.recorded_at, entries.leaf_hash, payloads.leaf,
+    payloads.disclosures
+FROM audit.entries
+JOIN audit.payloads ON payloads.organisation_id = entries.organisation_id
+    AND payloads.recorded_at = entries.recorded_at AND payloads.log_index = entries.log_index
+WHERE entries.organisation_id = %s AND entries.log_index = ANY (%s::bigint[])
+"""
 _SIZE = func.coalesce(
     func.octet_length(payloads.c.leaf) + func.octet_length(payloads.c.disclosures), 0
 )
@@ -110,8 +123,14 @@ class LogReader:
 
         Raises: LogDamaged.
         """
-        statement = self._recorded().where(entries.c.log_index.in_(list(indexes)))
-        rows = (await self._connection.execute(statement)).all()
+        wanted = list(indexes)
+        if not wanted:
+            return {}
+        driver = await driver_of(self._connection)
+        # In binary form: as text, the bytes of content would travel as hexadecimal digits.
+        cursor = driver.cursor(binary=True, row_factory=namedtuple_row)
+        await cursor.execute(RECORDED_AT, (self._organisation_id, wanted))
+        rows = await cursor.fetchall()
         return {entry.log_index: entry for entry in await self._open(rows)}
 
     async def recorded(self, indexes: Iterable[int]) -> dict[int, Recorded]:
@@ -276,7 +295,7 @@ class LogReader:
     def _recorded(self) -> Select[Any]:
         return RECORDED.where(entries.c.organisation_id == self._organisation_id)
 
-    async def _open(self, rows: Sequence[Row[Any]]) -> list[OpenedEntry]:
+    async def _open(self, rows: Sequence[EntryRow]) -> list[OpenedEntry]:
         """Open what can be opened. Raises: LogDamaged."""
         boxes = boxes_of(rows)
         wanted = {key_id for some in boxes for box in some for key_id in box.key_ids}

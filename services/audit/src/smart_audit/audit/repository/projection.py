@@ -17,6 +17,7 @@ from smart_audit.audit.domain import Event, OrganisationId, Subject
 from smart_audit.audit.event_types import EventType
 from smart_audit.audit.meaning.phrases import Phrase
 from smart_audit.audit.recent import ReadableEvent
+from smart_audit.audit.repository.driver import driver_of
 from smart_audit.audit.repository.event_types import EventTypeReader
 from smart_audit.audit.repository.level import Level, level
 from smart_audit.audit.repository.phrases import PhraseStore
@@ -196,8 +197,7 @@ class ProjectionStore:
 
     async def driver(self) -> "psycopg.AsyncConnection[Any]":
         """The driver's own connection, which takes columns."""
-        raw = await self._connection.get_raw_connection()
-        connection: psycopg.AsyncConnection[Any] = raw.driver_connection  # type: ignore[assignment]
+        connection = await driver_of(self._connection)
         arrays.register(connection)
         return connection
 

@@ -19,8 +19,8 @@ from smart_audit.audit.repository.level import Level
 
 MOST_OF_A_LOG: Final = 20_000
 """Kinds of one log up to which all are kept in memory; of more, the database finds candidates."""
-MOST: Final = 60_000
-"""Kinds that are kept in memory for all logs together; one takes about 2 KiB."""
+MOST: Final = 40_000
+"""Kinds that are kept in memory for all logs together; one takes about 3 KiB."""
 
 
 @dataclass(frozen=True, slots=True)

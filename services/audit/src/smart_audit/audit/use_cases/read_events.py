@@ -91,7 +91,7 @@ async def disclose_event(
             )
     chosen = [text for name, text in by_name.items() if name in fields]
     event = to_event(open_leaf(recorded.leaf, chosen))
-    shown = replace(recorded, event=event, disclosures=chosen)
+    shown = recorded._replace(event=event, disclosures=chosen)
     return replace(proven, events=[shown])
 
 

@@ -26,7 +26,6 @@ from smart_audit.audit.domain import (
 )
 from smart_audit.audit.governance import SOURCE
 from smart_audit.audit.repository import Database
-from smart_audit.audit.use_cases.log_settings import get_log_settings
 from smart_audit.audit.use_cases.record_events import Deps, record_events
 from smart_audit.core.errors import DomainError
 
@@ -166,10 +165,8 @@ class Reads:
         counted: how many reads it stands for besides the one that was told of before.
         """
         organisation_id = read.same.organisation_id
-        if not read.always:
-            settings = await get_log_settings(organisation_id, self._database)
-            if not settings.records_reads:
-                return False
+        if not read.always and not await self._database.records_reads(organisation_id):
+            return False
         new = self._event(read, counted, results)
         (result,) = await record_events(organisation_id, [new], self._database, self._deps)
         if isinstance(result, DomainError):
