@@ -8,6 +8,7 @@ import pytest
 from smart_audit.api.audit.v1 import audit_pb2, governance_pb2, search_pb2
 from smart_audit.audit.rebuilding import rebuild_search
 from smart_audit.audit.settings import AuditSettings
+from smart_audit.audit.use_cases import known_kinds
 from tests.support.events import event, record, record_batch, settled
 from tests.support.world import refusal, running_world
 
@@ -206,6 +207,28 @@ async def test_pages_go_on_although_events_arrive(world):
     stranger = await world.new_user()
     foreign = await refusal(ask(world, stranger, page_token=token, **question))
     assert foreign.reason == "PAGE_TOKEN_INVALID"
+
+
+async def test_a_kind_that_is_new_is_found_by_the_next_question(world):
+    user = await world.new_user()
+    await record(world, user, event(action="document.delete"))
+    assert actions(await ask(world, user, "who removed a file"))[0] == "document.delete"
+    await record(world, user, event(action="secret.read"))
+    assert actions(await ask(world, user, "secrets that were read"))[0] == "secret.read"
+    assert actions(await ask(world, user, "who removed a file"))[0] == "document.delete"
+
+
+async def test_more_kinds_than_memory_holds_are_ranked_all_the_same(cluster, monkeypatch):
+    monkeypatch.setattr(known_kinds, "MOST_OF_A_LOG", 2)
+    async with running_world(cluster.new_database()) as world:
+        user = await who_did_all(world)
+        await embedded(world, user)
+        for query in ("who removed a file", "refunds", "secrets that were read"):
+            assert (await ask(world, user, query)).hits, query
+        assert actions(await ask(world, user, "who removed a file"))[0] == "document.delete"
+        # A word that no kind of event has.
+        found = await ask(world, user, "what about INV-2041")
+        assert actions(found)[0] == "payment.refund"
 
 
 async def test_another_organisation_finds_nothing(world, user):

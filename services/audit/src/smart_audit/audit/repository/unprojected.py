@@ -5,13 +5,13 @@ which checks all. What is sealed was authenticated when it was opened.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import orjson
 from psycopg import AsyncConnection
 
 from smart_audit.audit.domain import KeyId, OrganisationId, Subject, WrappedKey
-from smart_audit.audit.errors import LogDamaged
 from smart_audit.audit.leaves import event_of
 from smart_audit.audit.recent import ReadableEvent
 from smart_audit.audit.sealed import Box, SealedError, SubjectKey, unpack
@@ -52,8 +52,11 @@ class OpenKeys:
         wanted: Collection[KeyId],
         organisation_id: OrganisationId,
         connection: "AsyncConnection[Any]",
-    ) -> dict[KeyId, SubjectKey | None]:
-        """Keys by id; None for those that have been destroyed. Raises: LogDamaged."""
+    ) -> Mapping[KeyId, SubjectKey | None]:
+        """Keys by id, among others; None for those that have been destroyed.
+
+        Those that are damaged are not there.
+        """
         missing = [key_id for key_id in wanted if key_id not in self._known]
         if missing:
             if len(self._known) + len(missing) > REMEMBERED_KEYS:
@@ -62,12 +65,19 @@ class OpenKeys:
             cursor = await connection.execute(KEYS, [organisation_id, missing])
             async for key_id, subject_type, subject_id, wrapped in cursor:
                 key = WrappedKey(key_id, Subject(subject_type, subject_id), wrapped or b"")
-                try:
+                with suppress(SealBroken):
                     opened = self._wrapping.unwrap(organisation_id, key) if wrapped else None
-                except SealBroken as error:
-                    raise LogDamaged(f"a subject's key is damaged: {error}") from error
-                self._known[key_id] = opened
+                    self._known[key_id] = opened
         return self._known
+
+
+class Unprojected(NamedTuple):
+    """Some entries of a log."""
+
+    events: Sequence[ReadableEvent]
+    """Those that have content, as far as they can be read."""
+    damaged: Sequence[int]
+    """The places of those that cannot be read, since they are damaged."""
 
 
 async def unprojected(
@@ -75,24 +85,26 @@ async def unprojected(
     organisation_id: OrganisationId,
     connection: "AsyncConnection[Any]",
     keys: OpenKeys,
-) -> list[ReadableEvent]:
-    """The events at these places that have content, as far as they can be read.
-
-    Raises: LogDamaged.
-    """
+) -> Unprojected:
+    """The entries at these places."""
     cursor = connection.cursor(binary=True)
     await cursor.execute(ENTRIES, [organisation_id, list(indexes)])
-    rows = await cursor.fetchall()
-    try:
-        boxes = [list(unpack(row[-1])) for row in rows]
-        wanted = {key_id for some in boxes for box in some for key_id in box.key_ids}
-        known = await keys.of(wanted, organisation_id, connection)
-        return [
-            _readable(row, organisation_id, some, known)
-            for row, some in zip(rows, boxes, strict=True)
-        ]
-    except (SealedError, KeyError, TypeError, ValueError) as error:
-        raise LogDamaged("an entry of the log is damaged") from error
+    closed: list[tuple[tuple[Any, ...], list[Box]]] = []
+    damaged: list[int] = []
+    for row in await cursor.fetchall():
+        try:
+            closed.append((row, list(unpack(row[-1]))))
+        except SealedError:
+            damaged.append(row[0])
+    wanted = {key_id for _, boxes in closed for box in boxes for key_id in box.key_ids}
+    known = await keys.of(wanted, organisation_id, connection)
+    events = []
+    for row, boxes in closed:
+        try:
+            events.append(_readable(row, organisation_id, boxes, known))
+        except (SealedError, KeyError, TypeError, ValueError):
+            damaged.append(row[0])
+    return Unprojected(events, damaged)
 
 
 def _readable(

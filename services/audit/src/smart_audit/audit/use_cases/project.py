@@ -7,7 +7,6 @@ import structlog
 from prometheus_client import Counter
 
 from smart_audit.audit.domain import OrganisationId, Subject
-from smart_audit.audit.errors import LogDamaged
 from smart_audit.audit.event_types import changed_actions, names_of
 from smart_audit.audit.governance import erased_subject
 from smart_audit.audit.meaning.phrases import Phrase, phrase_of
@@ -89,7 +88,7 @@ class Projecting:
 
     async def _next(
         self, first: int, size: int, organisation_id: OrganisationId, store: ProjectionStore
-    ) -> tuple[list[ReadableEvent], int]:
+    ) -> tuple[Sequence[ReadableEvent], int]:
         """The next events, and the end of their span in the log."""
         recent = self._database.recent.take(organisation_id, first)
         if recent is not None:
@@ -151,23 +150,16 @@ class Projecting:
         organisation_id: OrganisationId,
         store: ProjectionStore,
         keys: OpenKeys,
-    ) -> list[ReadableEvent]:
-        try:
-            return await unprojected(indexes, organisation_id, await store.driver(), keys)
-        except LogDamaged:
-            if len(indexes) == 1:
-                log.error(
-                    "projection.damaged",
-                    organisation_id=str(organisation_id),
-                    log_index=indexes[0],
-                )
-                return []
-        # One damaged entry must not keep its neighbours from being found.
-        middle = len(indexes) // 2
-        return [
-            *await self._readable(indexes[:middle], organisation_id, store, keys),
-            *await self._readable(indexes[middle:], organisation_id, store, keys),
-        ]
+    ) -> Sequence[ReadableEvent]:
+        found = await unprojected(indexes, organisation_id, await store.driver(), keys)
+        if found.damaged:
+            log.error(
+                "projection.damaged",
+                organisation_id=str(organisation_id),
+                entries=len(found.damaged),
+                first=min(found.damaged),
+            )
+        return found.events
 
 
 async def _described(phrases: Sequence[Phrase], store: ProjectionStore) -> list[Phrase]:
