@@ -8,7 +8,10 @@ UV := $(BIN)/uv
 ARGS ?=
 MEMBERS := shared/stubs shared/core shared/tlog services/auth services/audit clients/python stack witness
 MEMBER_PROJECTS := $(MEMBERS:%=%/pyproject.toml)
-INSTALL := $(UV) pip install --quiet --python $(BIN)/python
+# compiled at once: else each process that starts before the caches are written compiles it all
+INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
+# the tests start hundreds of processes; where bytecode is not to be written, each would compile
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 IMAGE := .build/protos.binpb
 BEFORE := .build/protos-before.binpb
 # protoc finds its plugins on the path
@@ -30,14 +33,14 @@ demo: $(VENV)/.runtime ## sign up, log in, import real events, prove one
 	@$(BIN)/smart-audit demo $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
-	@$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" $(ARGS)
+	@$(PYTEST) -n 3 --dist worksteal -m "not soak" $(ARGS)
 
 cover: $(VENV)/.dev ## run the tests and say what they cover; takes half as long again
-	@$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" \
+	@$(PYTEST) -n 3 --dist worksteal -m "not soak" \
 		--cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 
 soak: $(VENV)/.dev ## run the long fault, growth and fuzz tests
-	@$(BIN)/python -m pytest -m soak -o faulthandler_timeout=3600 $(ARGS)
+	@$(PYTEST) -m soak -o faulthandler_timeout=3600 $(ARGS)
 
 bench: $(VENV)/.dev ## measure, print the table and write bench.json
 	@$(BIN)/python -m benchmarks $(ARGS)

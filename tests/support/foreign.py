@@ -97,6 +97,9 @@ def state(world: World, foreign: Foreign) -> dict[str, Any]:
         owned = connection.execute(
             "SELECT table_schema, table_name, column_name FROM information_schema.columns"
             " JOIN information_schema.tables USING (table_schema, table_name)"
+            # What a partition has, its table has.
+            " JOIN pg_class ON pg_class.oid = format('%I.%I', table_schema, table_name)::regclass"
+            " AND NOT relispartition"
             " WHERE table_schema IN ('auth', 'audit') AND table_type = 'BASE TABLE'"
             " AND data_type = 'uuid' AND (column_name IN ('organisation_id', 'user_id')"
             " OR (column_name = 'id' AND table_name IN ('users', 'organisations')))"
