@@ -13,8 +13,9 @@ from prometheus_client import Counter
 
 from smart_audit.audit.domain import OrganisationId
 from smart_audit.audit.meaning.embedding import Embedder, EmbeddingFailed
+from smart_audit.audit.meaning.phrases import PhraseId
 from smart_audit.audit.repository import Database
-from smart_audit.audit.repository.phrases import index_vectors, organisations_to_embed
+from smart_audit.audit.repository.phrases import Vector, index_vectors, organisations_to_embed
 
 log = structlog.get_logger()
 
@@ -89,15 +90,17 @@ async def _embed(organisation_id: OrganisationId, database: Database, embedder: 
 
     Raises: EmbeddingFailed.
     """
+    made: dict[PhraseId, Vector] = {}
     while True:
-        async with database.searching(organisation_id) as searching:
-            lacking = await searching.phrases.lacking(embedder.model, BATCH)
+        async with database.projecting(organisation_id) as store:
+            if made:
+                await store.kinds.add_vectors(embedder.model, made)
+            lacking = await store.kinds.lacking(embedder.model, BATCH)
             if not lacking:
-                await searching.phrases.drop_vectors_but([embedder.model])
-                return
+                await store.kinds.drop_vectors_but([embedder.model])
+        EMBEDDED.inc(len(made))
+        if not lacking:
+            return
         # Not in a transaction: a model may be another service's.
         vectors = await embedder.embed([phrase.text for phrase in lacking])
         made = dict(zip((phrase.id for phrase in lacking), vectors, strict=True))
-        async with database.searching(organisation_id) as searching:
-            await searching.phrases.add_vectors(embedder.model, made)
-        EMBEDDED.inc(len(made))

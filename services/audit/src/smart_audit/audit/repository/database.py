@@ -33,6 +33,10 @@ from smart_audit.core.rpc.status import is_unreachable
 REMEMBERED_TERM_KEYS = 64
 RECORDS_READS = "SELECT audit.records_reads(%s)"
 PLAIN: Mapping[str, str] = MappingProxyType({})
+PROJECTING: Mapping[str, str] = MappingProxyType(
+    # What a crash of the server takes back of a projection is projected again.
+    {"synchronous_commit": "off"}
+)
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
 
@@ -80,7 +84,7 @@ class Database:
     @asynccontextmanager
     async def projecting(self, organisation_id: OrganisationId) -> AsyncIterator[ProjectionStore]:
         """One transaction on what search reads of the log of one organisation."""
-        async with self.transaction(organisation_id) as connection:
+        async with self.transaction(organisation_id, PROJECTING) as connection:
             yield ProjectionStore(connection, organisation_id)
 
     def new_open_keys(self) -> OpenKeys:
