@@ -1,5 +1,7 @@
 """What the client believes: only what it has computed itself."""
 
+import copy
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -17,15 +19,21 @@ from smart_audit.tlog.note import Signer, sign, verifier_key
 from tests.support.events import checkpoint, event, get, record, settled
 
 
-@pytest.fixture
-async def claim(world, user):
-    """One recorded event: the event with its leaf, a proof, and the checkpoint it is for."""
+@pytest.fixture(scope="module")
+async def recorded(world):
+    user = await world.new_user()
     await settled(world, user)
     receipt = await record(world, user, event(metadata={"a": {"b": [1, None, True, 0.5, "x"]}}))
     # In this order: to read is an event of the log as well.
     state = await checkpoint(world, user)
     answer = await get(world, user, receipt.event_id)
     return answer, receipt.proof, state
+
+
+@pytest.fixture
+def claim(recorded):
+    """One recorded event: the event with its leaf, a proof, and the checkpoint it is for."""
+    return tuple(copy.deepcopy(one) for one in recorded)
 
 
 def test_a_good_chain_is_believed(claim):

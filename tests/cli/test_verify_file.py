@@ -132,9 +132,16 @@ def test_many_damaged_files_prove_nothing_else():
     damage_many(SOAK_CASES, 7)
 
 
-@pytest.fixture
-async def fetched(gateway, world, user, tmp_path):
-    """Files of one event, as the API gives them, and the log's key."""
+@pytest.fixture(scope="module")
+async def owner(world):
+    """The user whose event is verified."""
+    return await world.new_user()
+
+
+@pytest.fixture(scope="module")
+async def answers(gateway, world, owner):
+    """What the API gives of one event, and the log's key: by name."""
+    user = owner
     await settled(world, user)
     http = httpx.AsyncClient(
         base_url=gateway.url, headers={"authorization": f"Bearer {user.access_token}"}
@@ -160,9 +167,16 @@ async def fetched(gateway, world, user, tmp_path):
                 f"/v1/events/{event_id}:disclose", json={"fields": ["actor.name"]}
             ),
         }
-    for name, answer in answers.items():
+    for answer in answers.values():
         assert answer.status_code == 200, answer.text
-        (tmp_path / name).write_bytes(answer.content)
+    return {name: answer.content for name, answer in answers.items()}
+
+
+@pytest.fixture
+def fetched(answers, tmp_path):
+    """A folder with all of it, of the test's own."""
+    for name, content in answers.items():
+        (tmp_path / name).write_bytes(content)
     return tmp_path
 
 
@@ -253,11 +267,11 @@ async def test_without_a_key_nothing_is_verified(run_here, fetched):
     assert (code, out, err[:19]) == (2, "", "smart-audit: --key:")
 
 
-async def test_a_receipt_of_an_earlier_tree_says_what_to_do(cli, fetched, gateway, world, user):
-    await record(world, user, event())
+async def test_a_receipt_of_an_earlier_tree_says_what_to_do(cli, fetched, gateway, world, owner):
+    await record(world, owner, event())
     answer = await gateway.http.get(
-        f"/v1/logs/{user.organisation_id}/checkpoint",
-        headers={"authorization": f"Bearer {user.access_token}"},
+        f"/v1/logs/{owner.organisation_id}/checkpoint",
+        headers={"authorization": f"Bearer {owner.access_token}"},
     )
     (fetched / "later").write_bytes(answer.content)
     result = await offline(

@@ -33,12 +33,17 @@ async def new_company(world: World) -> Company:
 
 
 async def joined(world: World, owner: User, role: str, user: User | None = None) -> User:
-    """A user, a new one if none is given, who was invited into the owner's organisation."""
+    """A user, a new one if none is given, who is a member of the owner's organisation.
+
+    Without an invitation, which takes longer than most tests, and has tests of its own.
+    """
     user = user or await world.new_user()
-    token = await invited(world, owner, user.email, role)
-    await world.organisations.AcceptInvitation(
-        organisations_pb2.AcceptInvitationRequest(token=token), metadata=user.metadata
-    )
+    with world.database.connect() as connection:
+        connection.execute(
+            "INSERT INTO auth.memberships (organisation_id, user_id, role, created_at)"
+            " VALUES (%s, %s, %s, now())",
+            [owner.organisation_id, user.id, role],
+        )
     return await switched(world, user, owner.organisation_id)
 
 
