@@ -94,11 +94,7 @@ class EventCounter:
     async def open(
         cls, connection: AsyncConnection, organisation_id: OrganisationId, key: TermKey
     ) -> "EventCounter":
-        """The counter of a transaction that has just begun, and sees one moment."""
-        settings = PLANNING | {"audit.organisation_id": str(organisation_id)}
-        await connection.execute(
-            select(*(func.set_config(*setting, True) for setting in settings.items()))  # noqa: FBT003
-        )
+        """The counter of a transaction with the settings `PLANNING`, which sees one moment."""
         size = await connection.scalar(
             select(projections.c.size).where(projections.c.organisation_id == organisation_id)
         )

@@ -17,6 +17,7 @@ from smart_audit.audit import append as appending
 from smart_audit.audit.append import Appended, Effect
 from smart_audit.audit.domain import Entry, OrganisationId, WrappedKey
 from smart_audit.audit.recent import Recent
+from smart_audit.audit.repository.counting import PLANNING as COUNTING
 from smart_audit.audit.repository.counting import EventCounter
 from smart_audit.audit.repository.event_finder import PLANNING, EventFinder
 from smart_audit.audit.repository.event_search import EventSearch
@@ -28,6 +29,7 @@ from smart_audit.audit.repository.subjects import live_keys
 from smart_audit.audit.repository.unprojected import OpenKeys
 from smart_audit.audit.terms import TermKey
 from smart_audit.audit.wrapping import Wrapping
+from smart_audit.core.database import transaction
 from smart_audit.core.rpc.status import is_unreachable
 
 REMEMBERED_TERM_KEYS = 64
@@ -59,7 +61,6 @@ class Database:
     def __init__(self, engine: AsyncEngine, appenders: Pool, wrapping: Wrapping) -> None:
         self._appenders = appenders
         self._engine = engine
-        self._consistent = engine.execution_options(isolation_level="REPEATABLE READ")
         self._wrapping = wrapping
         self.recent = Recent()
         self.open_keys = self.new_open_keys()
@@ -70,9 +71,7 @@ class Database:
         self, organisation_id: OrganisationId, settings: Mapping[str, str] = PLAIN
     ) -> AsyncIterator[AsyncConnection]:
         """One transaction that sees the rows of one organisation; settings: further ones for it."""
-        own = {"audit.organisation_id": str(organisation_id), **settings}
-        async with self._engine.begin() as connection:
-            await connection.exec_driver_sql(_local(tuple(own)), tuple(own.values()))
+        async with transaction(self._engine, _own(organisation_id, settings)) as connection:
             yield connection
 
     @asynccontextmanager
@@ -96,7 +95,8 @@ class Database:
         self, organisation_id: OrganisationId
     ) -> AsyncIterator[tuple[EventCounter, LogReader]]:
         """One transaction that counts the events of one organisation as of one moment."""
-        async with self._consistent.begin() as connection:
+        settings = _own(organisation_id, COUNTING)
+        async with transaction(self._engine, settings, consistent=True) as connection:
             yield (
                 await EventCounter.open(
                     connection, organisation_id, self.term_key(organisation_id)
@@ -130,7 +130,7 @@ class Database:
     @asynccontextmanager
     async def everywhere(self) -> AsyncIterator[AsyncConnection]:
         """One transaction on what belongs to no organisation."""
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             yield connection
 
     async def append(
@@ -183,10 +183,6 @@ class Database:
             await connection.execute(select(func.audit.ensure_partitions(at)))
 
 
-@lru_cache
-def _local(names: tuple[str, ...]) -> str:
-    """Sets settings for a transaction, which begins with it.
-
-    As text, since to compile it would take as long as to run it.
-    """
-    return "SELECT " + ", ".join(f"set_config('{name}', %s, true)" for name in names)
+def _own(organisation_id: OrganisationId, settings: Mapping[str, str]) -> Mapping[str, str]:
+    """The settings of a transaction that sees the rows of one organisation, and further ones."""
+    return {"audit.organisation_id": str(organisation_id), **settings}

@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.domain import OrganisationId, Position, Recorded
 from smart_audit.audit.filters import And, Comparator, Condition, Expression, conjunction
-from smart_audit.audit.repository.driver import driver_of
 from smart_audit.audit.repository.filter_sql import COMPARED, Clause, condition
 from smart_audit.audit.repository.level import level
 from smart_audit.audit.repository.log_reader import LogReader
@@ -22,6 +21,7 @@ from smart_audit.audit.repository.sql_text import Text, as_text
 from smart_audit.audit.tables import found_events
 from smart_audit.audit.terms import TermKey
 from smart_audit.audit.wrapping import Wrapping
+from smart_audit.core.database import driver_of
 
 PROBED = 500
 """Events that are looked through first."""

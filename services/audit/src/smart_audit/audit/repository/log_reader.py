@@ -19,7 +19,6 @@ from smart_audit.audit.domain import (
     Recorded,
 )
 from smart_audit.audit.errors import LogDamaged
-from smart_audit.audit.repository.driver import driver_of
 from smart_audit.audit.repository.opened_entries import (
     EntryRow,
     OpenedEntry,
@@ -30,6 +29,7 @@ from smart_audit.audit.repository.opened_entries import (
 from smart_audit.audit.repository.subjects import wrapped_keys
 from smart_audit.audit.tables import entries, entry_targets, logs, payloads, tiles
 from smart_audit.audit.wrapping import Wrapping
+from smart_audit.core.database import driver_of
 from smart_audit.core.sealing import SealBroken
 from smart_audit.tlog.compact import CompactRange
 from smart_audit.tlog.tiles import TILE_WIDTH, Tile

@@ -17,7 +17,6 @@ from smart_audit.audit.domain import Event, OrganisationId, Subject
 from smart_audit.audit.event_types import EventType
 from smart_audit.audit.meaning.phrases import Phrase
 from smart_audit.audit.recent import ReadableEvent
-from smart_audit.audit.repository.driver import driver_of
 from smart_audit.audit.repository.event_types import EventTypeReader
 from smart_audit.audit.repository.level import Level, level
 from smart_audit.audit.repository.phrases import PhraseStore
@@ -30,6 +29,7 @@ from smart_audit.audit.tables import (
     search_events,
 )
 from smart_audit.audit.terms import EventTerms
+from smart_audit.core.database import driver_of
 
 INSERT = """
 INSERT INTO audit.search_events (organisation_id, recorded_at, log_index, occurred_at, phrase_id,

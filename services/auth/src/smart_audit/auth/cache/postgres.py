@@ -100,7 +100,7 @@ class PostgresCache:
     """A `Cache` on the database of the service."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine
 
     async def get(self, key: str) -> bytes | None:
         """See `Cache`."""

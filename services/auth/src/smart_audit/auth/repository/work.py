@@ -1,6 +1,6 @@
 """Transactions of auth: what each may see, and who is woken once it is committed."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from uuid import UUID
 
@@ -8,15 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from smart_audit.auth.repository.queues import QUEUED, Queue
 from smart_audit.auth.repository.repositories import Repositories
+from smart_audit.core.database import NONE, transaction
 
-# How the connections of the pool begin: whoever wants less says so, in one round trip; logins and
-# refreshes, which know nobody yet, need none. Any other connection of the role sees nothing.
+# How the connections of the pool begin: whoever wants less says so; logins and refreshes, which
+# know nobody yet, need not. Any other connection of the role sees nothing.
 CONNECTION_OPTIONS = "-c auth.everywhere=on"
-# Of an organisation and a user. As text, since to compile it would take as long as to run it.
-WITHIN = """
-SELECT set_config('auth.everywhere', 'off', true), set_config('auth.organisation_id', %s, true),
-    set_config('auth.user_id', %s, true)
-"""
 
 
 class Work:
@@ -42,16 +38,20 @@ class Work:
         self, organisation_id: UUID | None, user_id: UUID | None
     ) -> AbstractAsyncContextManager[Repositories]:
         """A transaction that sees what belongs to one organisation, and to one user anywhere."""
-        return self._begin(str(organisation_id or ""), str(user_id or ""))
+        return self._begin(
+            {
+                "auth.everywhere": "off",
+                "auth.organisation_id": str(organisation_id or ""),
+                "auth.user_id": str(user_id or ""),
+            }
+        )
 
     @asynccontextmanager
-    async def _begin(self, *names: str) -> AsyncIterator[Repositories]:
-        """Committed at the end, rolled back when an exception passes; names: see `WITHIN`."""
-        async with self._engine.begin() as connection:
+    async def _begin(self, settings: Mapping[str, str] = NONE) -> AsyncIterator[Repositories]:
+        """Committed at the end, rolled back when an exception passes."""
+        async with transaction(self._engine, settings) as connection:
             queued: set[Queue] = set()
             connection.info[QUEUED] = queued
-            if names:
-                await connection.exec_driver_sql(WITHIN, names)
             yield Repositories(connection)
         for queue in queued & self._wakers.keys():
             self._wakers[queue]()
