@@ -3,10 +3,11 @@
 A filter may ask for what nearly every event is, or for what hardly any is, and statistics cannot
 always tell which, nor whether it lies near. So the next events in order of time are looked through
 first, as the index on time has them. Where none of them matches, what is asked for is rare or far
-away, and all of it is gathered; where too few do, the planner decides.
+away, and all of it is gathered; where too few do, the planner decides. Where a filter asks for
+kinds of event alone, and for few, each kind is looked up by itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import FromClause, and_, tuple_
@@ -14,19 +15,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.audit.domain import OrganisationId, Position, Recorded
 from smart_audit.audit.filters import And, Comparator, Condition, Expression, conjunction
-from smart_audit.audit.repository.filter_sql import COMPARED, Clause, condition
+from smart_audit.audit.repository.filter_sql import (
+    COMPARED,
+    Clause,
+    condition,
+    kinds_condition,
+)
 from smart_audit.audit.repository.level import level
 from smart_audit.audit.repository.log_reader import LogReader
 from smart_audit.audit.repository.sql_text import Text, as_text
-from smart_audit.audit.tables import found_events
+from smart_audit.audit.tables import found_events, phrases
 from smart_audit.audit.terms import TermKey
 from smart_audit.audit.wrapping import Wrapping
 from smart_audit.core.database import driver_of
 
 PROBED = 500
 """Events that are looked through first."""
+MOST_KINDS = 64
+"""Kinds of event, at most, of which each is looked up by itself."""
 
 # Conditions are put in as text (see `sql_text.py`); `way` is ASC or DESC.
+KINDS = "SELECT phrase_id FROM audit.phrases WHERE {asked} LIMIT %(most)s"
 ALL = """
 SELECT occurred_at, log_index FROM audit.found_events WHERE {own} AND ({asked})
 ORDER BY occurred_at {way}, log_index {way} LIMIT %(most)s
@@ -36,6 +45,17 @@ WITH gathered AS MATERIALIZED (
     SELECT occurred_at, log_index FROM audit.found_events WHERE {own} AND ({asked})
 )
 SELECT occurred_at, log_index FROM gathered
+ORDER BY occurred_at {way}, log_index {way} LIMIT %(most)s
+"""
+# Of each of some kinds the next ones, as the index on kinds and time has them.
+OF_KINDS = """
+SELECT next.occurred_at, next.log_index
+FROM unnest(%(kinds)s::bigint[]) AS kinds (phrase_id)
+CROSS JOIN LATERAL (
+    SELECT occurred_at, log_index FROM audit.found_events
+    WHERE {own} AND ({asked}) AND found_events.phrase_id = kinds.phrase_id
+    ORDER BY occurred_at {way}, log_index {way} LIMIT %(most)s
+) AS next
 ORDER BY occurred_at {way}, log_index {way} LIMIT %(most)s
 """
 PROBE = """
@@ -130,12 +150,25 @@ class EventFinder:
             return await self._read(*rows.all(limit))
         if _names_one(others):
             return await self._rest(rows, others, limit, near=False)
+        kinds = None if _names_actor(in_order) else await self._kinds(others)
+        if kinds is not None:
+            return await self._read(*rows.of_kinds(kinds, limit))
         found, end = await self._probed(rows, others, limit)
         if end is None or len(found) == limit:
             return found
         rows = _Rows(self._own(in_order, end, oldest_first=oldest_first), oldest_first)
         missing = limit - len(found)
         return found + await self._rest(rows, others, missing, near=bool(found))
+
+    async def _kinds(self, expression: Expression) -> list[int] | None:
+        """The kinds of all events that match, where kinds alone decide it and they are few."""
+        clause = kinds_condition(expression)
+        if clause is None:
+            return None
+        asked = as_text((phrases.c.organisation_id == self._organisation_id) & clause, "kinds_")
+        statement = KINDS.format(asked=asked.sql)
+        found = await self._rows(statement, {**asked.values, "most": MOST_KINDS + 1})
+        return [row[0] for row in found] if len(found) <= MOST_KINDS else None
 
     async def _probed(
         self, rows: "_Rows", others: Expression, limit: int
@@ -210,6 +243,11 @@ class _Rows:
         """Of the next `PROBED` those that match, and the last of them: place, and which it is."""
         return self._filled(PROBE, as_text(others, "asked_"), limit)
 
+    def of_kinds(self, kinds: Sequence[int], limit: int) -> Statement:
+        """Those of some kinds."""
+        statement, values = self._filled(OF_KINDS, Text("true", {}), limit)
+        return statement, {**values, "kinds": list(kinds)}
+
     def _filled(self, statement: str, asked: Text, limit: int) -> Statement:
         filled = statement.format(
             own=self._own.sql,
@@ -236,6 +274,12 @@ def _is_in_order(part: Expression) -> bool:
     if part.field == "actor.id":
         return part.comparator is Comparator.EQUALS and isinstance(part.value, str)
     return part.field == "occurred_at" and part.comparator is not Comparator.NOT_EQUALS
+
+
+def _names_actor(in_order: Expression | None) -> bool:
+    """Whether events are narrowed by their actor, which no index on kinds knows."""
+    parts = in_order.parts if isinstance(in_order, And) else (in_order,)
+    return any(isinstance(part, Condition) and part.field == "actor.id" for part in parts)
 
 
 def _names_one(expression: Expression) -> bool:

@@ -79,6 +79,32 @@ def condition(
     return _Compiler(organisation_id, key, events).clause(expression)
 
 
+def kinds_condition(expression: Expression) -> Clause | None:
+    """The same of the rows of `phrases`, where it asks only what all events of a kind share.
+
+    None where it asks anything else. Nor is it asked of a source or of targets' types, of which
+    a kind keeps not all.
+    """
+    match expression:
+        case And(parts) | Or(parts):
+            clauses = [clause for part in parts if (clause := kinds_condition(part)) is not None]
+            if len(clauses) < len(parts):
+                return None
+            return and_(*clauses) if isinstance(expression, And) else or_(*clauses)
+        case Not(part):
+            clause = kinds_condition(part)
+            return None if clause is None else not_(clause)
+        case Condition(
+            "action" | "outcome", Comparator.EQUALS | Comparator.NOT_EQUALS as how, value
+        ):
+            if not isinstance(value, Presence):
+                equal = _of_phrase(expression.field, Comparator.EQUALS, value)
+                return equal if how is Comparator.EQUALS else not_(equal)
+        case Condition("kind", Comparator.EQUALS, int(value)):
+            return phrases.c.phrase_id == value
+    return None
+
+
 class _Compiler:
     def __init__(self, organisation_id: OrganisationId, key: TermKey, events: FromClause) -> None:
         self._organisation_id = organisation_id
