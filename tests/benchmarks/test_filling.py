@@ -20,6 +20,7 @@ from tests.support.events import event, record, record_batch, settled, verify
 SIZE = TILE_WIDTH**2 + 300
 
 
+@pytest.mark.soak
 async def test_a_filled_log_is_proven_and_grows(world):
     user = await world.new_user()
     await settled(world, user)
