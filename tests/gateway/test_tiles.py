@@ -28,6 +28,26 @@ def public_log(gateway, leaves):
     return organisation_id
 
 
+@pytest.fixture(scope="module")
+def hundreds(gateway):
+    """A public log of 600 entries, for whoever only reads."""
+    return public_log(gateway, [b"%d" % number for number in range(600)])
+
+
+@pytest.fixture(scope="module")
+def smallest(gateway):
+    """A public log of one entry."""
+    return public_log(gateway, [b"x"])
+
+
+@pytest.fixture(scope="module")
+async def owner(gateway):
+    """Somebody whose log is open to nobody else."""
+    owner = await gateway.world.new_user()
+    await settled(gateway.world, owner)
+    return owner
+
+
 def failure_of(answer):
     """(HTTP status, reason) of a refusal."""
     status, _, reason, _ = error_of(answer)
@@ -119,9 +139,8 @@ async def test_each_part_of_a_tile_is_the_beginning_of_the_whole(gateway):
         "tile/entries/x018/x446/x744/x073/x709/x551/615",
     ],
 )  # fmt: skip
-async def test_what_the_log_does_not_reach_is_not_found(gateway, path):
-    organisation_id = public_log(gateway, [b"%d" % number for number in range(600)])
-    answer = await get(gateway, organisation_id, path)
+async def test_what_the_log_does_not_reach_is_not_found(gateway, hundreds, path):
+    answer = await get(gateway, hundreds, path)
     assert failure_of(answer) == (404, "TILE_NOT_FOUND")
 
 
@@ -304,13 +323,11 @@ async def test_a_wrong_path_is_a_400_that_names_the_right_one(gateway, path, rig
         ("", {401, 404}),
     ],
 )
-async def test_no_spelling_breaks_or_goes_round_anything(gateway, path, statuses):
-    owner = await gateway.world.new_user()
-    await settled(gateway.world, owner)
+async def test_no_spelling_breaks_or_goes_round_anything(gateway, owner, smallest, path, statuses):
     closed = await _raw(gateway, f"/v1/logs/{owner.organisation_id}/{path}")
     # To a log of members no spelling leads without a token.
     assert closed in statuses | {401}
-    organisation_id = public_log(gateway, [b"x"])
+    organisation_id = smallest
     assert await _raw(gateway, f"/v1/logs/{organisation_id}/{path}") in statuses
     assert await _raw(gateway, f"/v1/logs/{organisation_id}/{path}", bearer(owner)) < 500
 
