@@ -19,7 +19,7 @@ STATEMENT_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 IDLE_S = 1.0
 RETURNED_AT = "smart_audit.returned_at"
-NONE: Mapping[str, str] = MappingProxyType({})
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
 @asynccontextmanager
@@ -55,7 +55,7 @@ async def open_engine(
 
 @asynccontextmanager
 async def transaction(
-    engine: AsyncEngine, settings: Mapping[str, str] = NONE, *, consistent: bool = False
+    engine: AsyncEngine, settings: Mapping[str, str] = NO_SETTINGS, *, consistent: bool = False
 ) -> AsyncIterator[AsyncConnection]:
     """One transaction, committed at the end and rolled back when an exception passes.
 

@@ -29,12 +29,11 @@ from smart_audit.audit.repository.subjects import live_keys
 from smart_audit.audit.repository.unprojected import OpenKeys
 from smart_audit.audit.terms import TermKey
 from smart_audit.audit.wrapping import Wrapping
-from smart_audit.core.database import transaction
+from smart_audit.core.database import NO_SETTINGS, transaction
 from smart_audit.core.rpc.status import is_unreachable
 
 REMEMBERED_TERM_KEYS = 64
 RECORDS_READS = "SELECT audit.records_reads(%s)"
-PLAIN: Mapping[str, str] = MappingProxyType({})
 PROJECTING: Mapping[str, str] = MappingProxyType(
     # What a crash of the server takes back of a projection is projected again.
     {"synchronous_commit": "off"}
@@ -68,7 +67,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(
-        self, organisation_id: OrganisationId, settings: Mapping[str, str] = PLAIN
+        self, organisation_id: OrganisationId, settings: Mapping[str, str] = NO_SETTINGS
     ) -> AsyncIterator[AsyncConnection]:
         """One transaction that sees the rows of one organisation; settings: further ones for it."""
         async with transaction(self._engine, _own(organisation_id, settings)) as connection:

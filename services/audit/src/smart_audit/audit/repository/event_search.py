@@ -32,7 +32,7 @@ from smart_audit.audit.repository.search_sql import (
     NEWEST_OF_KINDS,
     RARE,
     counts_of_kinds,
-    latest,
+    latest_sample,
     newest_of_kinds,
     places,
 )
@@ -95,7 +95,7 @@ class EventSearch:
         """
         if not expressions:
             return []
-        sample = latest(found_events.c).cte("sample")
+        sample = latest_sample(found_events.c).cte("sample")
         asked = [
             or_(self._any(expression, sample), self._any(expression, found_events))
             for expression in expressions

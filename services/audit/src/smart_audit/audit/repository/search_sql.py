@@ -67,7 +67,7 @@ def counts_of_kinds(within: ColumnElement[bool] | None) -> Select[Any]:
     return select(kinds.c.phrase_id, counted).select_from(kinds.join(counted, true()))
 
 
-def latest(columns: Iterable[Any]) -> Select[Any]:
+def latest_sample(columns: Iterable[Any]) -> Select[Any]:
     """The sample: the latest events of all that the transaction sees, which are one log's."""
     return select(*columns).order_by(*_NEWEST_FIRST).limit(SAMPLE)
 
@@ -87,7 +87,7 @@ def _of_each_kind(within: ColumnElement[bool] | None) -> tuple[Any, Select[Any]]
 
 def _rare() -> Select[Any]:
     asked = func.unnest(bindparam("terms", type_=ARRAY(BigInteger))).column_valued("term")
-    sample = latest([found_events.c.terms]).cte("sample")
+    sample = latest_sample([found_events.c.terms]).cte("sample")
     in_sample = (
         select(func.count())
         .select_from(sample)

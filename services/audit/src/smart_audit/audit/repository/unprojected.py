@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 from smart_audit.audit.domain import KeyId, OrganisationId, Subject, WrappedKey
 from smart_audit.audit.leaves import event_of
 from smart_audit.audit.recent import ReadableEvent
+from smart_audit.audit.repository.subjects import KEYS_BY_ID
 from smart_audit.audit.sealed import Box, SealedError, SubjectKey, unpack
 from smart_audit.audit.wrapping import Wrapping
 from smart_audit.core.sealing import SealBroken
@@ -28,10 +29,6 @@ JOIN audit.payloads AS payload ON payload.organisation_id = entry.organisation_i
     AND payload.recorded_at = entry.recorded_at AND payload.log_index = entry.log_index
 WHERE entry.organisation_id = %s AND entry.log_index = ANY (%s)
 ORDER BY entry.log_index
-"""
-KEYS = """
-SELECT key_id, subject_type, subject_id, wrapped_key FROM audit.subject_keys
-WHERE organisation_id = %s AND key_id = ANY (%s)
 """
 REMEMBERED_KEYS = 20_000
 
@@ -62,7 +59,7 @@ class OpenKeys:
             if len(self._known) + len(missing) > REMEMBERED_KEYS:
                 self._known.clear()
                 missing = list(wanted)
-            cursor = await connection.execute(KEYS, [organisation_id, missing])
+            cursor = await connection.execute(KEYS_BY_ID, [organisation_id, missing])
             async for key_id, subject_type, subject_id, wrapped in cursor:
                 key = WrappedKey(key_id, Subject(subject_type, subject_id), wrapped or b"")
                 with suppress(SealBroken):

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from smart_audit.auth.repository.queues import QUEUED, Queue
 from smart_audit.auth.repository.repositories import Repositories
-from smart_audit.core.database import NONE, transaction
+from smart_audit.core.database import NO_SETTINGS, transaction
 
 # How the connections of the pool begin: whoever wants less says so; logins and refreshes, which
 # know nobody yet, need not. Any other connection of the role sees nothing.
@@ -47,7 +47,9 @@ class Work:
         )
 
     @asynccontextmanager
-    async def _begin(self, settings: Mapping[str, str] = NONE) -> AsyncIterator[Repositories]:
+    async def _begin(
+        self, settings: Mapping[str, str] = NO_SETTINGS
+    ) -> AsyncIterator[Repositories]:
         """Committed at the end, rolled back when an exception passes."""
         async with transaction(self._engine, settings) as connection:
             queued: set[Queue] = set()
