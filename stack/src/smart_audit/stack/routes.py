@@ -1,0 +1,140 @@
+"""Which paths the gateway takes, where they lead, and which of them ask for a token."""
+
+from collections.abc import Callable
+from typing import Any
+
+from smart_audit.stack import contract, failures
+
+Json = dict[str, Any]
+
+_ROUTE_TIMEOUT = "30s"
+_ROUTE_CONFIG = "type.googleapis.com/envoy.config.route.v3"
+_NOT_TRANSCODED = {
+    "envoy.filters.http.grpc_json_transcoder": {
+        "@type": f"{_ROUTE_CONFIG}.FilterConfig",
+        "disabled": True,
+    }
+}
+# gRPC counts a message's bytes itself, and a stream cannot be gathered before it is sent on.
+_UNBUFFERED = {
+    "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute",
+    "disabled": True,
+}
+_NOT_FOUND: Json = {
+    "direct_response": {"status": 404},
+    # A stream that stays open would be gathered for ever before it could be refused.
+    "typed_per_filter_config": {"envoy.filters.http.buffer": _UNBUFFERED},
+}
+
+
+def jwt_rules() -> list[Json]:
+    """Public paths first, then those where a token is optional, and one for everything else."""
+    token = {"provider_name": "auth"}
+    # A token that is missing is let through, and one that is wrong is not.
+    if_any = {"requires_any": {"requirements": [token, {"allow_missing": {}}]}}
+    rules: list[Json] = [{"match": match} for match in _matches(lambda method: method.public)]
+    rules.append({"match": {"path": "/healthz"}})
+    rules += [
+        {"match": match, "requires": if_any} for match in _matches(lambda method: method.optional)
+    ]
+    # Methods and paths that no rule names are closed too, whatever form they are written in.
+    rules.append({"match": {"prefix": "/"}, "requires": token})
+    return rules
+
+
+def routes() -> list[Json]:
+    """Routes by native path: the transcoder has rewritten a JSON path before they are chosen."""
+    internal = [
+        {**_NOT_FOUND, "match": {"path": method.path}}
+        for method in contract.methods()
+        if method.internal
+    ]
+    streams = [
+        _service_route({"path": method.path}, timeout="0s")
+        for method in contract.methods()
+        if method.streams and not method.internal
+    ]
+    prefixes = ("/smart_audit.api.auth.", "/smart_audit.api.audit.")
+    unary = [_service_route({"prefix": prefix}, timeout=_ROUTE_TIMEOUT) for prefix in prefixes]
+    for route in (*streams, *unary):
+        route["typed_per_filter_config"] = {"envoy.filters.http.buffer": _UNBUFFERED}
+    # JSON before it is transcoded; the filters before the transcoder need a route with a cluster
+    # to find their policies by. What the transcoder does not know it refuses with 404.
+    json_paths = {"prefix": "/", "headers": [failures.NOT_GRPC]}
+    return [
+        _healthz_route(),
+        *internal,
+        *streams,
+        *unary,
+        *_second_names(),
+        _service_route(json_paths, timeout=_ROUTE_TIMEOUT),
+        {**_NOT_FOUND, "match": {"prefix": "/"}},
+    ]
+
+
+def _matches(chosen: Callable[[contract.Method], bool]) -> list[Json]:
+    """The paths of some methods, in gRPC and in JSON."""
+    return [
+        _path_match(path)
+        for method in contract.methods()
+        if chosen(method)
+        for path in (method.path, *method.json_paths)
+    ]
+
+
+def _path_match(template: str) -> Json:
+    pattern = contract.path_pattern(template)
+    return {"path": template} if pattern is None else {"safe_regex": {"regex": pattern}}
+
+
+def _second_names() -> list[Json]:
+    """Refuse what the transcoder would read as another name of the same thing.
+
+    It ignores a slash at the end, and a query parameter replaces what the path says.
+    """
+    slash_at_end = {"safe_regex": {"regex": ".*/"}, "headers": [failures.NOT_GRPC]}
+    repeated = [
+        _path_match(template) | {"query_parameters": [{"name": name, "present_match": True}]}
+        for method in contract.methods()
+        for template in method.json_paths
+        for name in contract.path_fields(template)
+    ]
+    return [_refusal(slash_at_end, 404), *(_refusal(match, 400) for match in repeated)]
+
+
+def _refusal(match: Json, status: int) -> Json:
+    return {
+        "match": match,
+        "direct_response": {"status": status},
+        "typed_per_filter_config": _NOT_TRANSCODED,
+    }
+
+
+def _service_route(match: Json, timeout: str) -> Json:
+    path = str(match.get("path") or match.get("prefix"))
+    retries = {
+        # Only where the request cannot have been worked on.
+        "retry_on": "connect-failure,refused-stream",
+        "num_retries": 2,
+        "retry_back_off": {"base_interval": "0.05s", "max_interval": "0.5s"},
+    }
+    cluster = "audit" if path.startswith("/smart_audit.api.audit.") else "auth"
+    return {
+        "match": match,
+        "route": {"cluster": cluster, "timeout": timeout, "retry_policy": retries},
+    }
+
+
+def _healthz_route() -> Json:
+    """Says that the gateway itself lives; the transcoder would call the path unknown."""
+    return {
+        "match": {"path": "/healthz"},
+        "direct_response": {"status": 200, "body": {"inline_string": '{"status":"ok"}'}},
+        "response_headers_to_add": [
+            {
+                "header": {"key": "content-type", "value": "application/json"},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ],
+        "typed_per_filter_config": _NOT_TRANSCODED,
+    }
