@@ -2,6 +2,8 @@
 
 import base64
 import os
+import re
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -10,39 +12,90 @@ from smart_audit.audit.settings import AuditSettings
 from smart_audit.auth.settings import AuthSettings
 
 SAFE = {
-    "KEY_ENCRYPTION_KEY": base64.b64encode(b"k" * 32).decode(),
-    "DATABASE_URL": "postgresql://smart_audit:of-my-own@db.internal/smart_audit",
+    "KEY_ENCRYPTION_KEY": base64.b64encode(bytes(range(32))).decode(),
+    "DATABASE_URL": "postgresql://smart_audit:long-and-of-my-own@db.internal/smart_audit?sslmode=require",
     "ISSUER": "https://id.example.com",
+    "LOG_FORMAT": "json",
 }
 SAFE_AUTH = {
     "AUTH_WEBAUTHN_RP_ID": "example.com",
     "AUTH_WEBAUTHN_ORIGINS": "https://app.example.com",
     "AUTH_SMTP_HOST": "smtp.example.com",
 }
+SAFE_AUDIT = {"AUDIT_LOG_ORIGIN": "audit.example.com"}
 SERVICES = {"AUTH_": AuthSettings, "AUDIT_": AuditSettings}
 
+KEY, ISSUER = "secrets.key-encryption-key", "tls.issuer"
+PASSWORD, DATABASE = "secrets.database-password", "tls.database"
+# What is broken, by the line of docs/production.md that it breaks.
 BOTH = [
-    ("KEY_ENCRYPTION_KEY", None, "KEY_ENCRYPTION_KEY, a key of your own; make one with `openssl"),
-    ("ISSUER", None, "ISSUER to be an https:// URL"),
-    ("ISSUER", "http://id.example.com", "ISSUER to be an https:// URL"),
-    ("ISSUER", "https:", "ISSUER to be an https:// URL"),
-    ("DATABASE_URL", "postgresql://a:development-only@db/x", "another password in *DATABASE_URL"),
-    ("DATABASE_URL", "postgresql://a:change-me@db/x", "another password in *DATABASE_URL"),
+    (KEY, "KEY_ENCRYPTION_KEY", None, "KEY_ENCRYPTION_KEY, a random key of your own; make one"),
+    (KEY, "KEY_ENCRYPTION_KEY", base64.b64encode(b"k" * 32).decode(), "KEY_ENCRYPTION_KEY, a"),
+    (ISSUER, "ISSUER", None, "ISSUER to be an https:// URL"),
+    (ISSUER, "ISSUER", "http://id.example.com", "ISSUER to be an https:// URL"),
+    (ISSUER, "ISSUER", "https:", "ISSUER to be an https:// URL"),
+    (PASSWORD, "DATABASE_URL", "postgresql://a:development-only@db/x", "another password in *"),
+    (PASSWORD, "DATABASE_URL", "postgresql://a:change-me@db/x", "another password in *"),
+    (PASSWORD, "DATABASE_URL", "postgresql://a:fifteen-letters@db/x", "a longer password in *"),
+    (DATABASE, "DATABASE_URL", "postgresql://a@db.internal/x", "sslmode=verify-full in *"),
+    (DATABASE, "DATABASE_URL", "postgresql://a@10.0.0.7/x?sslmode=prefer", "sslmode=verify-full"),
+    (DATABASE, "DATABASE_URL", "postgresql:///x?host=/tmp,db.internal", "sslmode=verify-full"),
+    (DATABASE, "DATABASE_URL", "mysql://db/x", "*DATABASE_URL to be a postgresql:// URL"),
+    ("logging.json", "LOG_FORMAT", None, "LOG_FORMAT=json"),
+    ("logging.level", "LOG_LEVEL", "DEBUG", "LOG_LEVEL of INFO or above"),
 ]
 AUTH = [
-    ({"AUTH_WEBAUTHN_RP_ID": "", "AUTH_WEBAUTHN_ORIGINS": ""}, "AUTH_WEBAUTHN_RP_ID to be your"),
     (
+        "passkeys.domain",
+        {"AUTH_WEBAUTHN_RP_ID": "", "AUTH_WEBAUTHN_ORIGINS": ""},
+        "AUTH_WEBAUTHN_RP_ID to be your",
+    ),
+    (
+        "tls.passkeys",
         {"AUTH_WEBAUTHN_RP_ID": "x.localhost", "AUTH_WEBAUTHN_ORIGINS": "http://x.localhost:3000"},
         "AUTH_WEBAUTHN_ORIGINS to be https:// origins",
     ),
-    ({"AUTH_PASSWORD_RANGE_URL": "http://hibp.example.com"}, "AUTH_PASSWORD_RANGE_URL to be an"),
-    ({"AUTH_THROTTLE_EXEMPT": "10.0.0.0/8, 0.0.0.0/0"}, "AUTH_THROTTLE_EXEMPT to name your own"),
-    ({"AUTH_THROTTLE_EXEMPT": "::/0"}, "AUTH_THROTTLE_EXEMPT to name your own networks"),
-    ({"REDIS_URL": "redis://cache.internal:6379/0"}, "a password in REDIS_URL"),
-    ({"AUTH_SMTP_HOST": ""}, "AUTH_SMTP_HOST, or AUTH_MAIL_DIR where something else takes"),
-    ({"AUTH_SMTP_SECURITY": "none"}, "AUTH_SMTP_SECURITY to be starttls or tls"),
-    ({"AUTH_ACCOUNT_PAGES_URL": "http://app.example.com"}, "AUTH_ACCOUNT_PAGES_URL to be an"),
+    (
+        "tls.password-ranges",
+        {"AUTH_PASSWORD_RANGE_URL": "http://hibp.example.com"},
+        "AUTH_PASSWORD_RANGE_URL to be an",
+    ),
+    (
+        "throttling.exempt",
+        {"AUTH_THROTTLE_EXEMPT": "10.0.0.0/8, 0.0.0.0/0"},
+        "AUTH_THROTTLE_EXEMPT to name your own",
+    ),
+    ("throttling.exempt", {"AUTH_THROTTLE_EXEMPT": "::/0"}, "AUTH_THROTTLE_EXEMPT to name your"),
+    ("secrets.redis-password", {"REDIS_URL": "redis://cache:6379/0"}, "a password in REDIS_URL"),
+    ("secrets.redis-password", {"REDIS_URL": "redis://:short@cache/0"}, "a password in REDIS_URL"),
+    (
+        "tls.redis",
+        {"REDIS_URL": "redis://:long-and-of-my-own@cache.internal:6379/0"},
+        "REDIS_URL to be a rediss:// URL",
+    ),
+    (
+        "mail.delivery",
+        {"AUTH_SMTP_HOST": ""},
+        "AUTH_SMTP_HOST, or AUTH_MAIL_DIR where something else takes",
+    ),
+    ("tls.mail", {"AUTH_SMTP_SECURITY": "none"}, "AUTH_SMTP_SECURITY to be starttls or tls"),
+    (
+        "tls.account-pages",
+        {"AUTH_ACCOUNT_PAGES_URL": "http://app.example.com"},
+        "AUTH_ACCOUNT_PAGES_URL to be an",
+    ),
 ]
+AUDIT = [
+    ("log.origin", {"AUDIT_LOG_ORIGIN": ""}, "AUDIT_LOG_ORIGIN, such as"),
+    ("log.verified", {"AUDIT_VERIFY_EVERY": "0"}, "AUDIT_VERIFY_EVERY above 0"),
+    (
+        "tls.embeddings",
+        {"AUDIT_EMBEDDINGS_URL": "http://models.example.com"},
+        "AUDIT_EMBEDDINGS_URL to be an https:// URL",
+    ),
+]
+ENFORCED = re.compile(r"^\| `([a-z.-]+)` \|.*\| start \|$", re.MULTILINE)
+CHECKLIST = Path(__file__).parents[2] / "docs" / "production.md"
 
 
 @pytest.fixture
@@ -53,7 +106,7 @@ def settings(monkeypatch):
         for name in [one for one in os.environ if one.startswith(("AUTH_", "AUDIT_", "REDIS_"))]:
             monkeypatch.delenv(name)
         safe = {f"{prefix}{name}": value for name, value in SAFE.items()}
-        safe |= SAFE_AUTH if prefix == "AUTH_" else {}
+        safe |= SAFE_AUTH if prefix == "AUTH_" else SAFE_AUDIT
         for name, value in {**safe, "ENV": env, **changes}.items():
             if value:
                 monkeypatch.setenv(name, value)
@@ -64,21 +117,23 @@ def settings(monkeypatch):
     return read
 
 
-def refused(settings, prefix, **changes):
-    """What a service says in production; in development it takes the same."""
+def refused(settings, prefix, line, **changes):
+    """What a service says in production of a line; in development it takes the same."""
     settings(prefix, env="development", **changes)
     with pytest.raises(ValidationError) as caught:
         settings(prefix, **changes)
     (error,) = caught.value.errors()
-    return error["msg"].removeprefix("Value error, ")
+    said = error["msg"].removeprefix("Value error, ")
+    assert said.endswith(f" [{line}]")
+    return said
 
 
 @pytest.mark.parametrize("prefix", SERVICES)
 def test_production_takes_what_is_safe(settings, prefix):
     assert settings(prefix).env == "production"
     assert settings(prefix, **{f"{prefix}METRICS_PORT": "9090", f"{prefix}HOST": "10.0.0.7"})
-    socket = "postgresql://smart_audit@/x?host=/run/postgresql"
-    assert settings(prefix, **{f"{prefix}DATABASE_URL": socket})
+    for near in ("smart_audit@/x?host=/run/my.postgres", "a:long-and-of-my-own@db,127.0.0.1/x"):
+        assert settings(prefix, **{f"{prefix}DATABASE_URL": f"postgresql://{near}"})
 
 
 def test_nobody_needs_to_be_exempt_from_throttles(settings):
@@ -95,29 +150,41 @@ def test_production_takes_mail_on_this_machine(settings):
 
 
 @pytest.mark.parametrize("prefix", SERVICES)
-@pytest.mark.parametrize(("name", "value", "remedy"), BOTH)
-def test_production_refuses_what_is_insecure(settings, prefix, name, value, remedy):
-    said = refused(settings, prefix, **{f"{prefix}{name}": value})
-    expected = remedy.replace("*", prefix) if "*" in remedy else prefix + remedy
+@pytest.mark.parametrize(("line", "name", "value", "remedy"), BOTH)
+def test_production_refuses_what_is_insecure(settings, prefix, line, name, value, remedy):
+    said = refused(settings, prefix, line, **{f"{prefix}{name}": value})
+    expected = remedy.replace("*", prefix)
+    if remedy.startswith(name):
+        expected = prefix + remedy
     assert said.startswith(f"ENV=production needs {expected}")
     assert "\n" not in said
-    assert not value or value == "https:" or value not in said
+    assert not value or value in ("https:", "DEBUG") or value not in said
 
 
 @pytest.mark.parametrize("prefix", SERVICES)
 @pytest.mark.parametrize("host", ["203.0.114.7", "2a00:1450::1"])
 def test_production_serves_no_metrics_to_everybody(settings, prefix, host):
     changes = {f"{prefix}METRICS_PORT": "9090", f"{prefix}HOST": host}
-    assert f"{prefix}METRICS_PORT=0; metrics" in refused(settings, prefix, **changes)
+    said = refused(settings, prefix, "network.metrics", **changes)
+    assert f"{prefix}METRICS_PORT=0; metrics" in said
 
 
-@pytest.mark.parametrize(("changes", "remedy"), AUTH)
-def test_production_refuses_what_is_insecure_in_auth(settings, changes, remedy):
-    assert refused(settings, "AUTH_", **changes).startswith(f"ENV=production needs {remedy}")
+@pytest.mark.parametrize(("line", "changes", "remedy"), [*AUTH, *AUDIT])
+def test_production_refuses_what_is_insecure_in_one_service(settings, line, changes, remedy):
+    prefix = "AUDIT_" if next(iter(changes)).startswith("AUDIT_") else "AUTH_"
+    said = refused(settings, prefix, line, **changes)
+    assert said.startswith(f"ENV=production needs {remedy}")
+    assert "\n" not in said
+
+
+def test_each_line_of_the_checklist_that_a_start_enforces_is_tested_here_and_no_other():
+    lines = {str(row[0]) for row in [*BOTH, *AUTH, *AUDIT]} | {"network.metrics"}
+    listed = ENFORCED.findall(CHECKLIST.read_text(encoding="utf-8"))
+    assert sorted(listed) == sorted(lines)
 
 
 def test_all_that_is_insecure_is_said_at_once(settings):
-    said = refused(settings, "AUTH_", AUTH_ISSUER="", AUTH_KEY_ENCRYPTION_KEY="")
+    said = refused(settings, "AUTH_", ISSUER, AUTH_ISSUER="", AUTH_KEY_ENCRYPTION_KEY="")
     assert [line.split()[2].strip(",") for line in said.splitlines()] == [
         "AUTH_KEY_ENCRYPTION_KEY",
         "AUTH_ISSUER",

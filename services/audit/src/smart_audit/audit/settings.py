@@ -1,14 +1,16 @@
 """What audit reads from its environment, each name behind `AUDIT_`."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from smart_audit.audit.domain import KIB, MIB
-from smart_audit.core.settings import Duration, ServiceSettings
+from smart_audit.core.settings import Duration, Insecure, ServiceSettings, is_https, is_near
 
 
 class AuditSettings(ServiceSettings):
@@ -114,3 +116,23 @@ class AuditSettings(ServiceSettings):
     embeddings_timeout: Duration = Field(
         timedelta(seconds=5), gt=timedelta(0), description="how long the service may take"
     )
+
+    def insecure(self) -> Iterator[Insecure]:
+        """See `ServiceSettings`."""
+        yield from super().insecure()
+        if "log_origin" not in self.model_fields_set:
+            yield Insecure(
+                "log.origin",
+                "AUDIT_LOG_ORIGIN, such as audit.example.com; verifiers know the logs by it, for"
+                " good",
+            )
+        if not self.verify_every:
+            yield Insecure(
+                "log.verified", "AUDIT_VERIFY_EVERY above 0; nobody else looks at the rows"
+            )
+        host = urlsplit(self.embeddings_url).hostname or ""
+        if not is_https(self.embeddings_url) and not is_near(host):
+            yield Insecure(
+                "tls.embeddings",
+                "AUDIT_EMBEDDINGS_URL to be an https:// URL; the service is on another machine",
+            )

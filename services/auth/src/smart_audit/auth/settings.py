@@ -13,7 +13,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from smart_audit.auth.mail.settings import MailSettings
 from smart_audit.auth.password_ranges import WhenAway
 from smart_audit.auth.throttle import Network
-from smart_audit.core.settings import Duration, is_https
+from smart_audit.core.settings import SHORTEST_PASSWORD, Duration, Insecure, is_https, is_near
 
 LOCALHOST = "localhost"
 
@@ -118,19 +118,37 @@ class AuthSettings(MailSettings):
                 )
         return self
 
-    def insecure(self) -> Iterator[str]:
+    def insecure(self) -> Iterator[Insecure]:
         """See `ServiceSettings`."""
         yield from super().insecure()
         if self.webauthn_rp_id == LOCALHOST:
-            yield "AUTH_WEBAUTHN_RP_ID to be your domain, with AUTH_WEBAUTHN_ORIGINS on it"
+            yield Insecure(
+                "passkeys.domain",
+                "AUTH_WEBAUTHN_RP_ID to be your domain, with AUTH_WEBAUTHN_ORIGINS on it",
+            )
         elif not all(map(is_https, self.webauthn_origins)):
-            yield "AUTH_WEBAUTHN_ORIGINS to be https:// origins"
+            yield Insecure("tls.passkeys", "AUTH_WEBAUTHN_ORIGINS to be https:// origins")
         if self.password_range_url and not is_https(self.password_range_url):
-            yield "AUTH_PASSWORD_RANGE_URL to be an https:// URL"
+            yield Insecure("tls.password-ranges", "AUTH_PASSWORD_RANGE_URL to be an https:// URL")
         if any(network.prefixlen == 0 for network in self.throttle_exempt):
-            yield "AUTH_THROTTLE_EXEMPT to name your own networks; this exempts everybody"
-        if self.redis_url is not None and not urlsplit(self.redis_url.get_secret_value()).password:
-            yield "a password in REDIS_URL; whoever reaches Redis can open what guessing has closed"
+            yield Insecure(
+                "throttling.exempt",
+                "AUTH_THROTTLE_EXEMPT to name your own networks; this exempts everybody",
+            )
+        if self.redis_url is not None:
+            yield from _insecure_redis(self.redis_url.get_secret_value())
+
+
+def _insecure_redis(url: str) -> Iterator[Insecure]:
+    parts = urlsplit(url)
+    if len(parts.password or "") < SHORTEST_PASSWORD:
+        yield Insecure(
+            "secrets.redis-password",
+            f"a password in REDIS_URL, of {SHORTEST_PASSWORD} characters or more; whoever reaches"
+            " Redis can open what guessing has closed",
+        )
+    if parts.scheme != "rediss" and not is_near(parts.hostname or ""):
+        yield Insecure("tls.redis", "REDIS_URL to be a rediss:// URL; Redis is on another machine")
 
 
 def _is_local(host: str) -> bool:

@@ -5,13 +5,19 @@ import binascii
 from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import ip_address
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 KEY_BYTES = 32
+# 32 random bytes have about 30 different ones; what was typed or filled up has few.
+FEWEST_DIFFERENT_BYTES = 16
+SHORTEST_PASSWORD = 16
+ENCRYPTED = ("require", "verify-ca", "verify-full")
 
 
 def _seconds(value: object) -> object:
@@ -24,6 +30,13 @@ Duration = Annotated[timedelta, BeforeValidator(_seconds)]
 # Passwords that stand in the files of this repository.
 PUBLIC_PASSWORDS = {"development-only", "change-me", "test-only"}
 DEVELOPMENT_KEY = base64.b64encode(b"insecure key of the development!").decode()
+
+
+class Insecure(NamedTuple):
+    """What production refuses: the line of docs/production.md that it breaks, and the remedy."""
+
+    line: str
+    remedy: str
 
 
 class ServiceSettings(BaseSettings):
@@ -72,28 +85,67 @@ class ServiceSettings(BaseSettings):
     def _production_is_safe(self) -> Self:
         insecure = list(self.insecure()) if self.env == "production" else []
         if insecure:
-            raise ValueError("\n".join(f"ENV=production needs {remedy}" for remedy in insecure))
+            sentences = (f"ENV=production needs {one.remedy} [{one.line}]" for one in insecure)
+            raise ValueError("\n".join(sentences))
         return self
 
-    def insecure(self) -> Iterator[str]:
-        """What production refuses of these settings: for each the remedy. A service adds its own.
+    def insecure(self) -> Iterator[Insecure]:
+        """What production refuses of these settings. A service adds its own.
 
         What no setting may be, wherever it runs, is a bound of the setting itself.
         """
         prefix = self.model_config.get("env_prefix", "")
-        if self.key_encryption_key.get_secret_value() == DEVELOPMENT_KEY:
-            yield (
-                f"{prefix}KEY_ENCRYPTION_KEY, a key of your own; make one with"
-                " `openssl rand -base64 32`"
+        if (
+            self.key_encryption_key.get_secret_value() == DEVELOPMENT_KEY
+            or len(set(self.sealing_key())) < FEWEST_DIFFERENT_BYTES
+        ):
+            yield Insecure(
+                "secrets.key-encryption-key",
+                f"{prefix}KEY_ENCRYPTION_KEY, a random key of your own; make one with"
+                " `openssl rand -base64 32`",
             )
         if not is_https(self.issuer):
-            yield f"{prefix}ISSUER to be an https:// URL, of the TLS in front of the gateway"
-        if urlsplit(self.database_url.get_secret_value()).password in PUBLIC_PASSWORDS:
-            yield f"another password in {prefix}DATABASE_URL; this one is public"
+            yield Insecure(
+                "tls.issuer",
+                f"{prefix}ISSUER to be an https:// URL, of the TLS in front of the gateway",
+            )
+        yield from self._insecure_database(f"{prefix}DATABASE_URL")
+        if self.log_format != "json":
+            yield Insecure("logging.json", f"{prefix}LOG_FORMAT=json, which machines can read")
+        if self.log_level == "DEBUG":
+            yield Insecure(
+                "logging.level", f"{prefix}LOG_LEVEL of INFO or above; DEBUG is for developers"
+            )
         if self.metrics_port and _is_public(self.host):
-            yield (
+            yield Insecure(
+                "network.metrics",
                 f"{prefix}HOST to be a private address, or {prefix}METRICS_PORT=0; metrics are"
-                " for everybody who reaches the port"
+                " for everybody who reaches the port",
+            )
+
+    def _insecure_database(self, name: str) -> Iterator[Insecure]:
+        try:
+            found = conninfo_to_dict(self.database_url.get_secret_value())
+        except ProgrammingError:
+            yield Insecure("tls.database", f"{name} to be a postgresql:// URL")
+            return
+        password = found.get("password")
+        if password in PUBLIC_PASSWORDS:
+            yield Insecure(
+                "secrets.database-password", f"another password in {name}; this one is public"
+            )
+        elif password and len(str(password)) < SHORTEST_PASSWORD:
+            yield Insecure(
+                "secrets.database-password",
+                f"a longer password in {name}, of {SHORTEST_PASSWORD} characters or more; make one"
+                " with `openssl rand -hex 32`",
+            )
+        hosts = str(found.get("hostaddr") or found.get("host") or "").split(",")
+        if found.get("sslmode") not in ENCRYPTED and not all(map(is_near, hosts)):
+            yield Insecure(
+                "tls.database",
+                f"sslmode=verify-full in {name}, or require at the least; the database is on"
+                " another machine",
             )
 
     def sealing_key(self) -> bytes:
@@ -105,6 +157,17 @@ def is_https(url: str) -> bool:
     """Whether an absolute URL is one of TLS."""
     parts = urlsplit(url)
     return parts.scheme == "https" and bool(parts.hostname)
+
+
+def is_near(host: str) -> bool:
+    """Whether what is sent to a host stays on this machine, as far as its name tells.
+
+    A name without a dot counts: so containers call each other on a network of one machine.
+    """
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return "." not in host or host.startswith("/")
 
 
 def _is_public(host: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from smart_audit.core.settings import ServiceSettings, is_https
+from smart_audit.core.settings import Insecure, ServiceSettings, is_https
 
 LOOPBACK = ("", "localhost", "127.0.0.1", "::1")
 
@@ -49,15 +49,21 @@ class MailSettings(ServiceSettings):
             raise ValueError("must be a URL, as in https://example.com/account")
         return value.rstrip("/")
 
-    def insecure(self) -> Iterator[str]:
+    def insecure(self) -> Iterator[Insecure]:
         """See `ServiceSettings`."""
         yield from super().insecure()
         if not self.smtp_host and "mail_dir" not in self.model_fields_set:
-            yield "AUTH_SMTP_HOST, or AUTH_MAIL_DIR where something else takes the mail from"
+            yield Insecure(
+                "mail.delivery",
+                "AUTH_SMTP_HOST, or AUTH_MAIL_DIR where something else takes the mail from",
+            )
         if self.smtp_host not in LOOPBACK and self.smtp_security == "none":
-            yield "AUTH_SMTP_SECURITY to be starttls or tls; mails carry links that log people in"
+            yield Insecure(
+                "tls.mail",
+                "AUTH_SMTP_SECURITY to be starttls or tls; mails carry links that log people in",
+            )
         if self.account_pages_url and not is_https(self.account_pages_url):
-            yield "AUTH_ACCOUNT_PAGES_URL to be an https:// URL"
+            yield Insecure("tls.account-pages", "AUTH_ACCOUNT_PAGES_URL to be an https:// URL")
 
     def pages_url(self) -> str:
         """Where links in mails lead, without a slash at the end."""
