@@ -47,19 +47,6 @@ class Outcome(StrEnum):
     DENIED = "denied"
 
 
-def app() -> typer.Typer:
-    """The group of commands, one for each kind of file."""
-    group = typer.Typer(help="Take events out, with what proves them.", no_args_is_help=True)
-    # Without a callback typer would take the only command for the group itself.
-    group.callback()(_group)
-    group.command("evidence")(evidence)
-    return group
-
-
-def _group() -> None:
-    """Take events out, with what proves them."""
-
-
 def evidence(
     occurred_from: Annotated[
         str, typer.Option("--from", metavar="TIME", help="The first moment, e.g. 2026-01-31.")

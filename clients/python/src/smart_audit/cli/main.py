@@ -3,45 +3,35 @@
 import io
 import logging
 import sys
-from importlib.metadata import version
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from smart_audit.cli import export, token
-from smart_audit.cli.demo import command as demo
+from smart_audit.cli.commands import COMMANDS, PANELS
 from smart_audit.cli.failures import ExitCode, explained
-from smart_audit.cli.imports import command as imports
-from smart_audit.cli.plugins import add_plugins
-from smart_audit.cli.terminal import notices, say
-from smart_audit.cli.verify import command as verify
-
-# Each entry is a callable register(app: typer.Typer) that adds commands.
-PLUGINS: Final = "smart_audit.cli"
+from smart_audit.cli.lazy import grouped
+from smart_audit.cli.text import complain
 
 
 def build() -> typer.Typer:
     """The whole command line."""
     app = typer.Typer(
         name="smart-audit",
-        help="Who did what, when: record it, and prove it.",
+        cls=grouped(COMMANDS, PANELS),
+        help=COMMANDS.summary,
         no_args_is_help=True,
         # Errors of ours become sentences; a defect shows Python's own traceback, without the
         # values of variables, which may be passwords.
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    app.add_typer(imports.app(), name="import")
-    app.add_typer(export.app(), name="export")
-    app.add_typer(verify.app(), name="verify")
-    app.command("token")(token.token)
-    app.command("demo")(demo.demo)
-    add_plugins(app, PLUGINS)
     return app
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  (typer's form of a callback)
     if wanted:
+        from importlib.metadata import version  # noqa: PLC0415  (slow, and wanted here alone)
+
         typer.echo(f"smart-audit {version('smart-audit-client')}")
         raise typer.Exit
 
@@ -72,5 +62,5 @@ def main() -> None:
         failure = explained(error)
         if failure is None:
             raise
-        say(notices(), f"smart-audit: {failure}")
+        complain(str(failure))
         sys.exit(failure.code)

@@ -4,7 +4,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from smart_audit.cli.terminal import notices, say
+from smart_audit.cli.text import complain
 
 
 def add_plugins(app: typer.Typer, group: str) -> None:
@@ -14,4 +14,4 @@ def add_plugins(app: typer.Typer, group: str) -> None:
             plugin.load()(app)
         except ImportError as error:
             # A broken neighbour must not keep anybody from verifying a log.
-            say(notices(), f"smart-audit: the commands of {plugin.value} are missing: {error}")
+            complain(f"the commands of {plugin.value} are missing: {error}")

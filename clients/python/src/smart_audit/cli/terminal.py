@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from smart_audit.cli.text import printable
 from smart_audit.client.errors import CallError
 
 
@@ -24,16 +25,6 @@ def notices() -> Console:
 def say(console: Console, line: str) -> None:
     """Print a line that is data: brackets in it are not markup, and nothing cuts it."""
     console.print("\n".join(map(printable, line.split("\n"))), markup=False, soft_wrap=True)
-
-
-def printable(text: str) -> str:
-    """A text of others: nothing in it can move the cursor or turn the writing."""
-    return "".join(one if one.isprintable() else _escaped(one) for one in text)
-
-
-def _escaped(character: str) -> str:
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def command() -> str:

@@ -91,19 +91,6 @@ MappingOption = Annotated[
 ]
 
 
-def app() -> typer.Typer:
-    """The group of commands, one for each kind of file."""
-    group = typer.Typer(
-        help="Record what other systems have logged. Importing a file again adds only what is "
-        "missing: records are known by their ids. Lines that cannot be recorded are named and "
-        "skipped; the exit code is then 5.",
-        no_args_is_help=True,
-    )
-    for command in (cloudtrail, ocsf, cloudevents, jsonl):
-        group.command(command.__name__)(command)
-    return group
-
-
 def cloudtrail(
     file: FileArgument,
     address: AddressOption = DEFAULT_ADDRESS,

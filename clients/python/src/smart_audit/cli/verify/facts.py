@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from smart_audit.cli.terminal import printable
+from smart_audit.cli.text import printable
 from smart_audit.tlog.leaf import OpenedLeaf
 
 # The fields in an order that reads well; those that an event lacks are left out.
