@@ -51,9 +51,10 @@ bench-search: $(VENV)/.dev ## measure how well questions in plain words are answ
 growth: $(VENV)/.dev ## measure a log of 5 million events against a new one; takes long
 	@$(BIN)/python -m benchmarks.growth $(ARGS)
 
-proto: $(VENV)/.dev ## generate the stubs from the protos
+proto: $(VENV)/.dev ## generate stubs, documents and the OpenAPI description from the protos
 	@$(PROTO)
 	@$(BIN)/python protos/document_roles.py
+	@$(BIN)/python -m protos.openapi
 
 fmt: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
@@ -66,6 +67,7 @@ lint: $(VENV)/.dev ## check format, lint, types, import contracts and protos
 	$(BIN)/lint-imports --no-cache >.build/imports.txt || { cat .build/imports.txt; exit 1; }
 	$(PROTO) --check
 	$(BIN)/python protos/document_roles.py --check
+	$(BIN)/python -m protos.openapi --check
 	@$(PROTO) --image $(IMAGE)
 	$(BIN)/buf lint $(IMAGE)
 	@if git rev-parse --verify --quiet $(AGAINST):protos >/dev/null; then \

@@ -12,10 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from google.api import annotations_pb2, http_pb2
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 
 from smart_audit.api.access.v1 import access_pb2, roles_pb2
+from smart_audit.stack.contract import bindings
 
 ROOT = Path(__file__).parents[1]
 STUBS = ROOT / "shared" / "stubs" / "src"
@@ -91,21 +91,11 @@ def _method_table(title: str, methods: Iterable[MethodDescriptor]) -> str:
     lines = [f"### {title}\n", "| Method | HTTP | Besides |", "|---|---|---|"]
     for method in methods:
         access = method.GetOptions().Extensions[access_pb2.access]
-        paths = ", ".join(
-            f"`{path}`" for path in _paths(method.GetOptions().Extensions[annotations_pb2.http])
-        )
+        paths = ", ".join(f"`{one.verb} {one.path}`" for one in bindings(method))
         words = [word for word in ("person", "recent", "own_name") if getattr(access, word)]
         besides = ", ".join(words).replace("_", " ")
         lines.append(f"| `{method.containing_service.name}.{method.name}` | {paths} | {besides} |")
     return "\n".join([*lines, ""])
-
-
-def _paths(rule: http_pb2.HttpRule) -> Iterator[str]:
-    kind = rule.WhichOneof("pattern")
-    if kind is not None:
-        yield f"{kind.upper()} {getattr(rule, kind)}"
-    for other in rule.additional_bindings:
-        yield from _paths(other)
 
 
 def _methods() -> list[MethodDescriptor]:

@@ -76,6 +76,19 @@ class Method:
     """For the installation's own services; the gateway refuses it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One HTTP form of a method.
+
+    verb: in capitals. path: a template. body: the field that the body is, `*` for all that the path
+    does not name, or empty for none.
+    """
+
+    verb: str
+    path: str
+    body: str
+
+
 def descriptor_set() -> bytes:
     """Return a serialized FileDescriptorSet of the API and all it imports, imports first."""
     ordered: dict[str, FileDescriptor] = {}
@@ -94,19 +107,26 @@ def descriptor_set() -> bytes:
     return found.SerializeToString(deterministic=True)
 
 
+def service_descriptors() -> list[ServiceDescriptor]:
+    """Return all services."""
+    return [service for file in _FILES for service in file.services_by_name.values()]
+
+
 def services() -> list[str]:
     """Return the full names of all services."""
-    return [service.full_name for file in _FILES for service in file.services_by_name.values()]
+    return [service.full_name for service in service_descriptors()]
 
 
 def methods() -> list[Method]:
     """Return every method of every service."""
     return [
-        _method(service, method)
-        for file in _FILES
-        for service in file.services_by_name.values()
-        for method in service.methods
+        _method(service, method) for service in service_descriptors() for method in service.methods
     ]
+
+
+def bindings(method: MethodDescriptor) -> list[Binding]:
+    """Return the HTTP forms of a method, in the order of the proto; the first is the main one."""
+    return list(_bindings(method.GetOptions().Extensions[annotations_pb2.http]))
 
 
 def path_pattern(template: str) -> str | None:
@@ -140,7 +160,7 @@ def _method(service: ServiceDescriptor, method: MethodDescriptor) -> Method:
     rule = access.WhichOneof("rule")
     return Method(
         path=f"/{service.full_name}/{method.name}",
-        json_paths=tuple(_json_paths(options.Extensions[annotations_pb2.http])),
+        json_paths=tuple(binding.path for binding in bindings(method)),
         public=rule == "public" and access.public,
         optional=rule == "optional" and access.optional,
         streams=method.server_streaming or method.client_streaming,
@@ -148,9 +168,9 @@ def _method(service: ServiceDescriptor, method: MethodDescriptor) -> Method:
     )
 
 
-def _json_paths(rule: http_pb2.HttpRule) -> Iterator[str]:
+def _bindings(rule: http_pb2.HttpRule) -> Iterator[Binding]:
     kind = rule.WhichOneof("pattern")
     if kind is not None:
-        yield rule.custom.path if kind == "custom" else getattr(rule, kind)
+        yield Binding(kind.upper(), getattr(rule, kind), rule.body)
     for other in rule.additional_bindings:
-        yield from _json_paths(other)
+        yield from _bindings(other)
