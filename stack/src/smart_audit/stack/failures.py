@@ -1,13 +1,17 @@
 """How the gateway's own failures look: the one error shape of the API."""
 
+import base64
 from dataclasses import dataclass
 from typing import Any
+
+from google.rpc import status_pb2
+from google.rpc.error_details_pb2 import ErrorInfo
 
 Json = dict[str, Any]
 
 _ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 _DOMAIN = "smart-audit"
-UNAUTHORIZED = 401
+UNAUTHORIZED, RATE = 401, 429
 
 NOT_GRPC: Json = {
     "name": "content-type",
@@ -105,8 +109,12 @@ FAILURES = (
 def mappers() -> list[Json]:
     """Return the mappers of Envoy's local_reply_config."""
     # A gRPC client gets Envoy's own words, but for what would mislead it.
-    misleading = [one for one in FAILURES if one.authorization or one.shown_status == UNAUTHORIZED]
-    return [*map(_mapper, FAILURES), *map(_grpc_mapper, misleading)]
+    told = [
+        one
+        for one in FAILURES
+        if one.authorization or UNAUTHORIZED in (one.status, one.shown_status) or one.status == RATE
+    ]
+    return [*map(_mapper, FAILURES), *map(_grpc_mapper, told)]
 
 
 def body(code: int, reason: str, message: str) -> Json:
@@ -128,8 +136,12 @@ def _mapper(failure: Failure) -> Json:
 
 
 def _grpc_mapper(failure: Failure) -> Json:
-    """The message and the code of a gRPC status."""
+    """The message, the code and the details of a gRPC status."""
+    status = status_pb2.Status(code=failure.code, message=failure.message)
+    status.details.add().Pack(ErrorInfo(reason=failure.reason, domain=_DOMAIN))
+    details = base64.b64encode(status.SerializeToString()).decode().rstrip("=")
     return {
+        "headers_to_add": [{"header": {"key": "grpc-status-details-bin", "value": details}}],
         "filter": {"and_filter": {"filters": [_IS_GRPC, *_conditions(failure)]}},
         "body_format_override": {"text_format_source": {"inline_string": failure.message}},
         "status_code": failure.shown_status or failure.status,

@@ -17,6 +17,8 @@ from rich.table import Table
 
 from smart_audit.stack import services, system
 from smart_audit.stack.datadir import DataDir, claimed, holder
+from smart_audit.stack.gateway import rate_limits_from
+from smart_audit.stack.limits import RateLimits
 from smart_audit.stack.mails import Mail, watch
 from smart_audit.stack.problem import Problem
 from smart_audit.stack.supervisor import Say
@@ -168,9 +170,17 @@ def _options(asked: Asked) -> system.Options:
         database_url=named.get("DATABASE_URL") or None,
         environment_name=named.get("ENV") or "development",
         cors_origins=_listed(named.get("GATEWAY_CORS_ORIGINS") or _DEFAULT_CORS_ORIGINS),
+        rate_limits=_rate_limits(named),
         mail=_mail(named),
         issuer=named.get("GATEWAY_ISSUER") or f"http://localhost:{asked.port}",
     )
+
+
+def _rate_limits(named: Mapping[str, str | None]) -> RateLimits:
+    try:
+        return rate_limits_from(named)
+    except ValueError as error:
+        raise Problem(f"{error}.") from error
 
 
 def _mail(named: Mapping[str, str | None]) -> str | Path | None:

@@ -1,8 +1,7 @@
 """Renders the gateway's Envoy configuration from settings and the API's own descriptors.
 
 For the container image: `python -m smart_audit.stack.gateway render --out DIR`, with the settings
-GATEWAY_HOST, GATEWAY_PORT, GATEWAY_AUTH_ENDPOINTS, GATEWAY_AUDIT_ENDPOINTS, GATEWAY_ISSUER and
-GATEWAY_CORS_ORIGINS in the environment.
+GATEWAY_* of docs/operations.md in the environment.
 """
 
 import argparse
@@ -10,13 +9,14 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from smart_audit.stack import clusters, contract, failures, routes
+from smart_audit.stack import clusters, contract, failures, limits, routes
+from smart_audit.stack.limits import RateLimits
 
 Json = dict[str, Any]
 
@@ -42,6 +42,9 @@ class GatewaySettings:
     descriptor_file: Path
     host: str = "127.0.0.1"
     cors_origins: tuple[str, ...] = ("http://localhost:3000",)
+    rate_limits: RateLimits = field(default_factory=RateLimits)
+    trusted_hops: int = 0
+    """Proxies in front, whose word on the client's address is taken."""
     keys_cached_for: str = "60s"
     """How soon a new key of tokens is known; auth publishes one long before it signs."""
 
@@ -54,24 +57,29 @@ def descriptor_set() -> bytes:
 def render(settings: GatewaySettings) -> str:
     """Return the configuration of Envoy as YAML."""
     template = Template((files("smart_audit.stack") / CONFIG_NAME).read_text(encoding="utf-8"))
-    jwks = clusters.own_address(settings.host, settings.port)
+    keys_socket = settings.admin_socket.with_name("keys.sock")
     values = {
         "host": settings.host,
         "port": settings.port,
         "admin_socket": str(settings.admin_socket),
         "descriptor_file": str(settings.descriptor_file),
         "issuer": settings.issuer,
-        "jwks_uri": f"http://{jwks}/.well-known/jwks.json",
+        "keys_socket": str(keys_socket),
+        "keys_method": "/smart_audit.api.auth.v1.AuthService/GetJwks",
         "keys_cached_for": settings.keys_cached_for,
         "cors_origins": [{"exact": origin} for origin in settings.cors_origins],
         "services": contract.services(),
         "jwt_rules": routes.jwt_rules(),
         "routes": routes.routes(),
+        "gzip": _compressor("gzip"),
+        "brotli": _compressor("brotli"),
+        "rate_limit": limits.filter_config(settings.rate_limits),
+        "trusted_hops": settings.trusted_hops,
         "local_reply_mappers": failures.mappers(),
         "clusters": [
             clusters.grpc_cluster("auth", settings.auth_endpoints),
             clusters.grpc_cluster("audit", settings.audit_endpoints),
-            clusters.http_cluster("jwks", jwks),
+            clusters.socket_cluster("keys", keys_socket),
         ],
         "max_request_bytes": _MAX_REQUEST_BYTES,
         "max_response_bytes": _MAX_RESPONSE_BYTES,
@@ -109,9 +117,51 @@ def settings_from(environment: Mapping[str, str], folder: Path) -> GatewaySettin
         audit_endpoints=_listed(environment["GATEWAY_AUDIT_ENDPOINTS"]),
         issuer=environment["GATEWAY_ISSUER"],
         cors_origins=_listed(environment.get("GATEWAY_CORS_ORIGINS", "http://localhost:3000")),
+        rate_limits=rate_limits_from(environment),
+        trusted_hops=_number(environment, "GATEWAY_TRUSTED_HOPS", 0),
         admin_socket=folder / "admin.sock",
         descriptor_file=folder / DESCRIPTORS_NAME,
     )
+
+
+def _compressor(library: str) -> Json:
+    package = f"envoy.extensions.compression.{library}.compressor.v3"
+    config = "envoy.extensions.filters.http.compressor.v3.Compressor"
+    # JSON, checkpoints, entry bundles, the pages of the documentation.
+    types = ("application/json", "text/", "application/octet-stream", "application/javascript")
+    return {
+        "@type": f"type.googleapis.com/{config}",
+        "response_direction_config": {
+            "common_config": {
+                "min_content_length": 1024,
+                "content_type_matcher": [{"prefix": one} for one in types],
+            }
+        },
+        # Of those that the client likes equally.
+        "choose_first": library == "brotli",
+        "compressor_library": {
+            "name": library,
+            "typed_config": {"@type": f"type.googleapis.com/{package}.{library.capitalize()}"},
+        },
+    }
+
+
+def rate_limits_from(environment: Mapping[str, str | None]) -> RateLimits:
+    """Read the limits per client. Raises: ValueError when one is no number."""
+    default = RateLimits()
+    calls = "GATEWAY_RATE_LIMIT_CALLS_PER_SECOND"
+    credentials = "GATEWAY_RATE_LIMIT_CREDENTIALS_PER_MINUTE"
+    return RateLimits(
+        _number(environment, calls, default.calls_per_second),
+        _number(environment, credentials, default.credentials_per_minute),
+    )
+
+
+def _number(environment: Mapping[str, str | None], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isdecimal():
+        raise ValueError(f"{name} must be a whole number, and {text!r} is none")
+    return int(text)
 
 
 def _listed(text: str) -> tuple[str, ...]:

