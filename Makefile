@@ -14,6 +14,9 @@ INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 IMAGE := .build/protos.binpb
 BEFORE := .build/protos-before.binpb
+TYPESCRIPT := clients/typescript
+# what npm itself writes last
+NODE_MODULES := $(TYPESCRIPT)/node_modules/.package-lock.json
 # protoc finds its plugins on the path
 PROTO = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
 # what the protos must stay compatible with
@@ -24,7 +27,7 @@ AGAINST ?= $(if $(CI),HEAD~1,main)
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.dev ## make .venv with everything that runs, tests and checks need
+setup: $(VENV)/.dev $(NODE_MODULES) ## make .venv with everything that runs, tests and checks need
 
 up: $(VENV)/.runtime ## start Postgres, auth, audit and the gateway; Ctrl-C stops them
 	@$(BIN)/smart-audit up $(ARGS)
@@ -32,14 +35,14 @@ up: $(VENV)/.runtime ## start Postgres, auth, audit and the gateway; Ctrl-C stop
 demo: $(VENV)/.runtime ## sign up, log in, import real events, prove one
 	@$(BIN)/smart-audit demo $(ARGS)
 
-test: $(VENV)/.dev ## run the tests
+test: $(VENV)/.dev $(NODE_MODULES) ## run the tests
 	@$(PYTEST) -n 3 --dist worksteal -m "not soak" $(ARGS)
 
-cover: $(VENV)/.dev ## run the tests and say what they cover; takes half as long again
+cover: $(VENV)/.dev $(NODE_MODULES) ## run the tests and say what they cover; takes half as long again
 	@$(PYTEST) -n 3 --dist worksteal -m "not soak" \
 		--cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 
-soak: $(VENV)/.dev ## run the long fault, growth and fuzz tests
+soak: $(VENV)/.dev $(NODE_MODULES) ## run the long fault, growth and fuzz tests
 	@$(PYTEST) -m soak -o faulthandler_timeout=3600 $(ARGS)
 
 bench: $(VENV)/.dev ## measure, print the table and write bench.json
@@ -51,10 +54,11 @@ bench-search: $(VENV)/.dev ## measure how well questions in plain words are answ
 growth: $(VENV)/.dev ## measure a log of 5 million events against a new one; takes long
 	@$(BIN)/python -m benchmarks.growth $(ARGS)
 
-proto: $(VENV)/.dev ## generate stubs, documents and the OpenAPI description from the protos
+proto: $(VENV)/.dev ## generate stubs, documents, OpenAPI and the TypeScript client from the protos
 	@$(PROTO)
 	@$(BIN)/python protos/document_roles.py
 	@$(BIN)/python -m protos.openapi
+	@$(BIN)/python -m protos.typescript
 
 fmt: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
@@ -68,6 +72,7 @@ lint: $(VENV)/.dev ## check format, lint, types, import contracts and protos
 	$(PROTO) --check
 	$(BIN)/python protos/document_roles.py --check
 	$(BIN)/python -m protos.openapi --check
+	$(BIN)/python -m protos.typescript --check
 	@$(PROTO) --image $(IMAGE)
 	$(BIN)/buf lint $(IMAGE)
 	@if git rev-parse --verify --quiet $(AGAINST):protos >/dev/null; then \
@@ -84,7 +89,7 @@ down: $(VENV)/.runtime ## stop what `make up` started
 	@$(BIN)/smart-audit down $(ARGS)
 
 clean: ## remove .venv and caches; data in .smart-audit stays
-	rm -rf $(VENV) .build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/dist .build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: $(VENV)/.bootstrap # pin requirements/*.in with hashes, for maintainers
@@ -111,4 +116,9 @@ $(VENV)/.runtime: $(VENV)/.bootstrap requirements/runtime.txt $(MEMBER_PROJECTS)
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Node and npm come as a Python package; what npm installs is for building and testing the client.
+$(NODE_MODULES): $(VENV)/.dev $(TYPESCRIPT)/package.json $(TYPESCRIPT)/package-lock.json
+	@$(BIN)/python -m tests.support.node npm ci --loglevel=error
 	@touch $@

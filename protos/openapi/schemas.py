@@ -74,7 +74,7 @@ class Schemas:
         fields = [
             field
             for field in message.fields
-            if field.name not in without and not (is_request and _is_output_only(field))
+            if field.name not in without and not (is_request and is_output_only(field))
         ]
         must = rules.needed(message) if is_request else {f.name for f in fields if _is_printed(f)}
         required = [field.name for field in fields if field.name in must]
@@ -144,7 +144,8 @@ def _reachable(messages: Iterable[Descriptor]) -> Iterator[Descriptor]:
         pending += [field.message_type for field in message.fields if field.message_type]
 
 
-def _is_output_only(field: FieldDescriptor) -> bool:
+def is_output_only(field: FieldDescriptor) -> bool:
+    """Whether only the service sets the field."""
     behaviours = field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
     return field_behavior_pb2.OUTPUT_ONLY in behaviours
 
