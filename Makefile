@@ -12,6 +12,8 @@ MEMBER_PROJECTS := $(MEMBERS:%=%/pyproject.toml)
 INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
 # the tests start hundreds of processes; where bytecode is not to be written, each would compile
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
+COMPILE = ../$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url $(ARGS)
 IMAGE := .build/protos.binpb
 BEFORE := .build/protos-before.binpb
 TYPESCRIPT := clients/typescript
@@ -94,8 +96,9 @@ clean: ## remove .venv and caches; data in .smart-audit stays
 
 lock: $(VENV)/.bootstrap # pin requirements/*.in with hashes, for maintainers
 	@cd requirements && for name in bootstrap runtime dev; do \
-		../$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-emit-index-url $(ARGS) $$name.in -o $$name.txt || exit 1; done
+		$(COMPILE) $$name.in -o $$name.txt || exit 1; done
+	@cd requirements && for name in build auth audit gateway; do \
+		$(COMPILE) -c runtime.txt $$name.in -o $$name.txt || exit 1; done
 
 $(VENV)/.bootstrap: requirements/bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
