@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import grpc.aio
 
 from smart_audit.client.connection import (
+    RETRY_FOR_S,
     Connection,
     Request,
     Response,
@@ -29,14 +31,21 @@ class BlockingConnection:
         address: str,
         session: Session,
         *,
-        retry_for_s: float = 10.0,
+        ca_file: Path | None = None,
+        retry_for_s: float = RETRY_FOR_S,
         on_trouble: Callable[[CallError], None] = ignore_trouble,
     ) -> None:
         self._runner = asyncio.Runner()
 
         async def connect() -> Connection:
             # A channel of grpc.aio belongs to the loop that runs when it is made.
-            return Connection(address, session, retry_for_s=retry_for_s, on_trouble=on_trouble)
+            return Connection(
+                address,
+                session,
+                ca_file=ca_file,
+                retry_for_s=retry_for_s,
+                on_trouble=on_trouble,
+            )
 
         self._connection = self._runner.run(connect())
         self.auth = self._connection.auth

@@ -11,27 +11,27 @@ import itertools
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar, cast
 
 import grpc
 import grpc.aio
 
-from smart_audit.api.audit.v1 import (
-    audit_pb2_grpc,
-    event_types_pb2_grpc,
-    tail_pb2_grpc,
-    tiles_pb2_grpc,
-)
-from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc, oauth_pb2_grpc
+from smart_audit.api.auth.v1 import auth_pb2
+from smart_audit.client.address import Address, channel_credentials
 from smart_audit.client.api_key import exchange
 from smart_audit.client.errors import CallError
+from smart_audit.client.profiles import Profiles
+from smart_audit.client.services import Services
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
+Answered = grpc.aio.UnaryUnaryCall[Request, Response]
 
 CALL_LIMIT_S: Final = 30.0
+RETRY_FOR_S: Final = 10.0
 FIRST_PAUSE_S: Final = 0.1
 LAST_PAUSE_S: Final = 5.0
 # A full bundle of the largest entries has 16 MiB and 512 bytes; gRPC would take 4 MiB.
@@ -61,6 +61,8 @@ class Session:
     api_key: str = field(default="", repr=False)
     renew_at: float = 0.0
     """When to exchange the API key again, on the clock of `time.monotonic`."""
+    kept_in: tuple[Profiles, str] | None = None
+    """The profile that the tokens are of, where renewed ones are written back."""
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -79,11 +81,25 @@ def ignore_trouble(_error: CallError) -> None:
     """Nobody wants to know that a call is being repeated."""
 
 
-class Connection:
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for answers.
+
+    call_limit_s: the deadline of one attempt. retry_for_s: how long a call is repeated while the
+    service is away; 0 for never.
+    """
+
+    call_limit_s: float = CALL_LIMIT_S
+    retry_for_s: float = RETRY_FOR_S
+
+
+class Connection(Services):
     """Calls in one session.
 
-    address: host:port. retry_for_s: how long a call is repeated while the service is away.
+    address: as `Address.parse` takes it. ca_file: what to trust instead of the system's
+    certificates, a PEM file. retry_for_s: how long a call is repeated while the service is away.
     on_trouble: told of the failure that leads to a call's first repetition.
+    Raises: ConfigError.
     """
 
     def __init__(
@@ -91,21 +107,20 @@ class Connection:
         address: str,
         session: Session,
         *,
-        retry_for_s: float = 10.0,
+        ca_file: Path | None = None,
+        retry_for_s: float = RETRY_FOR_S,
         on_trouble: Callable[[CallError], None] = ignore_trouble,
     ) -> None:
-        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        place = Address.parse(address)
+        super().__init__(
+            grpc.aio.secure_channel(place.target, channel_credentials(ca_file), options=_OPTIONS)
+            if place.tls
+            else grpc.aio.insecure_channel(place.target, options=_OPTIONS)
+        )
         self._session = session
-        self._retry_for_s = retry_for_s
+        self._patience = Patience(retry_for_s=retry_for_s)
         self._on_trouble = on_trouble
         self._renewing = asyncio.Lock()
-        self.auth = auth_pb2_grpc.AuthServiceStub(self._channel)
-        self.oauth = oauth_pb2_grpc.OAuthServiceStub(self._channel)
-        self.events = audit_pb2_grpc.EventServiceStub(self._channel)
-        self.event_types = event_types_pb2_grpc.EventTypeServiceStub(self._channel)
-        self.log = audit_pb2_grpc.LogServiceStub(self._channel)
-        self.tiles = tiles_pb2_grpc.TileServiceStub(self._channel)
-        self.tails = tail_pb2_grpc.TailServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:
         return self
@@ -123,22 +138,38 @@ class Connection:
         await self._channel.close()
 
     async def call(
-        self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+        patience: Patience | None = None,
     ) -> Response:
         """Call a method of one of the stubs, again and again while the service is away.
 
         Raises: CallError.
         """
+        return (await self.answered(method, request, patience))[0]
+
+    async def answered(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+        patience: Patience | None = None,
+    ) -> tuple[Response, Answered[Request, Response]]:
+        """As `call`, with the call that was answered, which knows its metadata.
+
+        Raises: CallError.
+        """
+        patience = patience or self._patience
         give_up_at = None
         for pause_s in pauses():
             try:
-                return await self._call_in_session(method, request)
+                return await self._call_in_session(method, request, patience.call_limit_s)
             except CallError as error:
                 if not error.may_pass:
                     raise
                 now = time.monotonic()
                 is_first = give_up_at is None
-                give_up_at = give_up_at or now + self._retry_for_s
+                give_up_at = give_up_at or now + patience.retry_for_s
                 if now + pause_s > give_up_at:
                     raise
                 if is_first:
@@ -176,20 +207,27 @@ class Connection:
         return bool(self._session.refresh_token or self._session.api_key)
 
     async def _call_in_session(
-        self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request
-    ) -> Response:
-        """Call once; when the access token is refused, once more with a fresh one."""
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+        limit_s: float,
+    ) -> tuple[Response, Answered[Request, Response]]:
+        """Call once; when the access token is refused, once more with a fresh one.
+
+        What a profile keeps may have run out as well: then there is a third time.
+        """
         await self._renew_ahead()
-        used = self._session.access_token
-        try:
-            return await self._call_once(method, request)
-        except CallError as error:
-            if error.code is not grpc.StatusCode.UNAUTHENTICATED or error.may_pass:
-                raise
-            if not self.is_renewable:
-                raise
-        await self._renew(used)
-        return await self._call_once(method, request)
+        for is_last in (False, self._session.kept_in is None, True):
+            used = self._session.access_token
+            try:
+                return await self._call_once(method, request, limit_s)
+            except CallError as error:
+                if error.code is not grpc.StatusCode.UNAUTHENTICATED or error.may_pass:
+                    raise
+                if is_last or not self.is_renewable:
+                    raise
+            await self._renew(used)
+        raise AssertionError("the last attempt raises or returns")
 
     async def _renew_ahead(self) -> None:
         if not self._session.is_due:
@@ -202,10 +240,14 @@ class Connection:
                 raise
 
     async def _call_once(
-        self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request
-    ) -> Response:
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+        limit_s: float,
+    ) -> tuple[Response, Answered[Request, Response]]:
+        call = method(request, timeout=limit_s, metadata=self._session.metadata)
         try:
-            return await method(request, timeout=CALL_LIMIT_S, metadata=self._session.metadata)
+            return await call, call
         except grpc.aio.AioRpcError as error:
             raise CallError.of(error) from error
 
@@ -230,6 +272,28 @@ class Connection:
         self._session.renew_at = fresh.renew_at
 
     async def _refresh(self) -> None:
+        if self._session.kept_in is None:
+            await self._refresh_once()
+            return
+        profiles, name = self._session.kept_in
+        async with profiles.renewing():
+            kept = profiles.credentials(name)
+            if kept.refresh_token and kept.access_token != self._session.access_token:
+                # Somebody else was quicker, and has used up the refresh token that we know.
+                self._session.access_token = kept.access_token
+                self._session.refresh_token = kept.refresh_token
+                return
+            await self._refresh_once()
+            # A logout meanwhile stays one.
+            if kept.refresh_token:
+                fresh = replace(
+                    kept,
+                    access_token=self._session.access_token,
+                    refresh_token=self._session.refresh_token,
+                )
+                profiles.keep(name, fresh)
+
+    async def _refresh_once(self) -> None:
         request = auth_pb2.RefreshTokenRequest(refresh_token=self._session.refresh_token)
         answer = await self.auth.RefreshToken(request, timeout=CALL_LIMIT_S)
         self._session.access_token = answer.access_token

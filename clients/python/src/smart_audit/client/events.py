@@ -1,12 +1,16 @@
 """Building events out of plain Python values."""
 
 import json
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final, NotRequired, TypedDict
 
 from google.protobuf.struct_pb2 import ListValue, NullValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
+
+from smart_audit.api.audit.v1 import audit_pb2
+from smart_audit.client.ids import uuid7
 
 # The limits of the contract, in characters.
 MAX_ACTION: Final = 200
@@ -25,6 +29,80 @@ MAX_USER_AGENT: Final = 2048
 
 MAX_METADATA_DEPTH: Final = 32
 _MAX_SAFE_INTEGER: Final = 2**53 - 1
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    DENIED = "denied"
+
+
+class ActorFields(TypedDict):
+    """Who did it: `Actor` of the API."""
+
+    id: str
+    type: NotRequired[str]
+    name: NotRequired[str]
+    email: NotRequired[str]
+
+
+class TargetFields(TypedDict):
+    """What it was done to: `Target` of the API."""
+
+    id: str
+    type: NotRequired[str]
+    name: NotRequired[str]
+    data_subject: NotRequired[bool]
+
+
+Actor = str | ActorFields | audit_pb2.Actor
+"""Who did it; text is the id of a user."""
+Target = TargetFields | audit_pb2.Target
+"""What it was done to."""
+
+
+def new_event(
+    action: str,
+    actor: Actor,
+    *,
+    targets: Iterable[Target] = (),
+    outcome: Outcome | str = Outcome.SUCCESS,
+    outcome_reason: str = "",
+    metadata: Mapping[str, Any] | None = None,
+    occurred_at: datetime | None = None,
+    source: str = "",
+    source_address: str = "",
+    user_agent: str = "",
+    id: str = "",  # noqa: A002  (the field's name)
+) -> audit_pb2.Event:
+    """An event with an id of its own, so that it may be sent again, of now unless told otherwise.
+
+    metadata: a JSON object, as `struct` takes it. occurred_at: with a zone.
+    Raises: TypeError or ValueError for what makes no event. Limits are for the service to check.
+    """
+    return audit_pb2.Event(
+        id=id or uuid7(),
+        action=action,
+        actor=_actor(actor),
+        targets=[
+            one if isinstance(one, audit_pb2.Target) else audit_pb2.Target(**one) for one in targets
+        ],
+        outcome=audit_pb2.Outcome.Value(f"OUTCOME_{Outcome(outcome).name}"),
+        outcome_reason=outcome_reason,
+        metadata=struct(metadata) if metadata else None,
+        occurred_at=timestamp(occurred_at or datetime.now(UTC)),
+        source=source,
+        source_address=source_address,
+        user_agent=user_agent,
+    )
+
+
+def _actor(actor: Actor) -> audit_pb2.Actor:
+    if isinstance(actor, audit_pb2.Actor):
+        return actor
+    return audit_pb2.Actor(id=actor) if isinstance(actor, str) else audit_pb2.Actor(**actor)
 
 
 def timestamp(time: datetime) -> Timestamp:

@@ -9,7 +9,7 @@ import grpc
 
 from smart_audit.api.audit.v1 import tail_pb2
 from smart_audit.client.connection import Connection, ignore_trouble, pauses
-from smart_audit.client.errors import CallError
+from smart_audit.client.errors import CallError, call_error
 
 # The service gives a sign of life each minute at the latest; without any the stream is dead.
 SILENCE_S: Final = 90.0
@@ -66,5 +66,5 @@ async def _once(
         async for record in answers:
             if record.HasField("end"):
                 code = _CODES.get(record.end.reason, grpc.StatusCode.UNKNOWN)
-                raise CallError(code, record.end.message, record.end.reason)
+                raise call_error(code, record.end.message, record.end.reason)
             yield record

@@ -56,6 +56,16 @@ class SignedCheckpoint:
         """The root as it stands in the note."""
         return b64encode(self.root).decode()
 
+    def at(self, size: int, root: bytes) -> "SignedCheckpoint":
+        """The log at another size, as somebody says it was: no signature vouches for it.
+
+        Raises: VerificationError when no log can be so.
+        """
+        try:
+            return SignedCheckpoint(Checkpoint(self.origin, size, root), "", ())
+        except CheckpointError as error:
+            raise VerificationError(f"no log can be so: {error}") from error
+
 
 @dataclass(frozen=True, slots=True)
 class VerifiedLeaf:

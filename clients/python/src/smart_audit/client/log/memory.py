@@ -6,13 +6,12 @@ by the name that the log gives itself: else a service could be forgotten by anot
 """
 
 import json
-import os
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from smart_audit.client import private_files
 from smart_audit.client.verification import SignedCheckpoint, VerificationError, read_checkpoint
 
 _VERSION: Final = 1
@@ -78,22 +77,8 @@ class Memory:
             "keys": signed.verifier_keys,
             "checkpoint": signed.note,
         }
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(self.path(organisation_id), json.dumps(content, indent=2) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, all of it or nothing."""
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        private_files.make_folder(self._folder)
+        private_files.write(self.path(organisation_id), json.dumps(content, indent=2) + "\n")
 
 
 def _unbelievable(path: Path, error: Exception) -> MemoryFault:
