@@ -148,6 +148,8 @@ async def _stack(data: DataDir, database_url: str | None) -> AsyncIterator[dict[
         cors_origins=(),
         rate_limits=RateLimits(calls_per_second=0, credentials_per_minute=0),
         issuer=f"http://localhost:{port}",
+        metrics_ports={},
+        otlp_endpoint="",
     )
     ready: asyncio.Future[dict[str, Any]] = asyncio.Future()
     stack = asyncio.create_task(system.run(options, data, _say, ready.set_result))

@@ -66,7 +66,7 @@ def test_a_service_gets_its_settings_and_no_others(services, name):
 
 def test_the_gateway_gets_its_settings_and_the_issuer_of_the_services(services):
     found = environment(services["gateway"])
-    assert set(found) == of_gateway()
+    assert set(services["gateway"]["environment"]) == of_gateway()
     issuers = {
         environment(services["auth"])["AUTH_ISSUER"],
         environment(services["audit"])["AUDIT_ISSUER"],

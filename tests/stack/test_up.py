@@ -29,6 +29,7 @@ def test_the_life_of_a_stack(tmp_path):
     # One story, because each start of a whole system takes seconds.
     with running_stack(tmp_path, "--workers", "2") as stack:
         says_where_it_is_and_keeps_its_secrets(stack)
+        tells_prometheus_of_each_process(stack)
         person = starts_crashed_processes_again(stack)
         shows_mail_as_it_arrives(stack, person)
         outlives_a_killed_supervisor_and_stops_cleanly(stack, person)
@@ -78,6 +79,19 @@ def says_where_it_is_and_keeps_its_secrets(shared):
         said = refusal(smart_audit(command, cwd=shared.folder))
         assert f"already running on {shared.data}" in said
         assert "smart-audit down" in said
+
+
+def tells_prometheus_of_each_process(shared):
+    targets = json.loads(Path(shared.state["metrics"]).read_text())
+    found = {}
+    for target in targets:
+        (address,) = target["targets"]
+        assert address.startswith("127.0.0.1:")
+        path = target["labels"].get("__metrics_path__", "/metrics")
+        found[target["labels"]["process"]] = httpx.get(f"http://{address}{path}").text
+    assert set(found) == {"auth-0", "auth-1", "audit-0", "audit-1", "envoy"}
+    assert all("smart_audit_ready 1.0" in found[f"auth-{number}"] for number in (0, 1))
+    assert "envoy_cluster_membership_healthy" in found["envoy"]
 
 
 def starts_crashed_processes_again(shared):

@@ -73,10 +73,11 @@ async def running_processes(
     folder: Path,
     audit_workers: int = 1,
     audit: dict[str, str] | None = None,
+    auth: dict[str, str] | None = None,
 ) -> AsyncIterator[tuple[Service, list[Service]]]:
     """auth, and as many processes of audit as asked for, on one database; settings may be given."""
     auth_port, *audit_ports = [free_port() for _ in range(audit_workers + 1)]
-    auth = Service(
+    auth_service = Service(
         "auth",
         auth_port,
         {
@@ -86,6 +87,7 @@ async def running_processes(
             "AUTH_AUDIT_ADDRESS": ",".join(f"127.0.0.1:{port}" for port in audit_ports),
             "AUTH_ISSUER": ISSUER,
             "AUTH_LOG_FORMAT": "json",
+            **(auth or {}),
         },
         folder / "auth.log",
     )
@@ -105,9 +107,9 @@ async def running_processes(
         )
         for number, port in enumerate(audit_ports)
     ]
-    services = [auth, *audits]
+    services = [auth_service, *audits]
     try:
         await asyncio.gather(*(service.start() for service in services))
-        yield auth, audits
+        yield auth_service, audits
     finally:
         await asyncio.gather(*(service.stop() for service in services if service.process))

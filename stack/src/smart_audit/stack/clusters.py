@@ -59,6 +59,16 @@ def grpc_cluster(name: str, endpoints: tuple[str, ...]) -> Json:
     }
 
 
+def http2_cluster(name: str, endpoint: str) -> Json:
+    """An HTTP/2 server without a health check. Raises: ValueError when it is not host:port."""
+    protocol = {
+        "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }
+    options = {_HTTP_OPTIONS: protocol}
+    return _cluster(name, (endpoint,)) | {"typed_extension_protocol_options": options}
+
+
 def socket_cluster(name: str, path: Path) -> Json:
     """A plain HTTP/1.1 server on a unix socket."""
     place = {"endpoint": {"address": {"pipe": {"path": str(path)}}}}

@@ -172,6 +172,13 @@ def _options(asked: Asked) -> system.Options:
         cors_origins=_listed(named.get("GATEWAY_CORS_ORIGINS") or _DEFAULT_CORS_ORIGINS),
         rate_limits=_rate_limits(named),
         mail=_mail(named),
+        metrics_ports={
+            service: _port(named, f"{service.upper()}_METRICS_PORT")
+            for service in ("auth", "audit", "gateway")
+        },
+        otlp_endpoint=named.get("GATEWAY_OTLP_ENDPOINT")
+        or named.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        or "",
         issuer=named.get("GATEWAY_ISSUER") or f"http://localhost:{asked.port}",
     )
 
@@ -181,6 +188,13 @@ def _rate_limits(named: Mapping[str, str | None]) -> RateLimits:
         return rate_limits_from(named)
     except ValueError as error:
         raise Problem(f"{error}.") from error
+
+
+def _port(named: Mapping[str, str | None], name: str) -> str | None:
+    port = named.get(name)
+    if port and not port.isdecimal():
+        raise Problem(f"{name} must be the number of a port, or 0 for no metrics.")
+    return port
 
 
 def _mail(named: Mapping[str, str | None]) -> str | Path | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from smart_audit.stack import clusters, contract, failures, limits, routes
+from smart_audit.stack import clusters, contract, failures, limits, routes, watching
 from smart_audit.stack.limits import RateLimits
 
 Json = dict[str, Any]
@@ -45,6 +45,11 @@ class GatewaySettings:
     rate_limits: RateLimits = field(default_factory=RateLimits)
     trusted_hops: int = 0
     """Proxies in front, whose word on the client's address is taken."""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+    """For those inside; 0 serves no metrics."""
+    otlp_endpoint: str = ""
+    """URL of the collector that takes traces; empty sends none."""
     keys_cached_for: str = "60s"
     """How soon a new key of tokens is known; auth publishes one long before it signs."""
 
@@ -80,12 +85,32 @@ def render(settings: GatewaySettings) -> str:
             clusters.grpc_cluster("auth", settings.auth_endpoints),
             clusters.grpc_cluster("audit", settings.audit_endpoints),
             clusters.socket_cluster("keys", keys_socket),
+            *_watching_clusters(settings),
         ],
+        "tracing": watching.tracing() if settings.otlp_endpoint else None,
         "max_request_bytes": _MAX_REQUEST_BYTES,
         "max_response_bytes": _MAX_RESPONSE_BYTES,
         "max_heap_bytes": _MAX_HEAP_BYTES,
     }
-    return template.substitute({name: json.dumps(value) for name, value in values.items()})
+    texts = {name: json.dumps(value) for name, value in values.items()}
+    return template.substitute(texts, inside_listeners=_inside_listeners(settings))
+
+
+def _watching_clusters(settings: GatewaySettings) -> list[Json]:
+    found = []
+    if settings.metrics_port:
+        found.append(clusters.socket_cluster(watching.ADMIN, settings.admin_socket))
+    if settings.otlp_endpoint:
+        found.append(watching.traces_cluster(settings.otlp_endpoint))
+    return found
+
+
+def _inside_listeners(settings: GatewaySettings) -> str:
+    """A further item of the template's list, or a comment."""
+    if not settings.metrics_port:
+        return "# no port for metrics"
+    listener = watching.metrics_listener(settings.metrics_host, settings.metrics_port)
+    return f"- {json.dumps(listener)}"
 
 
 def write(settings: GatewaySettings, folder: Path) -> Path:
@@ -109,9 +134,10 @@ def settings_from(environment: Mapping[str, str], folder: Path) -> GatewaySettin
     ]
     if missing:
         raise ValueError(f"set {', '.join(missing)}")
+    # A container listens on all its addresses: its network decides who reaches it.
+    host = environment.get("GATEWAY_HOST", "0.0.0.0")  # noqa: S104
     return GatewaySettings(
-        # A container listens on all its addresses: its network decides who reaches it.
-        host=environment.get("GATEWAY_HOST", "0.0.0.0"),  # noqa: S104
+        host=host,
         port=int(environment.get("GATEWAY_PORT", "8000")),
         auth_endpoints=_listed(environment["GATEWAY_AUTH_ENDPOINTS"]),
         audit_endpoints=_listed(environment["GATEWAY_AUDIT_ENDPOINTS"]),
@@ -119,6 +145,9 @@ def settings_from(environment: Mapping[str, str], folder: Path) -> GatewaySettin
         cors_origins=_listed(environment.get("GATEWAY_CORS_ORIGINS", "http://localhost:3000")),
         rate_limits=rate_limits_from(environment),
         trusted_hops=_number(environment, "GATEWAY_TRUSTED_HOPS", 0),
+        metrics_host=host,
+        metrics_port=_number(environment, "GATEWAY_METRICS_PORT", 0),
+        otlp_endpoint=environment.get("GATEWAY_OTLP_ENDPOINT", ""),
         admin_socket=folder / "admin.sock",
         descriptor_file=folder / DESCRIPTORS_NAME,
     )

@@ -29,6 +29,8 @@ class Worker:
     name: str
     host: str
     port: int
+    metrics_port: int
+    """On loopback too; 0 serves none."""
 
     @property
     def address(self) -> str:
@@ -49,6 +51,7 @@ class Plan:
     """Where auth writes mail; None when an SMTP server takes it, or when auth has to refuse."""
     auth: list[Worker]
     audit: list[Worker]
+    gateway_metrics_port: int
 
     def workers(self) -> list[tuple[str, Worker]]:
         """Every worker with the name of its service, auth first."""
@@ -77,10 +80,9 @@ def administration(plan: Plan, verb: str, email: str) -> Program:
 
 
 def server(plan: Plan, service: str, worker: Worker) -> Program:
-    """One serving worker. The first of a service alone has the port of its metrics."""
+    """One serving worker."""
     environment = _environment(plan, service, worker)
-    if worker not in (plan.auth[0], plan.audit[0]):
-        environment[f"{service.upper()}_METRICS_PORT"] = "0"
+    environment[f"{service.upper()}_METRICS_PORT"] = str(worker.metrics_port)
     return _program(plan, service, "serve", worker.name, environment)
 
 
@@ -99,17 +101,19 @@ def envoy(config: Path, log: Path) -> Program:
     )
 
 
-def workers(service: str, port: int, extra_ports: list[int]) -> list[Worker]:
-    """Worker 0 has the service's known port; the others are reached by the gateway only.
+def workers(service: str, served: list[int], metrics: list[int]) -> list[Worker]:
+    """One for each port. That of worker 0 is known; the others are reached by the gateway only.
 
     All are on loopback, whatever the gateway listens on: they speak without TLS, and believe what
     the gateway says of a client's address.
 
-    Each has a port of its own because a shared one spreads connections, not calls.
+    Each has a port of its own because a shared one spreads connections, not calls; and one for its
+    metrics, which are those of the process.
     """
-    first = Worker(f"{service}-0", LOOPBACK, port)
-    rest = [Worker(f"{service}-{n}", LOOPBACK, p) for n, p in enumerate(extra_ports, start=1)]
-    return [first, *rest]
+    return [
+        Worker(f"{service}-{number}", LOOPBACK, *ports)
+        for number, ports in enumerate(zip(served, metrics, strict=True))
+    ]
 
 
 def _program(

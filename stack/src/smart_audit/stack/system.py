@@ -3,13 +3,13 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smart_audit.stack import database, gateway, health, ports, postgres, services
+from smart_audit.stack import database, gateway, health, metrics, ports, postgres, services
 from smart_audit.stack.account import postgres_account
 from smart_audit.stack.admin import Admin, drain
 from smart_audit.stack.datadir import DataDir
@@ -38,6 +38,9 @@ class Options:
     cors_origins: tuple[str, ...]
     rate_limits: RateLimits
     issuer: str
+    metrics_ports: Mapping[str, str | None]
+    """What the settings `*_METRICS_PORT` of auth, audit and the gateway say."""
+    otlp_endpoint: str
     mail: str | Path | None = None
     """The SMTP server, or the folder that was named for mail."""
 
@@ -157,8 +160,14 @@ async def _embedded_database(stack: Stack) -> AsyncIterator[tuple[str, Secrets]]
 
 def _plan(options: Options, data: DataDir, secrets: Secrets, owner_url: str) -> services.Plan:
     known = {options.port, options.auth_port, options.audit_port}
-    extra = options.workers - 1
-    spare = ports.free_ports(2 * extra, taken=known)
+    count = options.workers
+    # For calls and for metrics of two services, and for the metrics of the gateway.
+    spare = ports.free_ports(4 * count + 1, taken=known)
+    auth, audit, auth_metrics, audit_metrics = (
+        spare[number * count : (number + 1) * count] for number in range(4)
+    )
+    auth[0], audit[0] = options.auth_port, options.audit_port
+    named = options.metrics_ports
     return services.Plan(
         data=data,
         secrets=secrets,
@@ -166,8 +175,9 @@ def _plan(options: Options, data: DataDir, secrets: Secrets, owner_url: str) -> 
         issuer=options.issuer,
         environment_name=options.environment_name,
         mail_dir=_mail_dir(options, data),
-        auth=services.workers("auth", options.auth_port, spare[:extra]),
-        audit=services.workers("audit", options.audit_port, spare[extra:]),
+        auth=services.workers("auth", auth, metrics.chosen(named.get("auth"), auth_metrics)),
+        audit=services.workers("audit", audit, metrics.chosen(named.get("audit"), audit_metrics)),
+        gateway_metrics_port=metrics.chosen(named.get("gateway"), spare[-1:])[0],
     )
 
 
@@ -190,6 +200,7 @@ async def _migrate(plan: services.Plan) -> None:
 async def _serve(stack: Stack, plan: services.Plan, on_ready: OnReady) -> None:
     """Start the services and the gateway, wait for health, and stay until cancelled."""
     admin = Admin(stack.sockets / "admin.sock")
+    metrics.write(plan.workers(), plan.gateway_metrics_port, stack.data.run)
     children: list[Child] = []
     envoy: Child | None = None
     try:
@@ -219,6 +230,9 @@ def _gateway(stack: Stack, plan: services.Plan) -> Program:
         issuer=plan.issuer,
         cors_origins=stack.options.cors_origins,
         rate_limits=stack.options.rate_limits,
+        metrics_host=services.LOOPBACK,
+        metrics_port=plan.gateway_metrics_port,
+        otlp_endpoint=stack.options.otlp_endpoint,
         admin_socket=stack.sockets / "admin.sock",
         descriptor_file=stack.data.run / gateway.DESCRIPTORS_NAME,
     )
@@ -248,6 +262,7 @@ def _state(stack: Stack, plan: services.Plan) -> dict[str, Any]:
         "socket_dir": str(stack.sockets / "postgres") if embedded else None,
         "data_dir": str(stack.data.root),
         "logs_dir": str(stack.data.logs),
+        "metrics": str(stack.data.run / metrics.FILE),
         "mail": str(plan.mail_dir or stack.options.mail),
         "mail_dir": str(plan.mail_dir) if plan.mail_dir else None,
     }

@@ -12,6 +12,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import structlog
+from prometheus_client import Counter, Gauge
 
 from smart_audit.audit.domain import KIB
 from smart_audit.audit.export_sealing import ChunkSeal
@@ -40,6 +41,13 @@ KEPT_EVERY_S = 5.0
 # For as long as a page took, the calls have the process to themselves.
 REST = 1.0
 LONGEST_REST_S = 0.25
+
+RUNNING = Gauge("smart_audit_export_jobs_running", "Exports that this process writes now.")
+ENDED = Counter(
+    "smart_audit_export_jobs",
+    "Exports of this process by their end: written, failed for good, or left to be tried again.",
+    ["end"],
+)
 
 
 @dataclass(slots=True)
@@ -86,7 +94,8 @@ class ExportRunner:
         try:
             async with exports_of(organisation_id, self.database, self.deps.sealing) as store:
                 claimed = await store.claimed(export_id, lease)
-            await self._write(claimed)
+            with RUNNING.track_inprogress():
+                await self._write(claimed)
         except LeaseLost:
             log.info("export.lease_lost", export_id=str(export_id))
         return True
@@ -113,11 +122,13 @@ class ExportRunner:
     async def _fail(self, claimed: Claimed, reason: str, message: str) -> None:
         async with self._store(claimed) as store:
             await store.fail(claimed, reason, message)
+        ENDED.labels("failed").inc()
         log.warning("export.failed", export_id=str(claimed.export.id), reason=reason)
 
     async def _let_go(self, claimed: Claimed, retry_after: timedelta) -> None:
         async with self._store(claimed) as store:
             await store.let_go(claimed, retry_after)
+        ENDED.labels("left").inc()
 
     def _store(self, claimed: Claimed) -> AbstractAsyncContextManager[ExportStore]:
         return exports_of(claimed.organisation_id, self.database, self.deps.sealing)
@@ -150,6 +161,7 @@ class _Run:
             started = time.perf_counter()
         self._buffer += writing.end()
         await self._keep(writing, seal, last=True)
+        ENDED.labels("written").inc()
         log.info("export.written", export_id=str(self._claimed.export.id), events=writing.events)
 
     async def _writing(self) -> Writing:

@@ -42,6 +42,7 @@ from smart_audit.audit.log_feed import LogFeed
 from smart_audit.audit.meaning.embedders import embedder
 from smart_audit.audit.meaning.embedding import Embedder, WordVectorEmbedder
 from smart_audit.audit.meaning.ranking import Ranker
+from smart_audit.audit.measuring import measure
 from smart_audit.audit.opening import open_database
 from smart_audit.audit.projector import keep_projecting
 from smart_audit.audit.registry import EventTypes
@@ -76,6 +77,8 @@ from smart_audit.audit.witnesses.policy import read_policy
 from smart_audit.audit.witnesses.runner import keep_checkpoints
 from smart_audit.audit.wrapping import Wrapping
 from smart_audit.core.ids import new_id, utc_now
+from smart_audit.core.measuring import keep_measuring
+from smart_audit.core.readiness import Readiness
 from smart_audit.core.revocations import Revocations
 from smart_audit.core.rpc.client import open_channel
 from smart_audit.core.rpc.server import Server, background
@@ -160,11 +163,18 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
             database,
             governing,
         )
+        readiness = Readiness(
+            settings.database_url.get_secret_value(), "smart-audit-audit-readiness", server.report
+        )
         try:
             async with (
                 background(RevocationFollower(channel, revocations).run),
                 background(feed.run),
-                server.listening(settings.host, settings.port) as port,
+                server.listening(settings.host, settings.port, settings.metrics_port) as port,
+                background(readiness.run),
+                background(
+                    partial(keep_measuring, partial(measure, database), settings.metrics_port)
+                ),
                 background(partial(keep_projecting, feed, database, embedding.wake)),
                 background(embedding.run),
                 background(tails.run),

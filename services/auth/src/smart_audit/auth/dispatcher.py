@@ -10,6 +10,7 @@ from datetime import timedelta
 import grpc
 import grpc.aio
 import structlog
+from prometheus_client import Counter
 
 from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc
 from smart_audit.auth.domain import INSTALLATION, SERVICE_SCOPES
@@ -27,6 +28,12 @@ FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 SUBJECT = "service:auth"
 TOKEN_LIFETIME = timedelta(minutes=5)
+
+
+SENT = Counter("smart_audit_outbox_sent", "Audit events that audit has taken from this process.")
+FAILED = Counter(
+    "smart_audit_outbox_send_failures", "Attempts of this process to send events that failed."
+)
 
 
 class Dispatcher(Woken):
@@ -50,6 +57,7 @@ class Dispatcher(Woken):
                     pass
                 retry_s = FIRST_RETRY_S
             except Exception as error:  # noqa: BLE001  (whatever it is, the events wait)
+                FAILED.inc()
                 log.warning("outbox.waits", error=_name(error), retry_s=retry_s)
                 await asyncio.sleep(retry_s)
                 retry_s = min(retry_s * 2, LAST_RETRY_S)
@@ -98,6 +106,7 @@ class Dispatcher(Woken):
                 log.error("outbox.refused", position=position, reason=result.refusal.reason)
                 await repositories.outbox.set_aside(position, result.refusal.message)
         await repositories.outbox.remove(recorded)
+        SENT.inc(len(recorded))
 
 
 def _name(error: Exception) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from passlib.context import CryptContext
+from prometheus_client import Counter, Gauge, Histogram
 
 from smart_audit.auth.foreign_hashes import FOREIGN, as_its_source
 from smart_audit.auth.password_policy import normalised
@@ -21,6 +22,16 @@ from smart_audit.core.errors import ResourceExhausted
 from smart_audit.core.ids import new_secret
 
 T = TypeVar("T")
+
+THREADS = Gauge("smart_audit_hash_pool_threads", "Passwords that may be hashed at once.")
+RUNNING = Gauge("smart_audit_hash_pool_running", "Passwords that are hashed now.")
+WAITING = Gauge("smart_audit_hash_pool_waiting", "Passwords that wait to be hashed.")
+REFUSED = Counter("smart_audit_hash_pool_refused", "Passwords refused because too many waited.")
+DURATION = Histogram(
+    "smart_audit_hash_duration_seconds",
+    "How long hashing a password took, from its arrival on.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
 
 # How much a hash gives way to the rest; 0 is not at all, 19 the most (setpriority(2)).
 NICENESS = 10
@@ -53,6 +64,10 @@ class Hasher:
             threads, thread_name_prefix="hash", initializer=_give_way_to_others
         )
         self._room = asyncio.BoundedSemaphore(threads + queue)
+        self._inside = 0
+        THREADS.set(threads)
+        RUNNING.set_function(lambda: min(self._inside, threads))
+        WAITING.set_function(lambda: max(self._inside - threads, 0))
         # What an unknown user's password is compared with: the same work, never the same password.
         self._nobody = self._context.hash(new_secret())
 
@@ -80,10 +95,16 @@ class Hasher:
 
     async def _run(self, work: Callable[..., T], *arguments: str) -> T:
         if self._room.locked():
+            REFUSED.inc()
             raise ResourceExhausted("too many logins at once; retry in a moment")
         async with self._room:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, work, *arguments)
+            self._inside += 1
+            try:
+                with DURATION.time():
+                    return await loop.run_in_executor(self._pool, work, *arguments)
+            finally:
+                self._inside -= 1
 
     def close(self) -> None:
         """End the threads, after the hashes that are running."""

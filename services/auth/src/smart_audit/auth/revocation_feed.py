@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import psycopg
 import structlog
+from prometheus_client import Gauge
 
 from smart_audit.auth.repository import Work
 from smart_audit.auth.repository.revocations import CHANNEL, read_notice
@@ -28,6 +29,11 @@ MAX_WATCHERS = 200
 MAX_BEHIND = 1_000
 
 
+WATCHERS = Gauge(
+    "smart_audit_revocation_watchers", "Processes that follow the revocations of this one."
+)
+
+
 class RevocationFeed:
     """Runs beside the server until it is cancelled."""
 
@@ -37,6 +43,7 @@ class RevocationFeed:
         self._revocations = revocations
         self._watchers: set[Queue] = set()
         self._heard = asyncio.Event()
+        WATCHERS.set_function(lambda: len(self._watchers))
 
     async def run(self) -> None:
         """Listen until cancelled; after a lost connection read all anew. Then end all watches."""

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -36,6 +37,7 @@ from smart_audit.auth.mail.folder import FolderMailer
 from smart_audit.auth.mail.rendering import Renderer
 from smart_audit.auth.mail.sending import Mailer
 from smart_audit.auth.mail.smtp import SmtpMailer, SmtpServer
+from smart_audit.auth.measuring import measure
 from smart_audit.auth.passkeys import RelyingParty
 from smart_audit.auth.password_ranges import PasswordRanges, open_ranges
 from smart_audit.auth.passwords import Hasher
@@ -58,6 +60,8 @@ from smart_audit.auth.trail import Trail
 from smart_audit.auth.use_cases.common import Deps, Lifetimes
 from smart_audit.core.database import open_engine
 from smart_audit.core.ids import new_id, new_secret, utc_now
+from smart_audit.core.measuring import keep_measuring
+from smart_audit.core.readiness import Readiness
 from smart_audit.core.revocations import Revocations
 from smart_audit.core.rpc.client import open_channel
 from smart_audit.core.rpc.server import Server, background
@@ -133,8 +137,13 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             admin_pb2_grpc.add_UserAdminServiceServicer_to_server,
             UserAdminServicer(*common, Trail(issuer, channel)),
         )
+        readiness = Readiness(
+            settings.database_url.get_secret_value(), "smart-audit-auth-readiness", server.report
+        )
         async with (
-            server.listening(settings.host, settings.port) as port,
+            server.listening(settings.host, settings.port, settings.metrics_port) as port,
+            background(readiness.run),
+            background(partial(keep_measuring, partial(measure, work), settings.metrics_port)),
             background(feed.run),
             background(dispatcher.run),
             background(mails.run),

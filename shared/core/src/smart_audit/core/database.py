@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import psycopg
+from prometheus_client import Gauge
 from psycopg import sql
 from sqlalchemy import event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -19,6 +20,10 @@ STATEMENT_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 IDLE_S = 1.0
 RETURNED_AT = "smart_audit.returned_at"
+USED = Gauge(
+    "smart_audit_database_connections_used", "Connections of a pool that are in use.", ["pool"]
+)
+MOST = Gauge("smart_audit_database_connections_max", "Connections that a pool may have.", ["pool"])
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -47,6 +52,8 @@ async def open_engine(
         connect_args=connect_args(application, options),
     )
     _ask_the_idle(engine)
+    USED.labels(application).set_function(engine.sync_engine.pool.checkedout)  # type: ignore[attr-defined]
+    MOST.labels(application).set(pool_size)
     try:
         yield engine
     finally:

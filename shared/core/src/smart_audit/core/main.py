@@ -6,7 +6,9 @@ import inspect
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 from typing import Any, TypeVar
 
 import psycopg
@@ -59,8 +61,8 @@ def run(
         elif verb in others:
             _run(others[verb](settings, *arguments))
         else:
-            with metrics.served(settings.host, settings.metrics_port):
-                _run(_serve(running(settings)))
+            metrics.BUILD.labels(service, version("smart-audit-core"), python_version()).set(1)
+            _run(_serve(running(settings)))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except (DomainError, SealBroken, RuntimeError, DBAPIError, psycopg.Error) as error:

@@ -12,11 +12,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
+from prometheus_client import Gauge
+
 from smart_audit.core.errors import Unauthenticated, Unavailable
 
 KEY_BYTES = 16
 SWEEP_EVERY = 1_000
 FIRST_WORD_S = 5.0
+SILENCE = Gauge(
+    "smart_audit_revocations_silence_seconds",
+    "How long ago this process last heard of revocations; +Inf if never.",
+)
+KNOWN = Gauge("smart_audit_revocations_known", "Revocations that this process knows.")
 
 
 class SessionEnded(Unauthenticated):
@@ -74,6 +81,8 @@ class Revocations:
         self._sweep_at = SWEEP_EVERY
         self._word = asyncio.Event()
         self._told: list[Callable[[], None]] = []
+        SILENCE.set_function(lambda: self._monotonic() - self._heard_at)
+        KNOWN.set_function(lambda: len(self._revoked))
 
     def tell_of_each(self, tell: Callable[[], None]) -> None:
         """Have it called whenever something has been revoked: calls that last must look again."""

@@ -58,7 +58,7 @@ class ServiceSettings(BaseSettings):
         SecretStr(DEVELOPMENT_KEY), description="seals keys at rest; base64 of 32 bytes"
     )
     metrics_port: int = Field(
-        0, ge=0, le=65535, description="port of `GET /metrics` for Prometheus; 0 serves none"
+        0, ge=0, le=65535, description="inside port of /metrics, /livez and /readyz; 0 serves none"
     )
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

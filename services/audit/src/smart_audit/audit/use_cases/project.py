@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Histogram
 
 from smart_audit.audit.domain import OrganisationId, Subject
 from smart_audit.audit.event_types import changed_actions, names_of
@@ -28,8 +28,10 @@ AT_A_STRETCH = 50
 CLEARED_AT_ONCE = 10_000
 KNOWN_PHRASES = 50_000
 
-BATCHES = Counter(
-    "smart_audit_projector_batches", "Batches of entries that this process has projected."
+BATCHES = Histogram(
+    "smart_audit_projector_batch_entries",
+    "Entries of a log that this process has projected at once.",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000),
 )
 
 log = structlog.get_logger()
@@ -63,7 +65,6 @@ class Projecting:
             size = (await store.level()).size
             if progress.size == size:
                 return False
-            BATCHES.inc()
             key = self._database.term_key(organisation_id)
             events, end = await self._next(progress.size, size, organisation_id, store)
             revision = progress.kinds + 1
@@ -80,6 +81,7 @@ class Projecting:
             kinds = revision if changed else progress.kinds
             await store.advance(progress._replace(size=end, kinds=kinds))
         # Only now that it is committed.
+        BATCHES.observe(end - progress.size)
         if changed:
             self._on_new_kinds(organisation_id)
         self._remember(kept)

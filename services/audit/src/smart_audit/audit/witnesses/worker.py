@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import structlog
+from prometheus_client import Counter, Gauge
 
 from smart_audit.audit.domain import OrganisationId, StoredCheckpoint
 from smart_audit.audit.errors import LogDamaged
@@ -30,6 +31,17 @@ FIRST_PAUSE_S = 1
 LONGEST_PAUSE_S = 60
 # A log that the witness refuses waits longer: there may be many of them, and somebody has to act.
 LONGEST_LOG_PAUSE_S = 600
+
+COSIGNED = Gauge(
+    "smart_audit_witness_cosigned_timestamp_seconds",
+    "When a witness had last cosigned all that this process asked it for; 0 if never.",
+    ["witness"],
+)
+FAILURES = Counter(
+    "smart_audit_witness_failures",
+    "Times that a witness gave no cosignature, by the event that the log tells it by.",
+    ["witness", "event"],
+)
 
 
 class Ahead(Exception):
@@ -76,6 +88,7 @@ class Worker:
         self._standings: defaultdict[OrganisationId, _Standing] = defaultdict(_Standing)
         self._failures = 0
         self._log = log.bind(witness=client.verifier.name)
+        self._cosigned = COSIGNED.labels(client.verifier.name)
 
     def wake(self) -> None:
         """Look for new checkpoints."""
@@ -91,6 +104,9 @@ class Worker:
                 self._tell_failure("witness.unreachable", str(errors.exceptions[0]))
             except* Exception as errors:  # noqa: BLE001  (whatever it is, the next round tries again)
                 self._tell_failure("witness.failed", type(errors.exceptions[0]).__name__)
+            else:
+                if not any(standing.trouble for standing in self._standings.values()):
+                    self._cosigned.set_to_current_time()
             if self._failures:
                 await asyncio.sleep(_pause(self._failures, LONGEST_PAUSE_S))
             else:
@@ -171,11 +187,13 @@ class Worker:
         # What it said of its last state need not have been true.
         standing.size = 0
         standing.wait(LONGEST_LOG_PAUSE_S)
+        FAILURES.labels(self._client.verifier.name, event).inc()
         if standing.trouble != event:
             standing.trouble = event
             self._log.warning(event, organisation_id=str(organisation_id), reason=reason)
 
     def _tell_failure(self, event: str, reason: str) -> None:
+        FAILURES.labels(self._client.verifier.name, event).inc()
         if not self._failures:
             self._log.warning(event, reason=reason)
         self._failures += 1

@@ -73,3 +73,7 @@ class Erasures:
     async def remove(self, position: int) -> None:
         """Forget an erasure that is done."""
         await self._connection.execute(delete(erasures).where(erasures.c.position == position))
+
+    async def count(self) -> int:
+        """How many there are."""
+        return await self._connection.scalar(select(func.count()).select_from(erasures)) or 0

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.repository.queues import Queue, queued, take
@@ -44,3 +44,7 @@ class Mails:
     async def remove(self, position: int) -> None:
         """Forget a mail."""
         await self._connection.execute(delete(mails).where(mails.c.position == position))
+
+    async def count(self) -> int:
+        """How many there are."""
+        return await self._connection.scalar(select(func.count()).select_from(mails)) or 0

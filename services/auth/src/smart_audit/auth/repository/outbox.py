@@ -1,7 +1,8 @@
 """Audit events on their way to audit."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +16,17 @@ OUTBOX_LOCK = 0x5341_0002
 
 # Nobody asks for the position, so that it need not be sent back.
 ADD = insert(outbox).inline()
+
+
+class Waiting(NamedTuple):
+    """What the outbox holds."""
+
+    events: int
+    """That wait to be sent."""
+    refused: int
+    """That are kept, and not sent again."""
+    since: datetime | None
+    """When the first that waits was decided."""
 
 
 class Outbox:
@@ -41,6 +53,14 @@ class Outbox:
             .limit(limit)
         )
         return [(row.position, row.event) for row in await self._connection.execute(statement)]
+
+    async def waiting(self) -> Waiting:
+        """How many events wait, and since when."""
+        refused = func.count(outbox.c.refusal)
+        counts = (await self._connection.execute(select(func.count() - refused, refused))).one()
+        first = await self.next(1)
+        since = datetime.fromisoformat(first[0][1]["occurred_at"]) if first else None
+        return Waiting(*counts, since)
 
     async def remove(self, positions: Sequence[int]) -> None:
         """Forget events that are in the log."""

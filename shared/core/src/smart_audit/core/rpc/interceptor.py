@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
@@ -31,10 +30,12 @@ from smart_audit.core.errors import (
     RequestUnreadable,
     Unauthenticated,
 )
+from smart_audit.core.rpc import watching
 from smart_audit.core.rpc.access import Rule
 from smart_audit.core.rpc.context import Call, begin
 from smart_audit.core.rpc.status import from_exception, grpc_code, on_the_wire
 from smart_audit.core.rpc.validation import validate
+from smart_audit.core.rpc.watching import Watched
 from smart_audit.core.tokens import TokenMissing, TokenVerifier, bearer_of
 
 log = structlog.get_logger()
@@ -114,55 +115,45 @@ class Interceptor:
 
     def _wrapped(self, method: str, servicer: Servicer) -> Servicer:
         rule = self._rules[method]
+        seen = watching.method(method, streams=False)
 
         async def call(request: Message | DecodeError, context: Context) -> Any:
-            started = time.perf_counter()
             running = _begin(context, rule)
-            code = grpc.StatusCode.OK
-            try:
-                await self._authenticate(rule, running)
-                validate(_readable(request))
-                answer = await servicer(request, context)
-                await self._read(rule, running)
-            except Exception as error:  # noqa: BLE001  (mapped or masked, once, here)
-                status = await self._refused(error, rule, running, method)
-                code = grpc_code(status)
-            except BaseException:
-                code = grpc.StatusCode.CANCELLED
-                raise
-            else:
-                return answer
-            finally:
-                _log_call(method, code, started)
+            with Watched(seen) as watched:
+                try:
+                    await self._authenticate(rule, running)
+                    validate(_readable(request))
+                    answer = await servicer(request, context)
+                    await self._read(rule, running)
+                except Exception as error:  # noqa: BLE001  (mapped or masked, once, here)
+                    status = await self._refused(error, rule, running, method)
+                    watched.code = grpc_code(status)
+                else:
+                    return answer
             return await context.abort_with_status(on_the_wire(status))
 
         return call
 
     def _wrapped_stream(self, method: str, servicer: StreamServicer) -> Servicer:
         rule = self._rules[method]
+        seen = watching.method(method, streams=True)
 
         async def stream(request: Message | DecodeError, context: Context) -> None:
-            started = time.perf_counter()
             running = _begin(context, rule)
-            code = grpc.StatusCode.OK
-            try:
-                await self._authenticate(rule, running)
-                validate(_readable(request))
-                # Closed at once: what a stream holds must not wait for the garbage collector.
-                told = self._told(rule, running, servicer(request, context))
-                async with aclosing(told) as answers:
-                    async for answer in answers:
-                        await _send(answer, running)
-            except Exception as error:  # noqa: BLE001  (mapped or masked, once, here)
-                status = await self._refused(error, rule, running, method)
-                code = grpc_code(status)
-            except BaseException:
-                code = grpc.StatusCode.CANCELLED
-                raise
-            else:
-                return
-            finally:
-                _log_call(method, code, started)
+            with Watched(seen) as watched:
+                try:
+                    await self._authenticate(rule, running)
+                    validate(_readable(request))
+                    # Closed at once: what a stream holds must not wait for the garbage collector.
+                    told = self._told(rule, running, servicer(request, context))
+                    async with aclosing(told) as answers:
+                        async for answer in answers:
+                            await _send(answer, running)
+                except Exception as error:  # noqa: BLE001  (mapped or masked, once, here)
+                    status = await self._refused(error, rule, running, method)
+                    watched.code = grpc_code(status)
+                else:
+                    return
             await context.abort_with_status(on_the_wire(status))
 
         return stream
@@ -240,15 +231,6 @@ async def _send(answer: Any, running: Call) -> None:
             await running.grpc.write(answer)
     except TimeoutError as error:
         raise ReaderTooSlow("nothing was read from the stream for too long") from error
-
-
-def _log_call(method: str, code: grpc.StatusCode, started: float) -> None:
-    log.info(
-        "rpc.handled",
-        method=method,
-        code=code.name,
-        duration_ms=round((time.perf_counter() - started) * 1000, 2),
-    )
 
 
 class _Intercepted(grpc.GenericRpcHandler):

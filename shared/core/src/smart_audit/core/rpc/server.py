@@ -13,6 +13,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from smart_audit.core import metrics
 from smart_audit.core.rpc.access import rules_of
 from smart_audit.core.rpc.interceptor import Interceptor, OnRead, OnRefusal
 from smart_audit.core.tokens import TokenVerifier
@@ -30,6 +31,8 @@ MAX_ANSWER_BYTES = 17 * MIB
 MAX_METADATA_BYTES = 64 * 1024
 GRACE_S = 10
 CANCEL_AGAIN_S = 1
+LIVENESS = "liveness"
+READINESS = "readiness"
 
 
 class Server:
@@ -60,6 +63,7 @@ class Server:
         )
         # Answered for operators and load balancers, without a token.
         self._health = health.aio.HealthServicer()
+        self._ready = False
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         reflection.enable_server_reflection(
             [*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._grpc
@@ -73,24 +77,40 @@ class Server:
         add_to_server(servicer, cast("grpc.aio.Server", self._interceptor))
 
     @asynccontextmanager
-    async def listening(self, host: str, port: int) -> AsyncIterator[int]:
+    async def listening(self, host: str, port: int, metrics_port: int = 0) -> AsyncIterator[int]:
         """Listen, report SERVING, and give the port; at the end let running calls end.
 
-        Raises: RuntimeError when the port is taken.
+        Raises: RuntimeError when a port is taken.
         """
-        bound = self._grpc.add_insecure_port(f"{host}:{port}")
-        await self._grpc.start()
-        await self._report(health_pb2.HealthCheckResponse.SERVING)
-        log.info("server.started", host=host, port=bound)
-        try:
-            yield bound
-        finally:
-            await self._report(health_pb2.HealthCheckResponse.NOT_SERVING)
-            await self._grpc.stop(GRACE_S)
-            log.info("server.stopped")
+        async with metrics.served(host, metrics_port, self.is_ready):
+            bound = self._grpc.add_insecure_port(f"{host}:{port}")
+            await self._grpc.start()
+            await self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
+            await self.report(ready=True)
+            log.info("server.started", host=host, port=bound)
+            try:
+                yield bound
+            finally:
+                await self.report(ready=False)
+                await self._grpc.stop(GRACE_S)
+                log.info("server.stopped")
 
-    async def _report(self, status: int) -> None:
-        for name in ["", *self._names]:
+    def is_ready(self) -> bool:
+        """Whether it was last reported so."""
+        return self._ready
+
+    async def report(self, *, ready: bool) -> None:
+        """Say by grpc.health.v1 whether to give it work.
+
+        The empty name is that of readiness, since it is what load balancers ask. `liveness` stays
+        SERVING as long as somebody answers.
+        """
+        if ready == self._ready:
+            return
+        self._ready = ready
+        answer = health_pb2.HealthCheckResponse
+        status = answer.SERVING if ready else answer.NOT_SERVING
+        for name in ["", READINESS, *self._names]:
             await self._health.set(name, status)
 
 
