@@ -1,10 +1,10 @@
 """`python -m smart_audit.audit serve|migrate`, and what else an operator runs: see `main`."""
 
-import gc
 import os
 
-# All that is imported stays to the end: to look through it meanwhile takes a fifth of the time.
-gc.disable()
+from smart_audit.core.memory import import_lean
+
+import_lean()
 # Vectors are compared by one thread: what OpenBLAS shares among several it waits for in a loop that
 # takes a whole core, long after each comparison. Before numpy.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -12,17 +12,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
-from jsonschema.validators import extend
 from pydantic_core import SchemaError as PatternError
 from pydantic_core import SchemaValidator, core_schema
-from referencing import Registry
 
 from smart_audit.audit.domain import KIB
+from smart_audit.core.deferred import deferred
+
+if TYPE_CHECKING:
+    import jsonschema
+    import referencing
+else:
+    jsonschema = deferred("jsonschema")
+    referencing = deferred("referencing")
 
 MAX_BYTES: Final = 32 * KIB
 MAX_TREE: Final = 2_000
@@ -84,8 +88,8 @@ def check_schema(schema: Mapping[str, Any]) -> None:
         raise Unfit((), f"must be at most {MAX_BYTES} bytes")
     _Tree(schema).check()
     try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
         raise Unfit(error.absolute_path, _expected(error)) from error
 
 
@@ -94,7 +98,7 @@ class MetadataSchema:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         # An empty registry: what is not in the schema itself does not exist.
-        self._validator = _Validator(schema, registry=Registry())
+        self._validator = _validator_type()(schema, registry=referencing.Registry())
 
     def problems(self, metadata: Mapping[str, Any]) -> list[Problem]:
         """What is wrong, at most ten things; nothing if it fits."""
@@ -114,7 +118,7 @@ def place(path: Iterable[Any]) -> str:
     return text
 
 
-def _expected(error: ValidationError | SchemaError) -> str:
+def _expected(error: "jsonschema.ValidationError | jsonschema.SchemaError") -> str:
     """What was asked for. jsonschema's own message would show the value, which may be personal."""
     if error.validator in ("required", "additionalProperties", "dependentRequired"):
         return _shortened(error.message, 3 * SHOWN)
@@ -214,7 +218,7 @@ def _finder(pattern: str) -> Callable[[str], bool]:
     return SchemaValidator(schema).isinstance_python
 
 
-Keyword = Callable[[Any, Any, Any, Any], Iterable[ValidationError] | None]
+Keyword = Callable[[Any, Any, Any, Any], "Iterable[jsonschema.ValidationError] | None"]
 
 
 def _counted(keyword: Keyword) -> Keyword:
@@ -232,7 +236,7 @@ def _counted(keyword: Keyword) -> Keyword:
 
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
     if isinstance(instance, str) and not _finder(pattern)(instance):
-        yield ValidationError("does not match")
+        yield jsonschema.ValidationError("does not match")
 
 
 def _pattern_properties(
@@ -256,7 +260,7 @@ def _additional_properties(validator: Any, inner: Any, instance: Any, schema: An
         if name in named or any(found(name) for found in patterns):
             continue
         if inner is False:
-            yield ValidationError(f"must not have the property {name!r}")
+            yield jsonschema.ValidationError(f"must not have the property {name!r}")
         else:
             yield from validator.descend(value, inner, path=name)
 
@@ -266,7 +270,7 @@ def _unique_items(_validator: Any, wanted: Any, instance: Any, _schema: Any) -> 
     if wanted and isinstance(instance, list):
         texts = {orjson.dumps(item, option=orjson.OPT_SORT_KEYS) for item in instance}
         if len(texts) < len(instance):
-            yield ValidationError("has equal items")
+            yield jsonschema.ValidationError("has equal items")
 
 
 _OURS: Final[dict[str, Keyword]] = {
@@ -275,11 +279,16 @@ _OURS: Final[dict[str, Keyword]] = {
     "additionalProperties": _additional_properties,
     "uniqueItems": _unique_items,
 }
-_KEYWORDS: Final[Mapping[str, Any]] = Draft202012Validator.VALIDATORS
-_Validator: Final = extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator,
-    {name: _counted(_OURS.get(name, keyword)) for name, keyword in _KEYWORDS.items()},
-)
+
+
+@lru_cache(maxsize=1)
+def _validator_type() -> Any:
+    """The validator of the draft, whose keywords count their steps."""
+    keywords: Mapping[str, Any] = jsonschema.Draft202012Validator.VALIDATORS
+    return jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+        jsonschema.Draft202012Validator,
+        {name: _counted(_OURS.get(name, keyword)) for name, keyword in keywords.items()},
+    )
 
 
 MOST_PATHS: Final = 500

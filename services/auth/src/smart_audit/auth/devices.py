@@ -1,8 +1,14 @@
 """What a user agent says of the device."""
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from ua_parser import parse
+from smart_audit.core.deferred import deferred
+
+if TYPE_CHECKING:
+    import ua_parser
+else:
+    ua_parser = deferred("ua_parser")
 
 
 @lru_cache(maxsize=4096)
@@ -11,7 +17,7 @@ def device_of(user_agent: str) -> str:
 
     It is the user agent's own first word where nobody knows the program.
     """
-    parsed = parse(user_agent)
+    parsed = ua_parser.parse(user_agent)
     first_word = user_agent.partition("/")[0].strip()
     program = parsed.user_agent.family if parsed.user_agent else first_word
     system = parsed.os.family if parsed.os else ""

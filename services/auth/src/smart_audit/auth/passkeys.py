@@ -6,28 +6,18 @@ in one. Source: W3C Web Authentication, level 3.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import webauthn
-from webauthn.helpers import (
-    base64url_to_bytes,
-    bytes_to_base64url,
-    options_to_json_dict,
-    parse_client_data_json,
-)
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    AuthenticatorTransport,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
+from typing import TYPE_CHECKING, Any
 
 from smart_audit.auth.domain import User
 from smart_audit.auth.errors import PasskeyInvalid
 from smart_audit.auth.factors import Passkey
+from smart_audit.core.deferred import deferred
 
-TRANSPORTS = {one.value for one in AuthenticatorTransport}
+if TYPE_CHECKING:
+    import webauthn
+else:
+    webauthn = deferred("webauthn")
+
 TIMEOUT_MS = 120_000
 
 Credential = Mapping[str, Any]
@@ -66,32 +56,33 @@ class RelyingParty:
         self, user: User, passkeys: Iterable[Passkey], challenge: str
     ) -> dict[str, Any]:
         """What the browser needs to make a passkey. challenge: base64url."""
+        structs = webauthn.helpers.structs
         options = webauthn.generate_registration_options(
             rp_id=self.id,
             rp_name=self.name,
             user_id=user.id.bytes,
             user_name=user.email,
             user_display_name=user.name,
-            challenge=base64url_to_bytes(challenge),
+            challenge=webauthn.helpers.base64url_to_bytes(challenge),
             timeout=TIMEOUT_MS,
-            authenticator_selection=AuthenticatorSelectionCriteria(
-                resident_key=ResidentKeyRequirement.REQUIRED,
-                user_verification=UserVerificationRequirement.REQUIRED,
+            authenticator_selection=structs.AuthenticatorSelectionCriteria(
+                resident_key=structs.ResidentKeyRequirement.REQUIRED,
+                user_verification=structs.UserVerificationRequirement.REQUIRED,
             ),
             exclude_credentials=list(map(_descriptor, passkeys)),
         )
-        return options_to_json_dict(options)
+        return webauthn.helpers.options_to_json_dict(options)
 
     def request_options(self, challenge: str, passkeys: Iterable[Passkey] = ()) -> dict[str, Any]:
         """What the browser needs to use one of these passkeys, or any. challenge: base64url."""
         options = webauthn.generate_authentication_options(
             rp_id=self.id,
-            challenge=base64url_to_bytes(challenge),
+            challenge=webauthn.helpers.base64url_to_bytes(challenge),
             timeout=TIMEOUT_MS,
             allow_credentials=list(map(_descriptor, passkeys)),
-            user_verification=UserVerificationRequirement.REQUIRED,
+            user_verification=webauthn.helpers.structs.UserVerificationRequirement.REQUIRED,
         )
-        return options_to_json_dict(options)
+        return webauthn.helpers.options_to_json_dict(options)
 
     def new_passkey(self, credential: Credential, challenge: str) -> NewPasskey:
         """Check what a browser has made. Raises: PasskeyInvalid."""
@@ -99,13 +90,14 @@ class RelyingParty:
             _refuse_frames(credential)
             made = webauthn.verify_registration_response(
                 credential=dict(credential),
-                expected_challenge=base64url_to_bytes(challenge),
+                expected_challenge=webauthn.helpers.base64url_to_bytes(challenge),
                 expected_rp_id=self.id,
                 expected_origin=list(self.origins),
                 require_user_verification=True,
             )
             told = credential["response"].get("transports") or ()
-            transports = tuple(one for one in told if one in TRANSPORTS)
+            known = {one.value for one in webauthn.helpers.structs.AuthenticatorTransport}
+            transports = tuple(one for one in told if one in known)
         except Exception as error:
             raise no_such_passkey() from error
         return NewPasskey(
@@ -126,7 +118,7 @@ class RelyingParty:
             _refuse_others(credential, passkey)
             signed = webauthn.verify_authentication_response(
                 credential=dict(credential),
-                expected_challenge=base64url_to_bytes(challenge),
+                expected_challenge=webauthn.helpers.base64url_to_bytes(challenge),
                 expected_rp_id=self.id,
                 expected_origin=list(self.origins),
                 credential_public_key=passkey.public_key,
@@ -143,8 +135,10 @@ class RelyingParty:
 def challenge_of(credential: Credential) -> str:
     """The challenge that a credential says it answers, in base64url. Raises: PasskeyInvalid."""
     try:
-        client_data = base64url_to_bytes(credential["response"]["clientDataJSON"])
-        return bytes_to_base64url(parse_client_data_json(client_data).challenge)
+        client_data = webauthn.helpers.base64url_to_bytes(credential["response"]["clientDataJSON"])
+        return webauthn.helpers.bytes_to_base64url(
+            webauthn.helpers.parse_client_data_json(client_data).challenge
+        )
     except Exception as error:
         raise no_such_passkey() from error
 
@@ -152,27 +146,31 @@ def challenge_of(credential: Credential) -> str:
 def credential_id_of(credential: Credential) -> bytes:
     """Which passkey a credential says it is. Raises: PasskeyInvalid."""
     try:
-        return base64url_to_bytes(credential["id"])
+        return webauthn.helpers.base64url_to_bytes(credential["id"])
     except Exception as error:
         raise no_such_passkey() from error
 
 
 def _refuse_frames(credential: Credential) -> None:
     """Refuse what was asked for by a page of ours inside a page of somebody else."""
-    client_data = base64url_to_bytes(credential["response"]["clientDataJSON"])
-    if parse_client_data_json(client_data).cross_origin:
+    client_data = webauthn.helpers.base64url_to_bytes(credential["response"]["clientDataJSON"])
+    if webauthn.helpers.parse_client_data_json(client_data).cross_origin:
         raise ValueError("asked for in a frame of another origin")
 
 
 def _refuse_others(credential: Credential, passkey: Passkey) -> None:
     handle = credential["response"].get("userHandle")
-    if handle and base64url_to_bytes(handle) != passkey.user_id.bytes:
+    if handle and webauthn.helpers.base64url_to_bytes(handle) != passkey.user_id.bytes:
         raise ValueError("made for another user")
 
 
-def _descriptor(passkey: Passkey) -> PublicKeyCredentialDescriptor:
-    transports = [AuthenticatorTransport(one) for one in passkey.transports]
-    return PublicKeyCredentialDescriptor(passkey.credential_id, transports=transports)
+def _descriptor(passkey: Passkey) -> "webauthn.helpers.structs.PublicKeyCredentialDescriptor":
+    transports = [
+        webauthn.helpers.structs.AuthenticatorTransport(one) for one in passkey.transports
+    ]
+    return webauthn.helpers.structs.PublicKeyCredentialDescriptor(
+        passkey.credential_id, transports=transports
+    )
 
 
 def no_such_passkey() -> PasskeyInvalid:

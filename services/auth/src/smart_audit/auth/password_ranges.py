@@ -9,13 +9,18 @@ Protocol: the range API of Have I Been Pwned's Pwned Passwords, version 3.
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import aiohttp
 import structlog
 
 from smart_audit.auth.password_policy import normalised
+from smart_audit.core.deferred import deferred
 from smart_audit.core.errors import Unavailable
+
+if TYPE_CHECKING:
+    import aiohttp
+else:
+    aiohttp = deferred("aiohttp")
 
 log = structlog.get_logger()
 
@@ -29,7 +34,7 @@ WhenAway = Literal["allow", "refuse"]
 class PasswordRanges:
     """A server of the range protocol; `when_away` says what holds while it does not answer."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, when_away: WhenAway) -> None:
+    def __init__(self, session: "aiohttp.ClientSession", url: str, when_away: WhenAway) -> None:
         self._session = session
         self._url = url.rstrip("/")
         self._when_away = when_away

@@ -16,9 +16,9 @@ import uvloop
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from smart_audit.core import logs, metrics
+from smart_audit.core import logs, memory, metrics
 from smart_audit.core.errors import DomainError
-from smart_audit.core.rpc.server import until_signalled
+from smart_audit.core.rpc.server import background, until_signalled
 from smart_audit.core.sealing import SealBroken
 from smart_audit.core.settings import ServiceSettings
 
@@ -27,6 +27,7 @@ S = TypeVar("S", bound=ServiceSettings)
 USAGE = 2
 INTERRUPTED = 130
 GC_THRESHOLD = 20_000
+GIVE_BACK_EVERY_S = 60
 
 
 def run(
@@ -88,7 +89,16 @@ async def _serve(server: AbstractAsyncContextManager[int]) -> None:
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
-        await until_signalled()
+        async with background(_give_memory_back):
+            await until_signalled()
+
+
+async def _give_memory_back() -> None:
+    # What a few logins took would else stay for ever: each hash takes megabytes, and asking the
+    # system for them anew each time costs half as much as the hash.
+    while True:
+        await asyncio.to_thread(memory.give_back)
+        await asyncio.sleep(GIVE_BACK_EVERY_S)
 
 
 def _sentence(error: Exception, service: str, verb: str) -> str:

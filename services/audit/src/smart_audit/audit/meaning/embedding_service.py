@@ -7,15 +7,20 @@ Source: OpenAI API reference, "Create embeddings".
 import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp
 import numpy as np
 import orjson
 from pydantic import SecretStr
 
 from smart_audit.audit.meaning.embedding import EmbeddingFailed, versioned
 from smart_audit.audit.meaning.word_vectors import Vectors
+from smart_audit.core.deferred import deferred
+
+if TYPE_CHECKING:
+    import aiohttp
+else:
+    aiohttp = deferred("aiohttp")
 
 BATCH: Final = 64
 """Texts of one request."""

@@ -4,9 +4,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
-import aiohttp
-
+from smart_audit.core.deferred import deferred
 from smart_audit.tlog.add_checkpoint import (
     AddCheckpoint,
     AddCheckpointError,
@@ -16,6 +16,11 @@ from smart_audit.tlog.add_checkpoint import (
 from smart_audit.tlog.cosignature import cosigned_at
 from smart_audit.tlog.note import NoteSignature
 from smart_audit.tlog.policy import Witness
+
+if TYPE_CHECKING:
+    import aiohttp
+else:
+    aiohttp = deferred("aiohttp")
 
 TIMEOUT_S = 10
 # A hundred signature lines of the longest kind fit into no less than this.
@@ -45,7 +50,7 @@ class OtherSize(Exception):
 class WitnessClient:
     """Asks one witness. url: http or https."""
 
-    def __init__(self, witness: Witness, http: aiohttp.ClientSession) -> None:
+    def __init__(self, witness: Witness, http: "aiohttp.ClientSession") -> None:
         self.verifier = witness.verifier
         self._url = f"{(witness.url or '').rstrip('/')}/add-checkpoint"
         self._http = http
@@ -85,7 +90,7 @@ class WitnessClient:
 
 
 @asynccontextmanager
-async def open_http() -> AsyncIterator[aiohttp.ClientSession]:
+async def open_http() -> AsyncIterator["aiohttp.ClientSession"]:
     """A client for all witnesses: no proxies of the environment, no cookies, nothing unpacked."""
     async with aiohttp.ClientSession(
         # Each worker bounds its own requests; a common bound would let one hold up the others.
@@ -99,7 +104,7 @@ async def open_http() -> AsyncIterator[aiohttp.ClientSession]:
         yield http
 
 
-async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
+async def _bounded(answer: "aiohttp.ClientResponse") -> bytes:
     """Raises: Rejected."""
     body = bytearray()
     async for chunk in answer.content.iter_any():

@@ -1,6 +1,7 @@
 """The background task: checkpoints are signed as logs grow, and then cosigned."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import structlog
@@ -27,8 +28,11 @@ async def keep_checkpoints(every: timedelta, database: Database, deps: Checkpoin
     every: how long a log may grow before its state is signed, if nobody asks for it earlier.
     """
     witnesses = deps.policy.witnesses if deps.policy else ()
-    async with open_http() as http, asyncio.TaskGroup() as group:
-        workers = [Worker(WitnessClient(each, http), database, deps) for each in witnesses]
+    workers: list[Worker] = []
+    async with AsyncExitStack() as opened, asyncio.TaskGroup() as group:
+        if witnesses:
+            http = await opened.enter_async_context(open_http())
+            workers = [Worker(WitnessClient(each, http), database, deps) for each in witnesses]
         for worker in workers:
             group.create_task(worker.run())
         while True:

@@ -1,0 +1,33 @@
+"""How a service keeps its memory and its start small."""
+
+import ctypes
+import gc
+import sys
+from contextlib import suppress
+
+_M_ARENA_MAX = -8
+_ARENAS = 2
+
+
+def import_lean() -> None:
+    """Prepare the process for its imports; first of all that it does."""
+    # All that is imported stays to the end: to look through it meanwhile takes a fifth of the time.
+    gc.disable()
+    # structlog would draw tracebacks with it, local variables and thus secrets included.
+    sys.modules["rich"] = None  # type: ignore[assignment]
+    _share_arenas()
+
+
+def _share_arenas() -> None:
+    """Let threads share two arenas of glibc: each would get one of its own, and keep it.
+
+    Before any thread. Source: mallopt(3).
+    """
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def give_back() -> None:
+    """Give free memory of glibc back to the system, wherever it lies. Source: malloc_trim(3)."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,0 +1,32 @@
+"""Libraries that most installations never use are not loaded at the start."""
+
+import subprocess
+import sys
+
+import pytest
+
+# aiohttp asks witnesses and breached passwords, webauthn serves passkeys, rich draws tracebacks.
+RARE = {"auth": ["aiohttp", "webauthn", "ua_parser", "rich"], "audit": ["aiohttp", "jsonschema"]}
+
+
+@pytest.mark.parametrize("service", RARE)
+def test_a_service_starts_without_what_is_rarely_used(service):
+    asked = f"import sys, smart_audit.{service}.__main__; print(*sys.modules, sep='\\n')"
+    loaded = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    # A name that is None is kept from being imported.
+    assert not {name for name in RARE[service] if f"{name}." in "\n".join(loaded)}
+
+
+def test_what_is_deferred_is_the_module_itself_when_it_is_used():
+    import json.tool  # noqa: PLC0415
+
+    from smart_audit.core.deferred import deferred  # noqa: PLC0415
+
+    stand_in = deferred("json")
+    assert stand_in.tool is json.tool
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        _ = deferred("no_such_module").anything
+    with pytest.raises(AttributeError, match="nothing_there"):
+        _ = stand_in.nothing_there
