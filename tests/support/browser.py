@@ -26,9 +26,10 @@ def running_chromium() -> Iterator[Browser]:
 
 
 @asynccontextmanager
-async def chromium_beside_servers() -> AsyncIterator[AsyncBrowser]:
+async def chromium_beside_servers(*arguments: str) -> AsyncIterator[AsyncBrowser]:
     """Run it in the event loop of the tests, in which the servers run too."""
     how = _launching()
+    how["args"] += arguments
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(**how)
         yield browser

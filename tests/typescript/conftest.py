@@ -3,13 +3,14 @@
 import asyncio
 import fcntl
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.support.node import CLIENT, command, environment
 
-LIMIT_S = 240
+LIMIT_S = 120
 
 
 async def run(program, *arguments, **more):
@@ -20,14 +21,15 @@ async def run(program, *arguments, **more):
         env=environment(**more),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
     )
-    try:
-        said, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
-    except TimeoutError:
-        process.kill()
-        raise
-    assert process.returncode == 0, said.decode()
-    return said.decode()
+    said = asyncio.create_task(process.stdout.read())
+    done, _ = await asyncio.wait([said], timeout=LIMIT_S)
+    if not done:
+        # Node's runner has processes of its own.
+        os.killpg(process.pid, signal.SIGKILL)
+    assert await process.wait() == 0, (await said).decode()
+    return (await said).decode()
 
 
 @pytest.fixture(scope="session")
