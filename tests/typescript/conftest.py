@@ -23,13 +23,14 @@ async def run(program, *arguments, **more):
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
     )
-    said = asyncio.create_task(process.stdout.read())
-    done, _ = await asyncio.wait([said], timeout=LIMIT_S)
+    ending = asyncio.create_task(process.communicate())
+    done, _ = await asyncio.wait([ending], timeout=LIMIT_S)
     if not done:
         # Node's runner has processes of its own.
         os.killpg(process.pid, signal.SIGKILL)
-    assert await process.wait() == 0, (await said).decode()
-    return (await said).decode()
+    said = (await ending)[0].decode()
+    assert process.returncode == 0, said
+    return said
 
 
 @pytest.fixture(scope="session")

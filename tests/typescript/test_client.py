@@ -40,6 +40,7 @@ async def test_the_readme_works_as_written(gateway, built):
         r"u_1 document\.delete",
         r"goes on behind it: true",
         r"1 events; as a table \d+ lines",
+        r"verified: document\.delete is entry \d+ of \d+",
         r"400 INVALID_ARGUMENT [0-9a-f-]{36}",
         r"event_id: ",
     ):

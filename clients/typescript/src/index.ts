@@ -13,3 +13,4 @@ export type * from "./generated/types.ts";
 export { uuidv7 } from "./ids.ts";
 export type { Tokens } from "./session.ts";
 export type { TailOptions } from "./tail.ts";
+export { type VerifiedEvent, verifyConsistency, verifyEvent } from "./verify/proofs.ts";
