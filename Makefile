@@ -99,6 +99,7 @@ lock: $(VENV)/.bootstrap # pin requirements/*.in with hashes, for maintainers
 		$(COMPILE) $$name.in -o $$name.txt || exit 1; done
 	@cd requirements && for name in build auth audit gateway; do \
 		$(COMPILE) -c runtime.txt $$name.in -o $$name.txt || exit 1; done
+	@cd requirements && $(COMPILE) --no-deps pages.in -o pages.txt
 
 $(VENV)/.bootstrap: requirements/bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
@@ -112,8 +113,9 @@ $(VENV)/.bootstrap: requirements/bootstrap.txt
 		-r requirements/bootstrap.txt
 	@touch $@
 
-$(VENV)/.runtime: $(VENV)/.bootstrap requirements/runtime.txt $(MEMBER_PROJECTS)
+$(VENV)/.runtime: $(VENV)/.bootstrap requirements/runtime.txt requirements/pages.txt $(MEMBER_PROJECTS)
 	@$(INSTALL) --require-hashes -r requirements/runtime.txt
+	@$(INSTALL) --require-hashes --no-deps -r requirements/pages.txt
 	@$(INSTALL) --no-deps --no-build-isolation $(MEMBERS:%=-e %)
 	@touch $@
 

@@ -9,6 +9,7 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 
 from protos.openapi.bodies import BEARER, BODIES, HTTP_BODY, JSON, Body
 from protos.openapi.comments import Comments
+from protos.openapi.examples import EXAMPLES
 from protos.openapi.refusals import GENERAL, reasons_of
 from protos.openapi.schemas import Schemas, is_needed
 from protos.openapi.well_known import SCHEMAS, component
@@ -108,7 +109,10 @@ class Operations:
             field = method.input_type.fields_by_name[binding.body]
             required = is_needed(field)
             schema = self._schemas.field(field, is_request=True)
-        return {"required": required, "content": {JSON: {"schema": schema}}}
+        content: Json = {"schema": schema}
+        if example := EXAMPLES.get(method.full_name):
+            content["example"] = example
+        return {"required": required, "content": {JSON: content}}
 
     def _answer(self, method: MethodDescriptor, body: Body | None) -> Json:
         headers: Json = {"x-request-id": {"$ref": "#/components/headers/RequestId"}}

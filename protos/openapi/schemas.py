@@ -5,6 +5,7 @@ and has every field that is not of a kind that can be absent: the gateway prints
 message that is used both ways has two schemas, and that of requests is named `…Input`.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from protos.openapi.well_known import BYTES, INT64, SCHEMAS, component, linked
 
 Json = dict[str, Any]
 
+_EXAMPLE = re.compile(r'e\.g\. "([^"]+)"')
 _SCALARS: dict[int, Json] = {
     FieldDescriptor.TYPE_STRING: {"type": "string"},
     FieldDescriptor.TYPE_BYTES: BYTES,
@@ -48,10 +50,11 @@ class Schemas:
 
     def field(self, field: FieldDescriptor, *, is_request: bool) -> Json:
         """The schema of a field, with what its comment says."""
-        return {
-            **self._value(field, is_request=is_request),
-            "description": self._comments.of(field.full_name),
-        }
+        said = self._comments.of(field.full_name)
+        schema = {**self._value(field, is_request=is_request), "description": said}
+        if schema.get("type") == "string" and (examples := _EXAMPLE.findall(said)):
+            schema["examples"] = examples
+        return schema
 
     def _message(
         self, message: Descriptor, *, is_request: bool, without: frozenset[str] = frozenset()

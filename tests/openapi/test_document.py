@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from smart_audit.stack import contract
 
+FORMATS = Draft202012Validator.FORMAT_CHECKER
 DOCUMENT = Path(__file__).parents[2] / "gateway" / "openapi.json"
 
 
@@ -103,3 +105,14 @@ def test_streams_and_files_have_their_media_types(operations):
     assert media("TailEventsAsServerSentEvents") == {"text/event-stream"}
     assert media("GetTile") == {"application/octet-stream"}
     assert "text/csv" in media("ExportEvents")
+
+
+def test_the_examples_are_what_the_schemas_ask_for(document, operations):
+    found = 0
+    for _, _, operation in operations.values():
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            if "example" in content:
+                found += 1
+                schema = {**content["schema"], "components": document["components"]}
+                Draft202012Validator(schema, format_checker=FORMATS).validate(content["example"])
+    assert found >= 8

@@ -4,12 +4,12 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dotenv import dotenv_values
 from rich.console import Console
@@ -17,11 +17,12 @@ from rich.table import Table
 
 from smart_audit.stack import services, system
 from smart_audit.stack.datadir import DataDir, claimed, holder
-from smart_audit.stack.gateway import rate_limits_from
-from smart_audit.stack.limits import RateLimits
+from smart_audit.stack.gateway import docs_from, rate_limits_from
 from smart_audit.stack.mails import Mail, watch
 from smart_audit.stack.problem import Problem
 from smart_audit.stack.supervisor import Say
+
+T = TypeVar("T")
 
 _DEFAULT_CORS_ORIGINS = "http://localhost:3000"
 _INTERRUPTED = 130
@@ -170,7 +171,8 @@ def _options(asked: Asked) -> system.Options:
         database_url=named.get("DATABASE_URL") or None,
         environment_name=named.get("ENV") or "development",
         cors_origins=_listed(named.get("GATEWAY_CORS_ORIGINS") or _DEFAULT_CORS_ORIGINS),
-        rate_limits=_rate_limits(named),
+        rate_limits=_read(rate_limits_from, named),
+        docs=_read(docs_from, named),
         mail=_mail(named),
         metrics_ports={
             service: _port(named, f"{service.upper()}_METRICS_PORT")
@@ -183,9 +185,10 @@ def _options(asked: Asked) -> system.Options:
     )
 
 
-def _rate_limits(named: Mapping[str, str | None]) -> RateLimits:
+def _read(read: Callable[[Mapping[str, str | None]], T], named: Mapping[str, str | None]) -> T:
+    """A setting of the gateway. Raises: Problem when it is malformed."""
     try:
-        return rate_limits_from(named)
+        return read(named)
     except ValueError as error:
         raise Problem(f"{error}.") from error
 
@@ -234,6 +237,8 @@ def _summary(state: dict[str, Any]) -> Table:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("gateway", state["gateway_url"])
+    if state["docs_url"]:
+        table.add_row("documentation", state["docs_url"])
     table.add_row("auth (gRPC)", ", ".join(state["auth_addresses"]))
     table.add_row("audit (gRPC)", ", ".join(state["audit_addresses"]))
     table.add_row("database", state["database"])

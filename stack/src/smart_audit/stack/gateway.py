@@ -15,8 +15,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from smart_audit.stack import clusters, contract, failures, limits, routes, watching
+from smart_audit.stack import clusters, contract, failures, limits, pages, routes, watching
 from smart_audit.stack.limits import RateLimits
+from smart_audit.stack.problem import Problem
 
 Json = dict[str, Any]
 
@@ -52,6 +53,8 @@ class GatewaySettings:
     """URL of the collector that takes traces; empty sends none."""
     keys_cached_for: str = "60s"
     """How soon a new key of tokens is known; auth publishes one long before it signs."""
+    docs: bool = True
+    """Whether /docs, /redoc and /openapi.json are there."""
 
 
 def descriptor_set() -> bytes:
@@ -60,9 +63,13 @@ def descriptor_set() -> bytes:
 
 
 def render(settings: GatewaySettings) -> str:
-    """Return the configuration of Envoy as YAML."""
+    """Return the configuration of Envoy as YAML; what it serves itself is made beside it.
+
+    Raises: Problem.
+    """
     template = Template((files("smart_audit.stack") / CONFIG_NAME).read_text(encoding="utf-8"))
     keys_socket = settings.admin_socket.with_name("keys.sock")
+    documentation = pages.prepare(settings.descriptor_file.parent) if settings.docs else []
     values = {
         "host": settings.host,
         "port": settings.port,
@@ -74,12 +81,12 @@ def render(settings: GatewaySettings) -> str:
         "keys_cached_for": settings.keys_cached_for,
         "cors_origins": [{"exact": origin} for origin in settings.cors_origins],
         "services": contract.services(),
-        "jwt_rules": routes.jwt_rules(),
-        "routes": routes.routes(),
         "gzip": _compressor("gzip"),
         "brotli": _compressor("brotli"),
         "rate_limit": limits.filter_config(settings.rate_limits),
         "trusted_hops": settings.trusted_hops,
+        "jwt_rules": routes.jwt_rules(documentation),
+        "routes": routes.routes(documentation),
         "local_reply_mappers": failures.mappers(),
         "clusters": [
             clusters.grpc_cluster("auth", settings.auth_endpoints),
@@ -90,6 +97,7 @@ def render(settings: GatewaySettings) -> str:
         "tracing": watching.tracing() if settings.otlp_endpoint else None,
         "max_request_bytes": _MAX_REQUEST_BYTES,
         "max_response_bytes": _MAX_RESPONSE_BYTES,
+        "max_page_bytes": pages.MAX_BYTES,
         "max_heap_bytes": _MAX_HEAP_BYTES,
     }
     texts = {name: json.dumps(value) for name, value in values.items()}
@@ -148,6 +156,7 @@ def settings_from(environment: Mapping[str, str], folder: Path) -> GatewaySettin
         metrics_host=host,
         metrics_port=_number(environment, "GATEWAY_METRICS_PORT", 0),
         otlp_endpoint=environment.get("GATEWAY_OTLP_ENDPOINT", ""),
+        docs=docs_from(environment),
         admin_socket=folder / "admin.sock",
         descriptor_file=folder / DESCRIPTORS_NAME,
     )
@@ -193,6 +202,14 @@ def _number(environment: Mapping[str, str | None], name: str, default: int) -> i
     return int(text)
 
 
+def docs_from(environment: Mapping[str, str | None]) -> bool:
+    """Read whether the pages are there. Raises: ValueError for what is neither on nor off."""
+    text = environment.get("GATEWAY_DOCS") or "on"
+    if text not in ("on", "off"):
+        raise ValueError(f"GATEWAY_DOCS must be on or off, and {text!r} is neither")
+    return text == "on"
+
+
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -205,7 +222,7 @@ def main(arguments: list[str]) -> int:
     folder = parser.parse_args(arguments).out.absolute()
     try:
         print(write(settings_from(os.environ, folder), folder))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, Problem) as error:
         print(f"gateway: {error}", file=sys.stderr)
         return 1
     return 0

@@ -1,9 +1,10 @@
 """Which paths the gateway takes, where they lead, and which of them ask for a token."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from smart_audit.stack import contract, failures, limits
+from smart_audit.stack.pages import Served
 
 Json = dict[str, Any]
 
@@ -33,13 +34,13 @@ _NOT_FOUND: Json = {
 }
 
 
-def jwt_rules() -> list[Json]:
+def jwt_rules(pages: Sequence[Served]) -> list[Json]:
     """Public paths first, then those where a token is optional, and one for everything else."""
     token = {"provider_name": "auth"}
     # A token that is missing is let through, and one that is wrong is not.
     if_any = {"requires_any": {"requirements": [token, {"allow_missing": {}}]}}
     rules: list[Json] = [{"match": match} for match in _matches(lambda method: method.public)]
-    rules.append({"match": {"path": "/healthz"}})
+    rules += [{"match": {"path": path}} for path in ("/healthz", *(one.path for one in pages))]
     rules += [
         {"match": match, "requires": if_any} for match in _matches(lambda method: method.optional)
     ]
@@ -48,7 +49,7 @@ def jwt_rules() -> list[Json]:
     return rules
 
 
-def routes() -> list[Json]:
+def routes(pages: Sequence[Served]) -> list[Json]:
     """Routes by native path: the transcoder has rewritten a JSON path before they are chosen."""
     internal = [
         {**_NOT_FOUND, "match": {"path": method.path}}
@@ -74,6 +75,7 @@ def routes() -> list[Json]:
     json_paths = {"prefix": "/", "headers": [failures.NOT_GRPC]}
     return [
         _healthz_route(),
+        *map(_page_route, pages),
         *internal,
         *streams,
         *reads,
@@ -141,14 +143,28 @@ def _service_route(match: Json, timeout: str, retry_on: str = _NOT_WORKED_ON) ->
 
 def _healthz_route() -> Json:
     """Says that the gateway itself lives; the transcoder would call the path unknown."""
+    return _answer(
+        {"path": "/healthz"},
+        {"inline_string": '{"status":"ok"}'},
+        {"content-type": "application/json"},
+    )
+
+
+def _page_route(page: Served) -> Json:
+    reading = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
+    return _answer({"path": page.path, "headers": [reading]}, page.body, page.headers)
+
+
+def _answer(match: Json, body: Json, headers: dict[str, str]) -> Json:
     return {
-        "match": {"path": "/healthz"},
-        "direct_response": {"status": 200, "body": {"inline_string": '{"status":"ok"}'}},
+        "match": match,
+        "direct_response": {"status": 200, "body": body},
         "response_headers_to_add": [
             {
-                "header": {"key": "content-type", "value": "application/json"},
+                "header": {"key": name, "value": value},
                 "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
             }
+            for name, value in headers.items()
         ],
         "typed_per_filter_config": _NOT_TRANSCODED | {limits.FILTER: _OFF},
     }

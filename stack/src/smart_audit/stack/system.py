@@ -41,6 +41,8 @@ class Options:
     metrics_ports: Mapping[str, str | None]
     """What the settings `*_METRICS_PORT` of auth, audit and the gateway say."""
     otlp_endpoint: str
+    docs: bool = True
+    """Whether the gateway has pages of documentation."""
     mail: str | Path | None = None
     """The SMTP server, or the folder that was named for mail."""
 
@@ -233,6 +235,7 @@ def _gateway(stack: Stack, plan: services.Plan) -> Program:
         metrics_host=services.LOOPBACK,
         metrics_port=plan.gateway_metrics_port,
         otlp_endpoint=stack.options.otlp_endpoint,
+        docs=stack.options.docs,
         admin_socket=stack.sockets / "admin.sock",
         descriptor_file=stack.data.run / gateway.DESCRIPTORS_NAME,
     )
@@ -255,6 +258,7 @@ def _state(stack: Stack, plan: services.Plan) -> dict[str, Any]:
         "supervisor_pid": os.getpid(),
         "processes": {child.program.name: child.pid for child in stack.supervisor.children},
         "gateway_url": stack.options.gateway_url,
+        "docs_url": f"{stack.options.gateway_url}/docs" if stack.options.docs else None,
         "issuer": plan.issuer,
         "auth_addresses": [worker.address for worker in plan.auth],
         "audit_addresses": [worker.address for worker in plan.audit],

@@ -1,0 +1,137 @@
+"""The API's documentation in a browser: /docs (Swagger UI), /redoc (ReDoc) and /openapi.json.
+
+The gateway answers with them itself, as direct responses, so that they need no other server and no
+host elsewhere. Scripts and styles have paths with a digest of what is in them, and may be kept for
+ever; the pages that name them may not.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from smart_audit.stack.problem import Problem
+
+Json = dict[str, Any]
+
+MAX_BYTES = 4 * 1024 * 1024
+"""Of what one path answers."""
+
+_PACKAGE = "drf-spectacular-sidecar"
+_STATIC = "drf_spectacular_sidecar/static/drf_spectacular_sidecar"
+_LIBRARIES = (
+    "swagger-ui-dist/swagger-ui-bundle.js",
+    "swagger-ui-dist/swagger-ui.css",
+    "redoc/bundles/redoc.standalone.js",
+)
+_OWN = ("pages.css", "docs.js", "redoc.js")
+_PAGES = {"/docs": "docs.html", "/redoc": "redoc.html"}
+# The one thing that a library would fetch from elsewhere: a logo in ReDoc's menu.
+_FOREIGN_LOGO = "https://cdn.redoc.ly/redoc/logo-mini.svg"
+_DIGEST_CHARACTERS = 16
+_CONTENT_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+}
+# Two texts may stand in a <style>, and no other: none at all, because ReDoc adds its rules by
+# script to one that is empty, and the rules of the scroll bar that it carries. Pictures in style
+# sheets are data. All else has to be a file of ours.
+_STYLES = (
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
+    "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='",
+)
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        f"style-src 'self' {' '.join(_STYLES)}",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a path answers; body: as Envoy takes it, a file or a text."""
+
+    path: str
+    body: Json
+    headers: dict[str, str]
+
+
+def prepare(folder: Path) -> list[Served]:
+    """All paths and what they answer, after what is not a file yet was written into `folder`.
+
+    Raises: Problem when the package that they are made of is not installed.
+    """
+    scripts = {file.name: _asset(file) for file in _asset_files(folder)}
+    addresses = {name: served.path for name, served in scripts.items()}
+    pages = [
+        Served(
+            path,
+            {"inline_string": _filled(_own(name).read_text(encoding="utf-8"), addresses)},
+            {
+                "content-type": _CONTENT_TYPES[".html"],
+                "cache-control": "no-cache",
+                "content-security-policy": _POLICY,
+            },
+        )
+        for path, name in _PAGES.items()
+    ]
+    document = Served(
+        "/openapi.json",
+        {"filename": str(files("smart_audit.stack") / "openapi.json")},
+        {"content-type": _CONTENT_TYPES[".json"], "cache-control": "no-cache"},
+    )
+    return [*pages, document, *scripts.values()]
+
+
+def _asset_files(folder: Path) -> Iterator[Path]:
+    for name in _LIBRARIES:
+        file = _library(name)
+        script = file.read_text(encoding="utf-8")
+        if _FOREIGN_LOGO in script:
+            file = folder / file.name
+            file.write_text(script.replace(_FOREIGN_LOGO, "data:,"), encoding="utf-8")
+        yield file
+    yield from map(_own, _OWN)
+
+
+def _library(name: str) -> Path:
+    try:
+        path = Path(str(distribution(_PACKAGE).locate_file(f"{_STATIC}/{name}")))
+    except PackageNotFoundError:
+        raise Problem(
+            f"/docs and /redoc need the package {_PACKAGE}: install requirements/pages.txt, or set "
+            "GATEWAY_DOCS=off"
+        ) from None
+    return path
+
+
+def _own(name: str) -> Path:
+    return Path(str(files("smart_audit.stack") / "pages" / name))
+
+
+def _asset(file: Path) -> Served:
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:_DIGEST_CHARACTERS]
+    return Served(
+        f"/docs/assets/{digest}/{file.name}",
+        {"filename": str(file)},
+        {"content-type": _CONTENT_TYPES[file.suffix], "cache-control": _FOR_EVER},
+    )
+
+
+def _filled(page: str, addresses: dict[str, str]) -> str:
+    """The page with the addresses of what it names. Raises: KeyError for an unknown name."""
+    return re.sub(r"\$\{([^}]+)\}", lambda match: addresses[match[1]], page)
