@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from smart_audit.client.events import Outcome, new_event
     from smart_audit.client.export import ExportBroken
     from smart_audit.client.profiles import Credentials, Profile, Profiles
+    from smart_audit.client.recorder import Counters, Drop, Recorder
     from smart_audit.client.settings import Settings
     from smart_audit.client.sync import Client
     from smart_audit.client.verification import SignedCheckpoint, VerificationError
@@ -44,8 +45,10 @@ _HOMES: Final = {
     "Client": "sync",
     "ConfigError": "config_error",
     "Conflict": "errors",
+    "Counters": "recorder",
     "Credentials": "profiles",
     "DataLoss": "errors",
+    "Drop": "recorder",
     "ExportBroken": "export",
     "InvalidArgument": "errors",
     "NotFound": "errors",
@@ -56,6 +59,7 @@ _HOMES: Final = {
     "Profiles": "profiles",
     "RateLimited": "errors",
     "RawResponse": "aio",
+    "Recorder": "recorder",
     "Settings": "settings",
     "SignedCheckpoint": "verification",
     "Unauthenticated": "errors",
@@ -72,8 +76,10 @@ __all__ = [
     "Client",
     "ConfigError",
     "Conflict",
+    "Counters",
     "Credentials",
     "DataLoss",
+    "Drop",
     "ExportBroken",
     "InvalidArgument",
     "NotFound",
@@ -84,6 +90,7 @@ __all__ = [
     "Profiles",
     "RateLimited",
     "RawResponse",
+    "Recorder",
     "Settings",
     "SignedCheckpoint",
     "Unauthenticated",

@@ -152,9 +152,9 @@ class AsyncClient:
         return other
 
     @property
-    def address(self) -> str:
-        """The gateway's."""
-        return self._caller.link.settings.address
+    def settings(self) -> Settings:
+        """Where it calls and as whom."""
+        return self._caller.link.settings
 
     @property
     def events(self) -> AsyncEvents:

@@ -1,16 +1,16 @@
 """Recording and reading events."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from smart_audit.api.audit.v1 import audit_pb2, exports_pb2, search_pb2, tail_pb2
 from smart_audit.client.batches import batches
 from smart_audit.client.caller import Caller
 from smart_audit.client.connection import ignore_trouble
-from smart_audit.client.events import Actor, Outcome, Target, new_event, timestamp
+from smart_audit.client.events import Actor, EventFields, new_event, timestamp
 from smart_audit.client.export import write_export
 from smart_audit.client.items import items
 from smart_audit.client.tail import tail
@@ -26,19 +26,7 @@ class AsyncEvents:
         self._caller = caller
 
     async def record(
-        self,
-        action: str,
-        actor: Actor,
-        *,
-        targets: Iterable[Target] = (),
-        outcome: Outcome | str = Outcome.SUCCESS,
-        outcome_reason: str = "",
-        metadata: Mapping[str, Any] | None = None,
-        occurred_at: datetime | None = None,
-        source: str = "",
-        source_address: str = "",
-        user_agent: str = "",
-        id: str = "",  # noqa: A002  (the field's name)
+        self, action: str, actor: Actor, **fields: Unpack[EventFields]
     ) -> audit_pb2.Receipt:
         """Record an event; when this returns it is durable, in the log and provable.
 
@@ -46,20 +34,7 @@ class AsyncEvents:
         a UUIDv7 unless one is given.
         Raises: CallError; TypeError or ValueError for what makes no event.
         """
-        event = new_event(
-            action,
-            actor,
-            targets=targets,
-            outcome=outcome,
-            outcome_reason=outcome_reason,
-            metadata=metadata,
-            occurred_at=occurred_at,
-            source=source,
-            source_address=source_address,
-            user_agent=user_agent,
-            id=id,
-        )
-        return await self.send(event)
+        return await self.send(new_event(action, actor, **fields))
 
     async def send(self, event: audit_pb2.Event) -> audit_pb2.Receipt:
         """Record an event that was made before, by `new_event`. Raises: CallError."""

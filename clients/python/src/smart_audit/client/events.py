@@ -63,6 +63,20 @@ Target = TargetFields | audit_pb2.Target
 """What it was done to."""
 
 
+class EventFields(TypedDict, total=False):
+    """What an event may say beside action and actor; as `new_event` takes it."""
+
+    targets: Iterable[Target]
+    outcome: Outcome | str
+    outcome_reason: str
+    metadata: Mapping[str, Any] | None
+    occurred_at: datetime | None
+    source: str
+    source_address: str
+    user_agent: str
+    id: str
+
+
 def new_event(
     action: str,
     actor: Actor,

@@ -75,6 +75,12 @@ class LoopThread:
                 future.cancel()
                 raise
 
+    def start(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine, if the loop does not run already. Raises: ForkError."""
+        with self._lock:
+            if self._running is None:
+                asyncio.run_coroutine_threadsafe(make(), self._started())
+
     def end(self, limit_s: float = _END_LIMIT_S) -> None:
         """End loop and thread; the next coroutine begins them anew."""
         with self._lock:

@@ -105,9 +105,9 @@ class Client(Waiting[AsyncClient]):
         return other
 
     @property
-    def address(self) -> str:
-        """The gateway's."""
-        return self._inner.address
+    def settings(self) -> Settings:
+        """Where it calls and as whom."""
+        return self._inner.settings
 
     @property
     def events(self) -> Events:

@@ -1,0 +1,66 @@
+"""The folder that processes share: one spool for each, and what those that died have left."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from google.protobuf.json_format import MessageToDict
+
+from smart_audit.api.audit.v1 import audit_pb2
+from smart_audit.client.recorder.counters import Tally
+from smart_audit.client.recorder.spool import Spool
+
+REFUSED: Final = "refused.jsonl"
+_REFUSED_BYTES: Final = 16 * 1024 * 1024
+_PREFIX: Final = "process-"
+
+
+class Spools:
+    """One folder. max_bytes: of this process's own spool. sync: as `Spool` takes it."""
+
+    def __init__(self, folder: Path, max_bytes: int, tally: Tally, *, sync: bool) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._tally = tally
+        self._sync = sync
+
+    def new(self) -> Spool:
+        """A spool for this process. Raises: OSError."""
+        name = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+        return Spool(self._folder / name, self._max_bytes, self._tally, sync=self._sync)
+
+    def left(self) -> Iterator[Spool]:
+        """What processes that are gone have left, the longest gone first. Raises: OSError."""
+        folders = [(one.stat().st_mtime, one) for one in self._folder.glob(f"{_PREFIX}*")]
+        for _, folder in sorted(folders):
+            spool = Spool.adopt(folder, self._tally)
+            if spool is None:
+                continue
+            if len(spool):
+                yield spool
+            else:
+                spool.close()
+
+    def set_aside(self, event: audit_pb2.Event, refusal: audit_pb2.Refusal) -> None:
+        """Keep an event that the service does not take, for a person to look at. Raises: OSError.
+
+        Once the file is full, more are only counted.
+        """
+        line = {
+            "refused_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "reason": refusal.reason,
+            "message": refusal.message,
+            "fields": list(refusal.fields),
+            "event": MessageToDict(event, preserving_proto_field_name=True),
+        }
+        path = self._folder / REFUSED
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            if os.fstat(descriptor).st_size < _REFUSED_BYTES:
+                os.write(descriptor, json.dumps(line).encode() + b"\n")
+        finally:
+            os.close(descriptor)
