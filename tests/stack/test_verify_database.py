@@ -62,6 +62,25 @@ def test_it_works_whether_the_system_runs_or_not(folder, stack):
     assert not running.left_over()
 
 
+@pytest.mark.soak
+def test_a_backup_of_a_running_system_is_restored_elsewhere(folder, stack):
+    running = stack()
+    assert signed_up(running)
+    made = command(folder, "backup", "backups")
+    assert made.returncode == 0, made.stderr
+    assert running.stop() == 0
+    backup, new = made.stdout.strip(), ("--data-dir", "new")
+    ended = command(folder, "restore", backup, *new)
+    assert "name that file with --secrets" in ended.stderr
+    secrets = str(folder / ".smart-audit" / "secrets.json")
+    ended = command(folder, "restore", backup, "--secrets", secrets, *new)
+    assert ended.returncode == 0, ended.stderr
+    ended = command(folder, "verify", "database", *new)
+    assert ended.returncode == 0, ended.stderr
+    again = stack(*new)
+    assert again.stop() == 0
+
+
 def test_an_outside_database_needs_the_secrets_that_belong_to_it(folder, cluster):
     ended = verify(folder, DATABASE_URL=cluster.new_database().owner_url)
     assert ended.returncode == 1

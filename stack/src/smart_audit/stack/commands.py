@@ -1,4 +1,4 @@
-"""The commands `up`, `down`, `migrate`, `admin` and `verify database`."""
+"""The commands `up`, `down`, `migrate`, `backup`, `restore`, `admin` and `verify database`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def register(app: typer.Typer) -> None:
     app.command("up")(up)
     app.command("down")(down)
     app.command("migrate")(migrate)
+    app.command("backup")(backup)
+    app.command("restore")(restore)
     administrators = typer.Typer(help="Who administers the users of this installation.")
     administrators.command("grant")(grant)
     administrators.command("revoke")(revoke)
@@ -75,6 +77,46 @@ def migrate(data_dir: DataDirOption = Path(".smart-audit")) -> None:
         foreground.migrate(data_dir)
     except Problem as problem:
         _fail(str(problem))
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(help="Where backups are kept.")],
+    data_dir: DataDirOption = Path(".smart-audit"),
+) -> None:
+    """Back up DATABASE_URL, or the embedded database, into a new folder below FOLDER.
+
+    The system may run. secrets.json is not in the backup: keep a copy of it, in another place.
+    """
+    _refuse_old_python()
+    from smart_audit.stack import foreground  # noqa: PLC0415
+    from smart_audit.stack.problem import Problem  # noqa: PLC0415
+
+    try:
+        code = foreground.backup(data_dir, folder)
+    except Problem as problem:
+        _fail(str(problem))
+    raise typer.Exit(code)
+
+
+def restore(
+    backup: Annotated[Path, typer.Argument(help="A folder that `smart-audit backup` has made.")],
+    secrets: Annotated[
+        Path | None, typer.Option(help="The secrets.json that belongs to the backup.")
+    ] = None,
+    data_dir: DataDirOption = Path(".smart-audit"),
+) -> None:
+    """Restore a backup into an empty DATABASE_URL, or into a new embedded database."""
+    _refuse_old_python()
+    from smart_audit.stack import foreground  # noqa: PLC0415
+    from smart_audit.stack.problem import Problem  # noqa: PLC0415
+
+    try:
+        code = foreground.restore(data_dir, backup, secrets)
+    except Problem as problem:
+        _fail(str(problem))
+    if code == 0:
+        typer.echo("restored; start it with: smart-audit up, then: smart-audit verify database")
+    raise typer.Exit(code)
 
 
 def grant(email: EmailArgument, data_dir: DataDirOption = Path(".smart-audit")) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -15,7 +16,8 @@ from dotenv import dotenv_values
 from rich.console import Console
 from rich.table import Table
 
-from smart_audit.stack import services, system
+from smart_audit.stack import services, system, vault
+from smart_audit.stack.backup import read_manifest
 from smart_audit.stack.datadir import DataDir, claimed, holder
 from smart_audit.stack.gateway import docs_from, rate_limits_from
 from smart_audit.stack.mails import Mail, watch
@@ -81,6 +83,42 @@ def verify_database(data_dir: Path) -> int:
 def administration(data_dir: Path, verb: str, email: str) -> int:
     """Make or unmake an administrator; give the exit code of auth's command. Raises: Problem."""
     return _command(data_dir, partial(services.administration, verb=verb, email=email))
+
+
+def backup(data_dir: Path, folder: Path) -> int:
+    """Back the database up, into a new folder below `folder`; give the exit code.
+
+    Raises: Problem.
+    """
+    chosen = folder.expanduser().absolute()
+    code = _command(data_dir, partial(services.backup, verb="make", folder=chosen))
+    if code == 0:
+        DataDir(data_dir.expanduser().absolute()).note_backup()
+    return code
+
+
+def restore(data_dir: Path, folder: Path, secrets: Path | None) -> int:
+    """Restore a backup into a place without data; give the exit code. Raises: Problem."""
+    chosen = folder.expanduser().absolute()
+    read_manifest(chosen)
+    options = _options(Asked())
+    with claimed(data_dir) as data:
+        if options.database_url is None and data.postgres.exists():
+            raise Problem(f"{data.root} has a database already; choose another --data-dir.")
+        if secrets is not None:
+            vault.adopt(secrets, data.secrets)
+        elif not data.secrets.exists():
+            raise Problem(
+                "A restored database opens with the secrets.json that belongs to it alone;"
+                " name that file with --secrets."
+            )
+        say = _narrator(Console(stderr=True), data)
+        work = partial(services.backup, verb="restore", folder=chosen)
+        code = _to_the_end(system.command(options, data, say, work), say)
+        if code != 0 and options.database_url is None:
+            # What was made for this restore alone, so that it can be tried again.
+            shutil.rmtree(data.postgres)
+    return code
 
 
 def down(data_dir: Path) -> str:

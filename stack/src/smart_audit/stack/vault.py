@@ -41,6 +41,18 @@ def load_or_create(path: Path, *, data_exists: bool) -> Secrets:
     return made
 
 
+def adopt(source: Path, path: Path) -> None:
+    """Take over the secrets of another place; those that are there already are not replaced.
+
+    Raises: Problem when there are others, or when the file is damaged.
+    """
+    taken = _load(source)
+    if not path.exists():
+        _store(path, taken)
+    elif _load(path) != taken:
+        raise Problem(f"{path} holds other secrets; choose another --data-dir.")
+
+
 def _load(path: Path) -> Secrets:
     names = {item.name for item in fields(Secrets)}
     try:
