@@ -143,6 +143,9 @@ def test_pods_have_settings_that_exist_and_probes_that_are_apart(manifests, name
             continue
         assert owner not in variables(pod), "a service could act as the owner"
         probes = [container[f"{which}Probe"] for which in ("startup", "liveness", "readiness")]
+        if component != "gateway":
+            asked = [probe["grpc"].get("service") for probe in probes]
+            assert asked == [None, "liveness", "readiness"]
         assert probes[1]["failureThreshold"] * probes[1]["periodSeconds"] == 30
         assert probes[2]["failureThreshold"] * probes[2]["periodSeconds"] == 10
         (port, *_) = container["ports"]
