@@ -20,7 +20,7 @@ import pytest
 from hypothesis import settings
 
 from smart_audit.core import logs
-from smart_audit.core.main import GC_THRESHOLD
+from smart_audit.core.serving import GC_THRESHOLD
 from tests.support.administrators import (
     Console,
     admin_stub,

@@ -1,12 +1,20 @@
 """The tables of the code are those that the migrations make."""
 
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url
 
 import smart_audit.audit.tables
 import smart_audit.auth.tables
+from smart_audit.core.migrating import newest
 
 
 @pytest.mark.parametrize("service", ["auth", "audit"])
@@ -31,3 +39,26 @@ def test_tables_and_migrations_agree(world, service):
         differences = compare_metadata(context, tables.metadata)
     engine.dispose()
     assert differences == []
+
+
+@pytest.mark.parametrize("service", ["auth", "audit"])
+def test_the_newest_migration_is_known_without_alembic(service):
+    scripts = Path(str(files(f"smart_audit.{service}"))) / "migrations"
+    config = Config()
+    config.set_main_option("script_location", str(scripts))
+    assert newest(scripts) == ScriptDirectory.from_config(config).get_current_head()
+
+
+@pytest.mark.parametrize("service", ["auth", "audit"])
+def test_a_schema_that_is_up_to_date_is_left_alone_at_once(world, service, monkeypatch):
+    database, prefix = world.database, service.upper()
+    monkeypatch.setenv(f"{prefix}_MIGRATION_DATABASE_URL", database.owner_url)
+    monkeypatch.setenv(f"{prefix}_DATABASE_URL", database.service_url(service))
+    migrate = (
+        f"import sys, smart_audit.{service}.__main__ as main; sys.argv[1:] = ['migrate'];"
+        "main.main(); print('sqlalchemy' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", migrate], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("False\n", "")

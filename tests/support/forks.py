@@ -29,6 +29,7 @@ from smart_audit.cli.commands import COMMANDS
 from smart_audit.cli.lazy import Group
 
 RUN_DIR = "SMART_AUDIT_TEST_RUN"
+SERVICES = ("smart_audit.auth", "smart_audit.audit")
 MAX_REQUEST = 1 << 20
 NUMBER = struct.Struct("!i")
 STREAMS = 3
@@ -198,6 +199,9 @@ def _serve(module: str, address: Path) -> list[str]:
     import_module(main)
     if module == "smart_audit.cli":
         _import_commands()
+    elif module in SERVICES:
+        import_module(f"{module}.wiring")
+        import_module("smart_audit.core.serving")
     del sys.modules[main]  # it runs anew
     gc.collect()
     gc.freeze()

@@ -11,11 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from pathlib import Path
 
-from smart_audit.audit.integrity.command import verify_database
-from smart_audit.audit.key_rotation import rotate_checkpoint_key
-from smart_audit.audit.rebuilding import rebuild_search
 from smart_audit.audit.settings import AuditSettings
-from smart_audit.audit.wiring import running
 from smart_audit.core.main import run
 
 
@@ -24,11 +20,11 @@ def main() -> None:
     run(
         "audit",
         AuditSettings,
-        running,
         Path(__file__).parent / "migrations",
-        rotate_checkpoint_key=rotate_checkpoint_key,
-        verify_database=verify_database,
-        rebuild_search=rebuild_search,
+        serve="smart_audit.audit.wiring:running",
+        rotate_checkpoint_key="smart_audit.audit.key_rotation:rotate_checkpoint_key",
+        verify_database="smart_audit.audit.integrity.command:verify_database",
+        rebuild_search="smart_audit.audit.rebuilding:rebuild_search",
     )
 
 

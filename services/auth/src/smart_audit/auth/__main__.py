@@ -6,11 +6,7 @@ import_lean()
 
 from pathlib import Path
 
-from smart_audit.auth.administrators import grant_admin, revoke_admin
-from smart_audit.auth.importing import import_users
-from smart_audit.auth.key_command import rotate_signing_key
 from smart_audit.auth.settings import AuthSettings
-from smart_audit.auth.wiring import running
 from smart_audit.core.main import run
 
 
@@ -19,12 +15,12 @@ def main() -> None:
     run(
         "auth",
         AuthSettings,
-        running,
         Path(__file__).parent / "migrations",
-        rotate_signing_key=rotate_signing_key,
-        grant_admin=grant_admin,
-        revoke_admin=revoke_admin,
-        import_users=import_users,
+        serve="smart_audit.auth.wiring:running",
+        rotate_signing_key="smart_audit.auth.key_command:rotate_signing_key",
+        grant_admin="smart_audit.auth.administrators:grant_admin",
+        revoke_admin="smart_audit.auth.administrators:revoke_admin",
+        import_users="smart_audit.auth.importing:import_users",
     )
 
 

@@ -6,8 +6,10 @@ from urllib.parse import unquote, urlsplit
 from alembic import command, context
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from psycopg import Connection, OperationalError, sql
+from psycopg import Connection, sql
 from sqlalchemy import create_engine, make_url, text
+
+from smart_audit.core.migrating import is_let_in
 
 LOCK_ID = 0x5341_4D49  # one migration at a time in a database, whichever service runs it
 
@@ -52,7 +54,7 @@ def run_env() -> None:
 def _set_password(owner_url: str, service_url: str) -> None:
     """Let the service's role in by the password of its URL, if it does not get in already."""
     parts = urlsplit(service_url)
-    if not parts.username or not parts.password or _is_let_in(service_url):
+    if not parts.username or not parts.password or is_let_in(service_url):
         return
     role, password = unquote(parts.username).encode(), unquote(parts.password).encode()
     with Connection.connect(owner_url) as connection:
@@ -65,11 +67,3 @@ def _set_password(owner_url: str, service_url: str) -> None:
         connection.execute(
             statement.format(sql.Identifier(role.decode()), sql.Literal(hashed.decode()))
         )
-
-
-def _is_let_in(service_url: str) -> bool:
-    try:
-        Connection.connect(service_url).close()
-    except OperationalError:
-        return False
-    return True
