@@ -127,7 +127,7 @@ class Image:
             goal = goal / Path(source).name if len(sources) > 1 else goal
             for path in [ROOT / source, *sorted((ROOT / source).rglob("*"))]:
                 relative = str(path.relative_to(ROOT))
-                if path.is_file() and is_sent(relative):
+                if (path.is_symlink() or path.is_file()) and is_sent(relative):
                     to = goal / path.relative_to(ROOT / source)
                     to.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(path, to, follow_symlinks=False)
