@@ -70,6 +70,17 @@ def test_production_refuses_the_development_key(start):
     assert "ENV=production needs AUTH_KEY_ENCRYPTION_KEY" in said
 
 
+def test_a_secret_in_a_file_wins_over_the_environment(start, tmp_path):
+    (tmp_path / "AUTH_KEY_ENCRYPTION_KEY").write_text("short\n")
+    settings = {"AUTH_DATABASE_URL": "postgresql:///x", "SECRETS_DIR": str(tmp_path)}
+    settings["AUTH_KEY_ENCRYPTION_KEY"] = base64.b64encode(bytes(range(32))).decode()
+    code, said = start("auth", "serve", **settings)
+    assert code == 1
+    assert said.startswith("AUTH_KEY_ENCRYPTION_KEY: ")
+    code, said = start("auth", "serve", **settings | {"SECRETS_DIR": str(tmp_path / "none")})
+    assert (code, said) == (1, f"SECRETS_DIR: {tmp_path / 'none'} is no folder")
+
+
 def test_an_unreachable_database_is_one_sentence(start):
     url = "postgresql://nobody:very-secret@127.0.0.1:1/x"
     code, said = start("auth", "serve", AUTH_DATABASE_URL=url)

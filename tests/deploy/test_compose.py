@@ -46,6 +46,17 @@ def test_the_compose_file_is_valid(compose):
     assert [error.validator for error in schema.iter_errors(compose)] == ["additionalProperties"]
 
 
+def test_secrets_may_be_files(services):
+    extra = yaml.safe_load((ROOT / "deploy" / "docker" / "secrets.yml").read_text())
+    Draft7Validator(json.loads(SCHEMA.read_text())).validate(extra)
+    for name, service in extra["services"].items():
+        assert service["environment"] == {"SECRETS_DIR": "/run/secrets"}
+        assert set(service["secrets"]) <= set(services[name]["environment"])
+        assert set(service["secrets"]) <= set(extra["secrets"])
+    for name, secret in extra["secrets"].items():
+        assert secret == {"file": f"./secrets/{name}"}
+
+
 def test_nothing_has_to_be_set():
     text = (ROOT / "docker-compose.yml").read_text()
     assert [name for name, default in VARIABLE.findall(text) if not default] == []

@@ -42,7 +42,7 @@ def of_compose():
 
 
 def test_every_setting_is_listed_and_no_other():
-    known = {"DATABASE_URL", options.ADDRESS_VARIABLE, options.TOKEN_VARIABLE}
+    known = {"DATABASE_URL", "SECRETS_DIR", options.ADDRESS_VARIABLE, options.TOKEN_VARIABLE}
     known.add(options.API_KEY_VARIABLE)
     known |= of_service("AUTH_") | of_service("AUDIT_") | of_gateway() | of_compose()
     assert set(listed()) == known

@@ -2,16 +2,22 @@
 
 import base64
 import binascii
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+)
 
 KEY_BYTES = 32
 # 32 random bytes have about 30 different ones; what was typed or filled up has few.
@@ -69,6 +75,24 @@ class ServiceSettings(BaseSettings):
         timedelta(minutes=5), description="without word of revocations, tokens are refused then"
     )
     issuer: str = Field("http://localhost:8000", description="`iss` of access tokens")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """A file of SECRETS_DIR, named as the setting, wins over the environment."""
+        folder = os.environ.get("SECRETS_DIR")
+        if not folder:
+            return init_settings, env_settings
+        if not Path(folder).is_dir():
+            raise SystemExit(f"SECRETS_DIR: {folder} is no folder")
+        files = SecretsSettingsSource(settings_cls, secrets_dir=folder)
+        return init_settings, files, env_settings
 
     @field_validator("key_encryption_key")
     @classmethod
