@@ -68,7 +68,7 @@ export async function* exported(
       if (!isPassing || failures > ATTEMPTS) {
         throw error;
       }
-      await sleep(pauseAfter(failures, error));
+      await sleep(pauseAfter(failures, error), signal);
     }
   }
 }

@@ -57,7 +57,7 @@ export async function* tail(
       }
       options.onBreak?.(error as Error);
       failures += 1;
-      await sleep(pauseAfter(failures, error));
+      await sleep(pauseAfter(failures, error), signal);
       signal?.throwIfAborted();
     }
   }

@@ -64,7 +64,7 @@ export class Transport {
           if (!isWorthIt || limit.signal.aborted || pauseMs > limit.leftMs) {
             throw error;
           }
-          await limit.during(sleep(pauseMs));
+          await sleep(pauseMs, limit.signal);
         }
       }
     } catch (error) {
@@ -207,8 +207,18 @@ export function pauseAfter(attempt: number, error?: unknown): number {
   return Math.max(jittered, asked);
 }
 
-export function sleep(ms: number): Promise<void> {
+/** Waits; the signal ends the pause, and it is for the caller to see that it did. */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve, ms);
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener("abort", end);
+    if (signal?.aborted) {
+      end();
+    }
   });
 }

@@ -1,11 +1,19 @@
 // Calls, errors, tokens and repetition, against the gateway that runs.
 
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { before, describe, test } from "node:test";
 
 import { ApiError, Client, ConnectionError, SmartAuditError, uuidv7 } from "@smart-audit/client";
 import { event, losing, newApiKey, newUser, noting, password, url } from "./support.ts";
 
+/** What the gateway says to a client that asks too often. */
+const tooMany = {
+  code: 8,
+  message: "too many requests; try again later",
+  details: [{ reason: "TOO_MANY_REQUESTS", domain: "smart-audit", metadata: {} }],
+};
 const REFRESH = "/v1/auth/refresh";
 
 describe("a client", () => {
@@ -161,6 +169,34 @@ describe("when the network fails", () => {
     const user = await newUser({ fetch });
     await assert.rejects(user.placeHold({ target_id: "d_1", reason: "a lawsuit" }), ConnectionError);
     assert.equal(sent.filter((one) => one.path === "/v1/holds").length, 1);
+  });
+
+  test("a busy service is asked again, and not sooner than it says", async () => {
+    const asked: number[] = [];
+    const server = createServer((request, response) => {
+      asked.push(performance.now());
+      const isBusy = asked.length === 1 || request.method === "POST";
+      response.writeHead(isBusy ? 429 : 200, isBusy ? { "retry-after": "1" } : {});
+      response.end(JSON.stringify(isBusy ? tooMany : { keys: [] }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    try {
+      const { port } = server.address() as AddressInfo;
+      const client = new Client({ url: `http://127.0.0.1:${port}` });
+      assert.deepEqual(await client.getJwks(), { keys: [] });
+      const [first, second] = asked as [number, number];
+      assert.ok(second - first >= 1000);
+      const login = client.login({ email: "ada@example.com", password });
+      const error = await failure(login);
+      assert.ok(error instanceof ApiError && error.retryAfterS === 1);
+      assert.equal(asked.length, 3);
+      asked.length = 0;
+      await assert.rejects(client.getJwks({}, { timeoutMs: 500 }), refusedFor("TOO_MANY_REQUESTS"));
+      assert.equal(asked.length, 1);
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
   });
 
   test("a caller can end a call, and gets the own reason back", async () => {

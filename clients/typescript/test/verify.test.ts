@@ -48,7 +48,7 @@ test("every bad vector is refused", async () => {
 test("nothing that was changed in a proof is believed", async () => {
   const { file, keys, expected } = vectors.find((one) => one.name === "02-all-fields.json");
   let believed = 0;
-  for (let place = 0; place < file.length; place += 7) {
+  for (let place = 0; place < file.length; place += 23) {
     const other = file[place] === "A" ? "B" : "A";
     const changed = file.slice(0, place) + other + file.slice(place + 1);
     const found = await verifyEvent(changed, keys).catch((error) => {
