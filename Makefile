@@ -24,7 +24,7 @@ PROTO = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
 # what the protos must stay compatible with
 AGAINST ?= $(if $(CI),HEAD~1,main)
 
-.PHONY: help setup up demo test cover soak bench bench-search growth proto fmt lint check migrate down clean lock
+.PHONY: help setup up demo test cover soak bench bench-search growth proto reference fmt lint check migrate down clean lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ proto: $(VENV)/.dev ## generate stubs, documents, OpenAPI and the TypeScript cli
 	@$(BIN)/python -m protos.openapi
 	@$(BIN)/python -m protos.typescript
 
+reference: $(VENV)/.dev ## write docs/cli.md from the commands
+	@$(BIN)/python clients/python/document_cli.py
+
 fmt: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
 
@@ -73,6 +76,7 @@ lint: $(VENV)/.dev ## check format, lint, types, import contracts and protos
 	$(BIN)/lint-imports --no-cache >.build/imports.txt || { cat .build/imports.txt; exit 1; }
 	$(PROTO) --check
 	$(BIN)/python protos/document_roles.py --check
+	$(BIN)/python clients/python/document_cli.py --check
 	$(BIN)/python -m protos.openapi --check
 	$(BIN)/python -m protos.typescript --check
 	@$(PROTO) --image $(IMAGE)

@@ -4,12 +4,14 @@ import asyncio
 import gzip
 import json
 import os
+from asyncio.subprocess import PIPE
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.support import forks
+from tests.support.world import PASSWORD
 
 RECORDS = Path(__file__).parents[1] / "data" / "cloudtrail" / "events.jsonl.gz"
 
@@ -27,7 +29,7 @@ class Result:
 class Cli:
     """Runs `smart-audit` with an environment of the test's."""
 
-    environment: dict[str, str]
+    environment: dict[str, str | None]
 
     async def run(self, *arguments, stdin=b"", **environment) -> Result:
         """Run to the end; a variable given as None is taken out of the environment."""
@@ -36,15 +38,15 @@ class Cli:
         return Result(await process.wait(), out.decode(), err.decode())
 
     async def start(
-        self, *arguments, stderr=asyncio.subprocess.PIPE, **environment
+        self, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, **environment
     ) -> forks.Forked:
-        """Start, with pipes to its streams."""
+        """Start, with pipes to its streams if none are given."""
         merged = os.environ | self.environment | environment
         return await forks.start(
             "smart_audit.cli",
             *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
+            stdin=stdin,
+            stdout=stdout,
             stderr=stderr,
             env={name: value for name, value in merged.items() if value is not None},
         )
@@ -64,8 +66,18 @@ def cli(gateway, user, tmp_path):
             "SMART_AUDIT_ADDRESS": gateway.address,
             "SMART_AUDIT_TOKEN": user.access_token,
             "SMART_AUDIT_STATE_DIR": str(tmp_path / "state"),
+            "SMART_AUDIT_CONFIG_DIR": str(tmp_path / "config"),
         }
     )
+
+
+@pytest.fixture
+async def at_home(cli, user):
+    """The command line of the user, who has logged in by it; nothing is in the environment."""
+    home = Cli({**cli.environment, "SMART_AUDIT_TOKEN": None})
+    done = await home.run("login", "--email", user.email, stdin=f"{PASSWORD}\n".encode())
+    assert (done.code, done.out) == (0, ""), done.err
+    return home
 
 
 @pytest.fixture(scope="session")

@@ -118,14 +118,14 @@ async def test_the_command_line_takes_an_api_key(cli, key, user):
 
 
 @pytest.mark.parametrize(
-    ("api_key", "sentence"),
+    ("api_key", "code", "sentence"),
     [
-        ("secret", "SMART_AUDIT_API_KEY holds no API key: those begin with sa_"),
-        ("sa_00000000_" + "0" * 49, "the client is unknown, or its API key is wrong"),
+        ("secret", 2, "SMART_AUDIT_API_KEY holds no API key: those begin with sa_"),
+        ("sa_00000000_" + "0" * 49, 4, "the client is unknown, or its API key is wrong"),
     ],
 )
-async def test_a_key_that_is_none_is_refused_with_a_sentence(cli, api_key, sentence):
+async def test_a_key_that_is_none_is_refused_with_a_sentence(cli, api_key, code, sentence):
     result = await cli.run("verify", "log", SMART_AUDIT_TOKEN=None, SMART_AUDIT_API_KEY=api_key)
-    assert (result.code, result.out) == (4, "")
+    assert (result.code, result.out) == (code, "")
     assert sentence in result.err
-    assert "smart-audit token" not in result.err
+    assert "smart-audit login" not in result.err

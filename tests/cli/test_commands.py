@@ -131,11 +131,11 @@ def _read_all(terminal):
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ([], ["import", "export", "verify", "token", "demo"]),
-        (["import"], ["cloudtrail", "ocsf", "cloudevents", "jsonl"]),
-        (["import", "jsonl"], ["--map", "--set", "--outcome", "--mapping", "--dry-run"]),
-        (["verify"], ["log", "file", "evidence", "Exit code 6"]),
-        (["verify", "log"], ["--log", "--key", "--since", "--state-dir", "--no-events", "exit"]),
+        ([], ["login", "events", "log", "orgs", "keys", "users", "config", "doctor", "up", "down"]),
+        (["events", "import"], ["cloudtrail", "ocsf", "cloudevents", "jsonl"]),
+        (["events", "import", "jsonl"], ["--map", "--set", "--outcome", "--mapping", "--dry-run"]),
+        (["verify"], ["database", "file", "evidence", "Exit code 6"]),
+        (["log", "verify"], ["--log", "--key", "--since", "--state-dir", "--no-events", "exit"]),
         (["verify", "file"], ["--key", "--checkpoint"]),
         (["verify", "evidence"], ["--key"]),
     ],

@@ -37,11 +37,13 @@ async def test_the_commands_it_names_work(cli, real_records, tmp_path):
     records = written(tmp_path / "some", real_records[:40] + _denied(real_records))
     result = await cli.run("demo", "--records", records)
     assert result.code == 0
-    found = re.search(r"echo '(.*)' \| \S*smart-audit token --email (\S+)\)", result.out)
+    found = re.search(r"echo '(.*)' \| \S*smart-audit (login .*)", result.out)
     assert found is not None
-    password, email = found.groups()
-    token = await cli.run("token", "--email", email, stdin=f"{password}\n".encode())
-    verified = await cli.run("verify", "log", SMART_AUDIT_TOKEN=token.out.strip())
+    password, login = found.groups()
+    done = await cli.run(*login.split(), stdin=f"{password}\n".encode())
+    assert done.code == 0
+    demo = {"SMART_AUDIT_PROFILE": "demo", "SMART_AUDIT_TOKEN": None}
+    verified = await cli.run("log", "verify", **demo)
     assert verified.code == 0
     assert re.match(r"verified \d+ entries", verified.out)
 

@@ -74,7 +74,7 @@ async def test_the_readme_works_as_typed(gateway, tmp_path):
     descriptors.parent.mkdir(parents=True)
     descriptors.write_bytes(descriptor_set())
     blocks = BLOCK.findall((ROOT / "README.md").read_text())
-    wanted = ["field()", "smart-audit verify", "buf curl"]
+    wanted = ["field()", "smart-audit login", "buf curl"]
     if shutil.which("grpcurl"):
         wanted.append("grpcurl")
     script = "\n".join(block for block in blocks if any(word in block for word in wanted))

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import grpc
 import pytest
-import typer
 from google.api.httpbody_pb2 import HttpBody
 
 from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.cli.export import app, read_disclose, read_time
+from smart_audit.cli.export import read_disclose
 from smart_audit.cli.failures import Failure
+from smart_audit.cli.options import read_time
 from smart_audit.client.errors import CallError
 from smart_audit.client.evidence.bundle import write_bundle
 from smart_audit.client.evidence.check import check_bundle
@@ -269,7 +269,3 @@ def test_what_to_disclose_is_all_none_or_paths():
     for text in ("", "a,,b", "all,none", "metadata,all"):
         with pytest.raises(Failure):
             read_disclose(text)
-
-
-def test_the_group_has_its_command():
-    assert isinstance(app(), typer.Typer)

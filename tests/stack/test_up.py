@@ -15,6 +15,7 @@ import psutil
 import psycopg
 import pytest
 
+from smart_audit.stack import doctor
 from tests.stack.running import (
     eventually,
     outside_postgres,
@@ -30,6 +31,7 @@ def test_the_life_of_a_stack(tmp_path):
     with running_stack(tmp_path, "--workers", "2") as stack:
         says_where_it_is_and_keeps_its_secrets(stack)
         tells_prometheus_of_each_process(stack)
+        is_well_to_the_doctor(stack)
         person = starts_crashed_processes_again(stack)
         shows_mail_as_it_arrives(stack, person)
         outlives_a_killed_supervisor_and_stops_cleanly(stack, person)
@@ -92,6 +94,24 @@ def tells_prometheus_of_each_process(shared):
     assert set(found) == {"auth-0", "auth-1", "audit-0", "audit-1", "envoy"}
     assert all("smart_audit_ready 1.0" in found[f"auth-{number}"] for number in (0, 1))
     assert "envoy_cluster_membership_healthy" in found["envoy"]
+
+
+def is_well_to_the_doctor(shared):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(shared.folder)
+        patch.delenv("DATABASE_URL", raising=False)
+        found = {}
+        for one in doctor.findings(shared.data, production=True, backups=shared.folder):
+            found.setdefault(one["check"], []).append(one)
+    faults = {check for check, ones in found.items() if any(one["state"] != "ok" for one in ones)}
+    # It is no production, and that is all there is to say against it.
+    assert faults == {
+        "settings.production", "tls.issuer", "passkeys.domain", "log.origin", "log.witnessed",
+        "errors.tracking", "backups.recent",
+    }  # fmt: skip
+    assert all(one["remedy"] for ones in found.values() for one in ones if one["state"] != "ok")
+    assert len(found["health.services"]) == 4
+    assert {"database.migrated", "keys.signing", "keys.checkpoint", "secrets.files"} <= set(found)
 
 
 def starts_crashed_processes_again(shared):

@@ -48,7 +48,7 @@ def up(data_dir: Path, asked: Asked) -> None:
 
     Raises: Problem.
     """
-    options = _options(asked)
+    options = options_of(asked)
     console = Console(stderr=True)
     with claimed(data_dir) as data:
         options.refuse_taken_ports()
@@ -68,7 +68,7 @@ def up(data_dir: Path, asked: Asked) -> None:
 
 def migrate(data_dir: Path) -> None:
     """Bring the schemas up to date without serving. Raises: Problem."""
-    options = _options(Asked())
+    options = options_of(Asked())
     with claimed(data_dir) as data:
         say = _narrator(Console(stderr=True), data)
         if asyncio.run(_until_signal(system.migrate(options, data, say), say)):
@@ -101,7 +101,7 @@ def restore(data_dir: Path, folder: Path, secrets: Path | None) -> int:
     """Restore a backup into a place without data; give the exit code. Raises: Problem."""
     chosen = folder.expanduser().absolute()
     read_manifest(chosen)
-    options = _options(Asked())
+    options = options_of(Asked())
     with claimed(data_dir) as data:
         if options.database_url is None and data.postgres.exists():
             raise Problem(f"{data.root} has a database already; choose another --data-dir.")
@@ -150,7 +150,7 @@ def _command(data_dir: Path, program: system.Command) -> int:
 
     Raises: Problem.
     """
-    options = _options(Asked())
+    options = options_of(Asked())
     data = DataDir(data_dir.expanduser().absolute())
     say = _narrator(Console(stderr=True), data)
     if options.database_url is not None or holder(data) is not None:
@@ -194,7 +194,8 @@ async def _until_signal(running: Coroutine[Any, Any, None], say: Say) -> bool:
     return True
 
 
-def _options(asked: Asked) -> system.Options:
+def options_of(asked: Asked) -> system.Options:
+    """What was asked for, and what the environment and .env say. Raises: Problem."""
     chosen = (asked.port, asked.auth_port, asked.audit_port)
     if len(set(chosen)) < len(chosen):
         raise Problem("--port, --auth-port and --audit-port must be three different ports.")

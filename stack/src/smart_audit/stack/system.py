@@ -95,6 +95,11 @@ async def command(options: Options, data: DataDir, say: Say, program: Command) -
 
 async def command_beside(options: Options, data: DataDir, program: Command) -> int:
     """As `command`, on a database that runs already: an outside one, or a running system's."""
+    return await run_here(program(await plan_beside(options, data)))
+
+
+async def plan_beside(options: Options, data: DataDir) -> services.Plan:
+    """The plan for a database that runs already. Raises: Problem."""
     secrets = load_or_create(data.secrets, data_exists=True)
     if options.database_url is not None:
         owner_url = database.normalised(options.database_url)
@@ -103,7 +108,7 @@ async def command_beside(options: Options, data: DataDir, program: Command) -> i
         sockets = Path(data.read_state()["socket_dir"] or "")
         cluster = postgres.Cluster(data, sockets, postgres_account())
         owner_url = cluster.url(secrets.superuser_password)
-    return await run_here(program(_plan(options, data, secrets, owner_url)))
+    return _plan(options, data, secrets, owner_url)
 
 
 @asynccontextmanager

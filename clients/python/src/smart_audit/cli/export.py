@@ -1,25 +1,19 @@
-"""`smart-audit export`: take events out of the log, with what proves them."""
+"""`smart-audit events evidence`: take events out of the log, with what proves them."""
 
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from smart_audit.cli.calling import Calling, calling
+from smart_audit.cli.events.outcome import Outcome
 from smart_audit.cli.failures import ExitCode, Failure
-from smart_audit.cli.options import (
-    DEFAULT_ADDRESS,
-    AddressOption,
-    TokenFileOption,
-    read_address,
-    read_session,
-)
+from smart_audit.cli.options import FromOption, ToOption, read_time
 from smart_audit.cli.terminal import notices, output, progress, say, tell_trouble
-from smart_audit.client.connection import Connection, Session
 from smart_audit.client.errors import CallError
 from smart_audit.client.evidence.bundle import write_bundle
 from smart_audit.client.evidence.fetch import (
@@ -39,21 +33,11 @@ DISCLOSE_NONE = "none"
 _RETRY_FOR_S = 10.0
 
 
-class Outcome(StrEnum):
-    """How an attempt ended."""
-
-    SUCCESS = "success"
-    FAILURE = "failure"
-    DENIED = "denied"
-
-
+@calling
 def evidence(
-    occurred_from: Annotated[
-        str, typer.Option("--from", metavar="TIME", help="The first moment, e.g. 2026-01-31.")
-    ],
-    occurred_before: Annotated[
-        str, typer.Option("--to", metavar="TIME", help="The first moment after the period.")
-    ],
+    where: Calling,
+    occurred_from: FromOption,
+    occurred_before: ToOption,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The bundle to write, a zip.")],
     actor: Annotated[str, typer.Option(metavar="ID", help="Only events of this actor.")] = "",
     action: Annotated[str, typer.Option(help="Only events with this action.")] = "",
@@ -74,13 +58,15 @@ def evidence(
             help="The verifier key of a witness that must have cosigned. May be repeated.",
         ),
     ] = None,
-    address: AddressOption = DEFAULT_ADDRESS,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Write a bundle of the events of a period, which anybody can verify without the service.
 
     Times are UTC unless they say otherwise. Between the first and the last of the events no entry
     of the log is left out: those that do not match stand there as hashes.
+
+    Examples:
+    smart-audit events evidence --from 2026-01-01 --to 2026-02-01 --out january.zip
+    smart-audit events evidence --from 2026-01-01 --to 2027-01-01 --actor u_17 --out u_17.zip
     """
     wanted = Wanted(
         occurred_from=read_time(occurred_from, "--from"),
@@ -96,9 +82,9 @@ def evidence(
         raise Failure("--from is not before --to", ExitCode.USAGE)
     if not out.parent.is_dir():
         raise Failure(f"--out: {out.parent} is not a directory", ExitCode.USAGE)
-    connecting = read_address(address), read_session(token_file)
+    where.require_known()
     try:
-        manifest = asyncio.run(_export(wanted, out, *connecting, notices()))
+        manifest = asyncio.run(_export(wanted, out, where, notices()))
     except NothingFound as error:
         raise Failure(f"{error}: nothing is written", ExitCode.NOT_FOUND) from error
     except NotCosigned as error:
@@ -108,9 +94,7 @@ def evidence(
     _tell(manifest, out)
 
 
-async def _export(
-    wanted: Wanted, out: Path, address: str, session: Session, console: Console
-) -> Manifest:
+async def _export(wanted: Wanted, out: Path, where: Calling, console: Console) -> Manifest:
     """Raises: NothingFound, NotCosigned, EvidenceError, VerificationError, CallError, OSError."""
     told: list[CallError] = []
 
@@ -121,8 +105,8 @@ async def _export(
         told.append(error)
 
     with Hits() as hits, progress(console) as bar:
-        async with Connection(
-            address, session, retry_for_s=_RETRY_FOR_S, on_trouble=tell_once
+        async with where.connect(
+            where.session(), retry_for_s=_RETRY_FOR_S, on_trouble=tell_once
         ) as connection:
             listing = bar.add_task("listing", total=None)
             await fetch_hits(connection, wanted, hits, lambda more: bar.advance(listing, more))
@@ -148,19 +132,6 @@ def _tell(manifest: Manifest, out: Path) -> None:
     if counts.unavailable:
         say(lines, f"erased   {counts.unavailable} fields, or not handed out")
     say(lines, f"root     {manifest.root} of {manifest.size} entries")
-
-
-def read_time(text: str, option: str) -> datetime:
-    """A time as in 2026-01-31 or 2026-01-31T12:30:00+01:00, UTC when it names no zone.
-
-    Raises: Failure.
-    """
-    try:
-        time = datetime.fromisoformat(text)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        sentence = f"{option}: {text!r} is not a time; write e.g. 2026-01-31"
-        raise Failure(sentence, ExitCode.USAGE) from error
 
 
 def read_witnesses(keys: Sequence[str]) -> tuple[str, ...]:

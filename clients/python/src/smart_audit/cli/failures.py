@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from smart_audit.client.config_error import ConfigError
+
 
 class ExitCode(IntEnum):
     """What scripts can tell apart."""
@@ -28,6 +30,8 @@ def explained(error: Exception) -> Failure | None:
     match error:
         case Failure():
             return error
+        case ConfigError():
+            return Failure(str(error), ExitCode.USAGE)
         case OSError():
             name = f"{error.filename}: " if error.filename else ""
             return Failure(f"{name}{error.strerror or error}")

@@ -55,7 +55,7 @@ def main() -> None:
             # A terminal that is not UTF-8 shows an escape where Python would give up.
             stream.reconfigure(errors="backslashreplace")
     try:
-        build()()
+        build()(prog_name="smart-audit")
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     except Exception as error:

@@ -20,7 +20,7 @@ _BY_STATUS: Final = {
 
 # Another token would not help against these.
 _OWN_REMEDY: Final = ("CREDENTIALS_INVALID", "CLIENT_INVALID")
-_LOG_IN_AGAIN: Final = "; get a new token: smart-audit token --email …"
+_LOG_IN_AGAIN: Final = "; log in again: smart-audit login"
 
 
 def refused(error: Exception) -> Failure | None:

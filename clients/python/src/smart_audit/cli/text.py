@@ -14,6 +14,12 @@ def complain(sentence: str) -> None:
     sys.stderr.write("\n".join(lines) + "\n")
 
 
+def tell(sentence: str, *, quiet: bool = False) -> None:
+    """Say on stderr what was done."""
+    if not quiet:
+        sys.stderr.write(f"{printable(sentence)}\n")
+
+
 def _escaped(character: str) -> str:
     units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

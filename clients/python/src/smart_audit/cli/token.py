@@ -1,55 +1,41 @@
-"""`smart-audit token`: log in and print an access token."""
+"""`smart-audit token`: an access token, for curl and other programs."""
 
 import asyncio
-import re
-import sys
-from typing import Annotated
+import time
 
 import typer
 
-from smart_audit.api.auth.v1 import auth_pb2
-from smart_audit.cli.failures import ExitCode, Failure
-from smart_audit.cli.options import DEFAULT_ADDRESS, AddressOption, read_address
-from smart_audit.client.connection import Connection, Session
+from smart_audit.cli.account import EmailOption, tokens
+from smart_audit.cli.calling import Calling, calling
+from smart_audit.cli.options import claims_of
+from smart_audit.client.connection import Session
 
-TOTP_CODE = re.compile("[0-9]{6}")
+# A token that is about to end would be refused before whoever gets it has used it.
+_LEAST_S = 60
 
 
-def token(
-    email: Annotated[str, typer.Option(help="The address you signed up with.")],
-    address: AddressOption = DEFAULT_ADDRESS,
-) -> None:
-    """Log in and print an access token.
+@calling
+def token(where: Calling, email: EmailOption = "") -> None:
+    """Print an access token: that of the profile, or with --email one of a login of its own.
 
     The password is asked for, or read from stdin when that is no terminal. So is the code of an
     app, or a recovery code, if the account has a second factor.
+
+    Examples:
+    curl -H "authorization: Bearer $(smart-audit token)" localhost:8000/v1/events
+    export SMART_AUDIT_TOKEN=$(smart-audit token --email ada@example.com)
     """
-    request = auth_pb2.LoginRequest(email=email, password=_secret("password"))
-    typer.echo(asyncio.run(_log_in(read_address(address), request)))
+    if email:
+        typer.echo(asyncio.run(_log_in(where, email)))
+        return
+    where.require_known()
+    session = where.authenticated()
+    if claims_of(session.access_token)["exp"] < time.time() + _LEAST_S and session.refresh_token:
+        with where.blocking(session) as connection:
+            connection.authenticate()
+    typer.echo(session.access_token)
 
 
-async def _log_in(address: str, request: auth_pb2.LoginRequest) -> str:
-    async with Connection(address, Session()) as connection:
-        answer = await connection.call(connection.auth.Login, request)
-        if not answer.mfa_required:
-            return answer.access_token
-        completion = _completion(answer.challenge, _secret("code"))
-        return (await connection.call(connection.auth.CompleteLogin, completion)).access_token
-
-
-def _completion(challenge: str, code: str) -> auth_pb2.CompleteLoginRequest:
-    if TOTP_CODE.fullmatch(code):
-        return auth_pb2.CompleteLoginRequest(challenge=challenge, totp_code=code)
-    return auth_pb2.CompleteLoginRequest(challenge=challenge, recovery_code=code)
-
-
-def _secret(name: str) -> str:
-    """Never an option: arguments are seen by every user of the machine."""
-    if sys.stdin.isatty():
-        answer: str = typer.prompt(name.capitalize(), hide_input=True, err=True)
-        return answer
-    # One line and no more: what `echo` or a password manager pipes in ends with a newline.
-    secret = sys.stdin.readline().rstrip("\r\n")
-    if not secret:
-        raise Failure(f"no {name} on stdin", ExitCode.USAGE)
-    return secret
+async def _log_in(where: Calling, email: str) -> str:
+    async with where.connect(Session()) as connection:
+        return (await tokens(connection, email)).access_token

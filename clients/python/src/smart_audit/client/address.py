@@ -4,11 +4,12 @@ import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
-
-import grpc
+from typing import TYPE_CHECKING, Final, Self
 
 from smart_audit.client.config_error import ConfigError
+
+if TYPE_CHECKING:
+    import grpc
 
 DEFAULT_ADDRESS: Final = "localhost:8000"
 _HTTPS: Final = "https://"
@@ -57,11 +58,14 @@ class Address:
         return f"{_HTTPS if self.tls else _HTTP}{self.target}"
 
 
-def channel_credentials(ca_file: Path | None) -> grpc.ChannelCredentials:
+def channel_credentials(ca_file: Path | None) -> "grpc.ChannelCredentials":
     """What a TLS channel trusts: the certificates in a PEM file, else those that the system does.
 
     Raises: ConfigError when the file cannot be read or holds no certificate.
     """
+    # Who only reads an address, or a profile, need not wait for gRPC.
+    import grpc  # noqa: PLC0415
+
     if ca_file is None:
         return grpc.ssl_channel_credentials(_system_roots())
     try:

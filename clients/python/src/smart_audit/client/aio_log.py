@@ -124,7 +124,7 @@ class AsyncLog:
 
         keys: as for `client.verify`. events: hold each event that the service lists against its
         entry, too. remember: compare with the state that this machine verified last, and keep this
-        one, as `smart-audit verify log` does.
+        one, as `smart-audit log verify` does.
         Raises: VerificationError, MemoryFault, CallError.
         """
         connection = self._caller.connection

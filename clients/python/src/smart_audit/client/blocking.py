@@ -17,6 +17,7 @@ from smart_audit.client.connection import (
     ignore_trouble,
 )
 from smart_audit.client.errors import CallError
+from smart_audit.client.services import Services
 
 
 class BlockingConnection:
@@ -48,6 +49,7 @@ class BlockingConnection:
             )
 
         self._connection = self._runner.run(connect())
+        self.services: Services = self._connection
         self.auth = self._connection.auth
         self.events = self._connection.events
         self.event_types = self._connection.event_types

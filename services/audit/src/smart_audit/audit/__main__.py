@@ -22,6 +22,7 @@ def main() -> None:
         AuditSettings,
         Path(__file__).parent / "migrations",
         serve="smart_audit.audit.wiring:running",
+        check="smart_audit.audit.checking:check",
         rotate_checkpoint_key="smart_audit.audit.key_rotation:rotate_checkpoint_key",
         verify_database="smart_audit.audit.integrity.command:verify_database",
         rebuild_search="smart_audit.audit.rebuilding:rebuild_search",

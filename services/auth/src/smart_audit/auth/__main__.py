@@ -17,6 +17,7 @@ def main() -> None:
         AuthSettings,
         Path(__file__).parent / "migrations",
         serve="smart_audit.auth.wiring:running",
+        check="smart_audit.auth.checking:check",
         rotate_signing_key="smart_audit.auth.key_command:rotate_signing_key",
         grant_admin="smart_audit.auth.administrators:grant_admin",
         revoke_admin="smart_audit.auth.administrators:revoke_admin",

@@ -9,9 +9,9 @@ from smart_audit.cli.demo import gateway
 from smart_audit.cli.demo.show import Steps
 from smart_audit.cli.demo.tour import Tour, Visitor, show_next
 from smart_audit.cli.failures import ExitCode, Failure
-from smart_audit.cli.options import ADDRESS_VARIABLE, read_address
 from smart_audit.cli.terminal import notices, output, say
 from smart_audit.client.blocking import BlockingConnection
+from smart_audit.client.settings import ADDRESS_VARIABLE
 
 
 def demo(
@@ -32,13 +32,17 @@ def demo(
     """Sign up, log in, import real events, find some, and prove one.
 
     The exit code is 6 when a verification fails.
+
+    Examples:
+    smart-audit demo
+    smart-audit demo --address localhost:9000
     """
     if not records.is_file():
         raise Failure(
             f"{records} is not there; run in the repository, or name another by --records",
             ExitCode.USAGE,
         )
-    found = gateway.find(data_dir) if address is None else _answering(read_address(address))
+    found = gateway.find(data_dir) if address is None else _answering(gateway.read_address(address))
     if found is not None:
         _run(found, records, stays=True)
         return

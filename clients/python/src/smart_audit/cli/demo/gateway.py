@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from smart_audit.cli.failures import ExitCode, Failure
-from smart_audit.cli.options import DEFAULT_ADDRESS, read_address
+from smart_audit.client.address import DEFAULT_ADDRESS, Address
 
 _CALL_LIMIT_S: Final = 30.0
 _PROBE_LIMIT_S: Final = 2.0
@@ -29,6 +29,14 @@ _BY_STATUS: Final = {
     404: ExitCode.NOT_FOUND,
     409: ExitCode.INVALID,
 }
+
+
+def read_address(text: str) -> str:
+    """The host:port of an address. Raises: Failure, ConfigError."""
+    address = Address.parse(text)
+    if address.tls:
+        raise Failure(f"{text}: the demo calls without TLS; use host:port", ExitCode.USAGE)
+    return address.target
 
 
 def find(data_dir: Path) -> str | None:

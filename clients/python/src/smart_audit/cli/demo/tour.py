@@ -168,15 +168,12 @@ def show_next(steps: Steps, visitor: Visitor, address: str, *, stays: bool) -> N
     console.print("Next", style="bold")
     if not stays:
         say(console, "make up    # the stack of this demo has stopped; its data stays")
-    say(console, f"export SMART_AUDIT_ADDRESS={address}")
+    say(console, "export SMART_AUDIT_PROFILE=demo")
     say(
         console,
-        f"export SMART_AUDIT_TOKEN=$(echo '{visitor.password}' |"
-        f" {command()} token --email {visitor.email})",
+        f"echo '{visitor.password}' | {command()} login --email {visitor.email}"
+        f" --profile demo --address {address}",
     )
-    say(console, f"{command()} verify log    # and again later: it remembers")
-    say(
-        console,
-        'curl -H "Authorization: Bearer $SMART_AUDIT_TOKEN" '
-        f"'http://{address}/v1/events?outcome=OUTCOME_DENIED&page_size=5'",
-    )
+    say(console, f"{command()} log verify    # and again later: it remembers")
+    say(console, f"{command()} events list --filter outcome=DENIED")
+    say(console, f"{command()} top")

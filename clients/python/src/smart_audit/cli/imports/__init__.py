@@ -1,1 +1,1 @@
-"""`smart-audit import`: records of other systems become events."""
+"""`smart-audit events import`: records of other systems become events."""

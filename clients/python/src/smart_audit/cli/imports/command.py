@@ -1,4 +1,4 @@
-"""`smart-audit import`: one command for each kind of file, all of one shape."""
+"""`smart-audit events import`: one command for each kind of file, all of one shape."""
 
 import functools
 import json
@@ -10,6 +10,7 @@ from google.protobuf.json_format import MessageToDict
 from rich.console import Console
 
 from smart_audit.api.audit.v1 import audit_pb2
+from smart_audit.cli.calling import Calling, calling
 from smart_audit.cli.failures import ExitCode, Failure, explained
 from smart_audit.cli.imports.describing import Described, check
 from smart_audit.cli.imports.importer import Importer, Mapped, Tally
@@ -22,13 +23,6 @@ from smart_audit.cli.imports.kinds import (
     read_mapping,
 )
 from smart_audit.cli.imports.lines import opened, records
-from smart_audit.cli.options import (
-    DEFAULT_ADDRESS,
-    AddressOption,
-    TokenFileOption,
-    read_address,
-    read_session,
-)
 from smart_audit.cli.terminal import notices, output, progress, say, tell_trouble
 from smart_audit.client.blocking import BlockingConnection
 from smart_audit.client.errors import CallError
@@ -91,94 +85,104 @@ MappingOption = Annotated[
 ]
 
 
+@calling
 def cloudtrail(
+    where: Calling,
     file: FileArgument,
-    address: AddressOption = DEFAULT_ADDRESS,
-    token_file: TokenFileOption = None,
     retry_for: RetryOption = 60,
     dry_run: DryRunOption = False,  # noqa: FBT002  (typer's form of an option)
     describe: DescribeOption = False,  # noqa: FBT002
 ) -> None:
-    """Import AWS CloudTrail records, plain or gzipped; a line may be a whole CloudTrail file."""
+    """Import AWS CloudTrail records, plain or gzipped; a line may be a whole CloudTrail file.
+
+    Examples:
+    smart-audit events import cloudtrail records.jsonl.gz
+    smart-audit events import cloudtrail records.jsonl --describe
+    """
     if not describe:
-        _run(CLOUDTRAIL, file, address, token_file, retry_for, dry_run=dry_run)
+        _run(where, CLOUDTRAIL, file, retry_for, dry_run=dry_run)
         return
     check()
     described = Described()
     kind = Kind(described.to_event, CLOUDTRAIL.unpack, finish=described.register)
-    _run(kind, file, address, token_file, retry_for, dry_run=dry_run)
+    _run(where, kind, file, retry_for, dry_run=dry_run)
 
 
+@calling
 def ocsf(
+    where: Calling,
     file: FileArgument,
-    address: AddressOption = DEFAULT_ADDRESS,
-    token_file: TokenFileOption = None,
     retry_for: RetryOption = 60,
     dry_run: DryRunOption = False,  # noqa: FBT002
 ) -> None:
-    """Import events of OCSF 1.x, plain or gzipped; a line is one event or an array of them."""
-    _run(OCSF, file, address, token_file, retry_for, dry_run=dry_run)
+    """Import events of OCSF 1.x, plain or gzipped; a line is one event or an array of them.
+
+    Examples:
+    smart-audit events import ocsf events.jsonl
+    smart-audit events import ocsf events.jsonl --dry-run
+    """
+    _run(where, OCSF, file, retry_for, dry_run=dry_run)
 
 
+@calling
 def cloudevents(
+    where: Calling,
     file: FileArgument,
     map_: MapOption = None,
     set_: SetOption = None,
     outcome: OutcomeOption = None,
     timezone: ZoneOption = "",
     mapping: MappingOption = None,
-    address: AddressOption = DEFAULT_ADDRESS,
-    token_file: TokenFileOption = None,
     retry_for: RetryOption = 60,
     dry_run: DryRunOption = False,  # noqa: FBT002
 ) -> None:
     """Import CloudEvents 1.0 in JSON, plain or gzipped; a line is one event or an array of them.
 
     The type is the action, the subject the target, and who did it is taken from the extension
-    authcontext. Options say where else a field is, e.g. --map actor.id=data.user.id.
+    authcontext. Options say where else a field is.
+
+    Examples:
+    smart-audit events import cloudevents - < events.jsonl
+    smart-audit events import cloudevents events.jsonl --map actor.id=data.user.id
     """
     said = read_mapping(map_ or (), set_ or (), outcome or (), timezone, mapping)
-    _run(cloudevents_kind(said), file, address, token_file, retry_for, dry_run=dry_run)
+    _run(where, cloudevents_kind(said), file, retry_for, dry_run=dry_run)
 
 
+@calling
 def jsonl(
+    where: Calling,
     file: FileArgument,
     map_: MapOption = None,
     set_: SetOption = None,
     outcome: OutcomeOption = None,
     timezone: ZoneOption = "",
     mapping: MappingOption = None,
-    address: AddressOption = DEFAULT_ADDRESS,
-    token_file: TokenFileOption = None,
     retry_for: RetryOption = 60,
     dry_run: DryRunOption = False,  # noqa: FBT002
 ) -> None:
     """Import JSON lines, plain or gzipped; a line is one record or an array of them.
 
-    Without a mapping they are events as the API and its exports write them. With one, e.g.
-    --map action=event.name --map actor.id=user.id --map occurred_at=ts --map outcome=result
-    --set source=billing, what no field carries stays in the metadata.
+    Without a mapping they are events as the API and its exports write them. With one, what no
+    field carries stays in the metadata.
+
+    Examples:
+    smart-audit events import jsonl events.jsonl
+    smart-audit events import jsonl app.log --mapping app.toml
+    smart-audit events import jsonl app.log --map action=event --map actor.id=user --set source=app
     """
     said = read_mapping(map_ or (), set_ or (), outcome or (), timezone, mapping)
-    _run(jsonl_kind(said), file, address, token_file, retry_for, dry_run=dry_run)
+    _run(where, jsonl_kind(said), file, retry_for, dry_run=dry_run)
 
 
-def _run(
-    kind: Kind,
-    file: str,
-    address: str,
-    token_file: Path | None,
-    retry_for: float,
-    *,
-    dry_run: bool,
-) -> None:
+def _run(where: Calling, kind: Kind, file: str, retry_for: float, *, dry_run: bool) -> None:
     console = notices()
     if dry_run:
         skipped = _show(file, kind, console)
     else:
-        with BlockingConnection(
-            read_address(address),
-            read_session(token_file),
+        where.require_known()
+        with where.blocking(
+            where.session(),
             retry_for_s=retry_for,
             on_trouble=functools.partial(tell_trouble, console, retry_for),
         ) as connection:

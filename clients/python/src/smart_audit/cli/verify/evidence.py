@@ -26,6 +26,9 @@ def evidence(
     """Verify an evidence bundle offline: every event, every proof, and what is said about them.
 
     The exit code is 6 when anything does not hold; stderr then names the place.
+
+    Examples:
+    smart-audit verify evidence evidence.zip --key log.example.com/0189…+3eebc019+AYqI…
     """
     keys = key or []
     if keys:

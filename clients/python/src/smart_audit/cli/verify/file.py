@@ -31,6 +31,9 @@ def file(
     """Verify one event offline: nothing is needed but the file and the log's key.
 
     Says what the file proves. The exit code is 6 when it does not hold, 5 when it is no such file.
+
+    Examples:
+    smart-audit verify file event.tlog-proof --key log.example.com/0189…+3eebc019+AYqI…
     """
     require_keys(key)
     note = None if checkpoint is None else read_input(checkpoint, MAX_SIZE)

@@ -1,4 +1,4 @@
-"""`smart-audit verify log`: a whole log over the gateway, from its entries up."""
+"""`smart-audit log verify`: a whole log over the gateway, from its entries up."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,20 +12,13 @@ import typer
 from platformdirs import user_state_path
 from rich.console import Console
 
+from smart_audit.cli.calling import Calling, calling
 from smart_audit.cli.failures import ExitCode, Failure
-from smart_audit.cli.options import (
-    DEFAULT_ADDRESS,
-    AddressOption,
-    TokenFileOption,
-    authenticated,
-    organisation_of,
-    read_address,
-    read_session_if_any,
-)
+from smart_audit.cli.options import organisation_of
 from smart_audit.cli.terminal import notices, output, progress, say, tell_trouble
 from smart_audit.cli.verify.inputs import read_input, require_keys
 from smart_audit.cli.verify.verdict import Verdict, verdict_lines
-from smart_audit.client.connection import Connection, Session
+from smart_audit.client.connection import Session
 from smart_audit.client.errors import CallError
 from smart_audit.client.log.check import Progress, check_log
 from smart_audit.client.log.files import LogFiles
@@ -44,7 +37,7 @@ _MAX_NOTE: Final = 1024 * 1024  # bytes
 class _Task:
     """What to verify. since: a note, and the path that it was read from."""
 
-    address: str
+    where: Calling
     session: Session
     organisation_id: str
     keys: Sequence[str]
@@ -52,9 +45,9 @@ class _Task:
     shown: bool
 
 
+@calling
 def log(
-    address: AddressOption = DEFAULT_ADDRESS,
-    token_file: TokenFileOption = None,
+    where: Calling,
     log: Annotated[
         str,
         typer.Option(
@@ -98,16 +91,20 @@ def log(
 
     With the organisation's own token, also that each event is shown as its entry says. The exit
     code is 6 when anything does not hold; stderr then names the place.
+
+    Examples:
+    smart-audit log verify
+    smart-audit log verify --since checkpoint.txt --key log.example.com/0189…+3eebc019+AYqI…
+    smart-audit log verify --log 01890a5d-ac96-7ab2-80e2-000000000001
     """
-    gateway = read_address(address)
-    session = authenticated(read_session_if_any(token_file), gateway)
+    session = where.authenticated()
     organisation_id = _read_log(log) if log else _own_log(session)
     keys = key or []
     if keys:
         require_keys(keys)
-    own = bool(session.access_token) and organisation_of(session) == organisation_id
+    own = bool(session.access_token) and organisation_of(session.access_token) == organisation_id
     task = _Task(
-        address=gateway,
+        where=where,
         session=session,
         organisation_id=organisation_id,
         keys=keys,
@@ -141,8 +138,8 @@ async def _check(
             tell_trouble(console, _RETRY_FOR_S, error)
         told.append(error)
 
-    async with Connection(
-        task.address, task.session, retry_for_s=_RETRY_FOR_S, on_trouble=tell_once
+    async with task.where.connect(
+        task.session, retry_for_s=_RETRY_FOR_S, on_trouble=tell_once
     ) as connection:
         files = LogFiles(connection, task.organisation_id)
         opened = await open_log(files, task.organisation_id, task.keys, remembered)
@@ -202,7 +199,7 @@ def _own_log(session: Session) -> str:
         raise Failure(
             "whose log? Give a token, or the organisation of a public log by --log", ExitCode.USAGE
         )
-    return organisation_of(session)
+    return organisation_of(session.access_token)
 
 
 def _read_log(text: str) -> str:

@@ -1,0 +1,1 @@
+"""`smart-audit doctor`: what is wrong, and how to mend it."""

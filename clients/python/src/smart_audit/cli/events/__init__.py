@@ -1,0 +1,1 @@
+"""`smart-audit events`: record events, find them, follow them, take them out."""

@@ -1,0 +1,1 @@
+"""`smart-audit log`: what the log proves, and whether it does."""

@@ -1,0 +1,1 @@
+"""`smart-audit top`: what goes on, at a glance."""
