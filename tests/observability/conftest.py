@@ -8,11 +8,12 @@ import grpc.aio
 import httpx
 import pytest
 
+from tests.observability.collectors import Collector, Defects, collector, defects
 from tests.support.database import Cluster
 from tests.support.events import event, record_batch, settled
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.processes import Service, running_processes
-from tests.support.world import free_port, world_over
+from tests.support.world import User, free_port, world_over
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,9 @@ class Observed:
     audit: Service
     metrics: dict[str, str]
     """The URL of the metrics by service; of the gateway too."""
+    user: User
+    collector: Collector
+    defects: Defects
 
     async def text(self, service: str) -> str:
         """What a service, or the gateway, exposes now."""
@@ -31,6 +35,15 @@ class Observed:
             answer = await http.get(self.metrics[service])
         assert answer.status_code == 200, answer.text
         return answer.text
+
+
+def watched(traces: Collector, reports: Defects) -> dict[str, str]:
+    """The settings of a service that sends all it can."""
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": traces.endpoint,
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+        "SENTRY_DSN": reports.dsn,
+    }
 
 
 @pytest.fixture(scope="package")
@@ -44,20 +57,24 @@ async def observed(
     metrics = {name: f"http://127.0.0.1:{port}/metrics" for name, port in ports.items()}
     metrics["gateway"] = f"http://127.0.0.1:{ports['gateway']}/stats/prometheus"
     async with (
+        collector() as traces,
+        defects() as reports,
         running_processes(
             database,
             folder,
-            auth={"AUTH_METRICS_PORT": str(ports["auth"])},
-            audit={"AUDIT_METRICS_PORT": str(ports["audit"])},
+            auth={"AUTH_METRICS_PORT": str(ports["auth"]), **watched(traces, reports)},
+            audit={"AUDIT_METRICS_PORT": str(ports["audit"]), **watched(traces, reports)},
         ) as (auth, (audit,)),
         grpc.aio.insecure_channel(f"127.0.0.1:{auth.port}") as auth_channel,
         grpc.aio.insecure_channel(f"127.0.0.1:{audit.port}") as audit_channel,
     ):
         world = world_over(database, (auth.port, audit.port), auth_channel, audit_channel)
-        async with running_gateway(world, metrics_port=ports["gateway"]) as gateway:
+        async with running_gateway(
+            world, metrics_port=ports["gateway"], otlp_endpoint=traces.endpoint
+        ) as gateway:
             user = await world.new_user()
             await record_batch(world, user, [event() for _ in range(5)])
             await settled(world, user)
             headers = {"authorization": f"Bearer {user.access_token}"}
             assert (await gateway.http.get("/v1/events", headers=headers)).status_code == 200
-            yield Observed(gateway, auth, audit, metrics)
+            yield Observed(gateway, auth, audit, metrics, user, traces, reports)

@@ -60,7 +60,13 @@ def tracing() -> Json:
                 "grpc_service": service,
                 "service_name": "smart-audit-gateway",
             },
-        }
+        },
+        # Envoy's own would hold queries, addresses and browsers, which are personal data.
+        "custom_tags": [
+            {"tag": "http.url", "value": "%PATH(NQ:ORIG_OR_PATH)%"},
+            {"tag": "peer.address", "literal": {"value": "-"}},
+            {"tag": "user_agent", "literal": {"value": "-"}},
+        ],
     }
 
 

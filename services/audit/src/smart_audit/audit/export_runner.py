@@ -48,6 +48,8 @@ ENDED = Counter(
     "Exports of this process by their end: written, failed for good, or left to be tried again.",
     ["end"],
 )
+for _end in ("written", "failed", "left"):
+    ENDED.labels(_end)
 
 
 @dataclass(slots=True)

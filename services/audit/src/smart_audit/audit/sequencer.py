@@ -15,12 +15,14 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from smart_audit.audit.append import Appended
 from smart_audit.audit.domain import Entry, OrganisationId
+from smart_audit.core import tracing
 from smart_audit.core.errors import ResourceExhausted
 
 # From its arrival a call needs about so many turns of the event loop to come into the queue. By
 # fewer, a batch of 64 callers' single events falls into several, each with a commit of its own.
 TURNS = 20
 
+OF_APPEND = {"db.system.name": "postgresql", "db.operation.name": "append"}
 BATCHES = Histogram(
     "smart_audit_append_batch_events",
     "Events of a batch that was committed, repetitions included.",
@@ -58,6 +60,8 @@ class _Waiting(NamedTuple):
     done: "asyncio.Future[Slot]"
     since: float
     """Seconds of the performance counter."""
+    origin: str | None
+    """The span that waits, if it is traced."""
 
 
 Append = Callable[[OrganisationId, Sequence[Entry]], Awaitable[Appended]]
@@ -88,7 +92,7 @@ class Sequencer:
             raise ResourceExhausted("too many events wait to be recorded; retry in a moment")
         self._room -= size
         done: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(entries, size, done, time.perf_counter())
+        waiting = _Waiting(entries, size, done, time.perf_counter(), tracing.here())
         queue = self._queues.get(organisation_id)
         if queue is None:
             self._queues[organisation_id] = deque([waiting])
@@ -114,7 +118,9 @@ class Sequencer:
             begun = time.perf_counter()
             WAIT.observe(begun - batch[0].since)
             try:
-                appended = await self._append(organisation_id, entries)
+                origins = [waiting.origin for waiting in batch]
+                with tracing.following("append", origins, **OF_APPEND):
+                    appended = await self._append(organisation_id, entries)
             except Exception as error:  # noqa: BLE001  (each waiting caller gets it)
                 FAILURES.inc()
                 for waiting in batch:

@@ -17,7 +17,9 @@ from smart_audit.auth.domain import INSTALLATION, SERVICE_SCOPES
 from smart_audit.auth.keys import AccessClaims, TokenIssuer
 from smart_audit.auth.messages.events import to_event
 from smart_audit.auth.repository import Repositories, Work
+from smart_audit.auth.repository.outbox import TRACE
 from smart_audit.auth.waking import Woken
+from smart_audit.core import tracing
 
 log = structlog.get_logger()
 
@@ -80,9 +82,11 @@ class Dispatcher(Woken):
             request = audit_pb2.RecordEventsRequest(
                 events=[to_event(event) for _, event in waiting]
             )
-            answer = await self._audit.RecordEvents(
-                request, metadata=await self._metadata(), timeout=DEADLINE_S
-            )
+            metadata = await self._metadata()
+            with tracing.following("outbox", [event.get(TRACE) for _, event in waiting]):
+                answer = await self._audit.RecordEvents(
+                    request, metadata=metadata, timeout=DEADLINE_S
+                )
             await self._settle([position for position, _ in waiting], answer, repositories)
             return True
 

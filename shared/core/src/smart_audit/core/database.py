@@ -16,6 +16,8 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from smart_audit.core import tracing
+
 STATEMENT_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 IDLE_S = 1.0
@@ -52,6 +54,7 @@ async def open_engine(
         connect_args=connect_args(application, options),
     )
     _ask_the_idle(engine)
+    tracing.watch_statements(engine.sync_engine)
     USED.labels(application).set_function(engine.sync_engine.pool.checkedout)  # type: ignore[attr-defined]
     MOST.labels(application).set(pool_size)
     try:

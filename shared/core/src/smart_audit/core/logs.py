@@ -7,6 +7,7 @@ from typing import Literal
 import orjson
 import structlog
 
+from smart_audit.core import tracing
 from smart_audit.core.rpc.context import current_call
 
 
@@ -49,7 +50,7 @@ def configure(service: str, log_format: Literal["console", "json"], level: str) 
 
 
 class _Fields:
-    """Adds what every line says: the service, and the call that it belongs to if there is one."""
+    """Adds what every line says: the service, and the call and the span that it belongs to."""
 
     def __init__(self, service: str) -> None:
         self._service = service
@@ -64,4 +65,7 @@ class _Fields:
             if call.caller is not None:
                 event["organisation_id"] = str(call.caller.organisation_id)
                 event["subject"] = call.caller.subject
+        running = tracing.ids()
+        if running is not None:
+            event["trace_id"], event["span_id"] = running
         return event

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from smart_audit.core import logs, memory, metrics
+from smart_audit.core import crashes, logs, memory, metrics, tracing
 from smart_audit.core.rpc.server import background, until_signalled
 from smart_audit.core.settings import ServiceSettings
 
@@ -32,7 +32,11 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT. running: its context is the time that the server serves."""
     metrics.BUILD.labels(service, version("smart-audit-core"), python_version()).set(1)
-    run(service, settings, _serve(running(settings)))
+    with (
+        crashes.reported(service, settings.sentry_dsn.get_secret_value(), settings.env),
+        tracing.exporting(service, settings.otlp_endpoint),
+    ):
+        run(service, settings, _serve(running(settings)))
 
 
 async def _serve(server: AbstractAsyncContextManager[int]) -> None:

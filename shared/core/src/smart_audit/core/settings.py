@@ -66,6 +66,17 @@ class ServiceSettings(BaseSettings):
     metrics_port: int = Field(
         0, ge=0, le=65535, description="inside port of /metrics, /livez and /readyz; 0 serves none"
     )
+    otlp_endpoint: str = Field(
+        "",
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        pattern=r"^(https?://\S+)?$",
+        description="URL of the OpenTelemetry collector (gRPC) that takes traces; empty sends none",
+    )
+    sentry_dsn: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="SENTRY_DSN",
+        description="where defects are reported; empty reports none",
+    )
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     recent_authentication: Duration = Field(

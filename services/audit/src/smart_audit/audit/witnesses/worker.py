@@ -32,6 +32,9 @@ LONGEST_PAUSE_S = 60
 # A log that the witness refuses waits longer: there may be many of them, and somebody has to act.
 LONGEST_LOG_PAUSE_S = 600
 
+EVENTS = tuple(
+    f"witness.{name}" for name in ("unreachable", "failed", "ahead", "refused", "log_damaged")
+)
 COSIGNED = Gauge(
     "smart_audit_witness_cosigned_timestamp_seconds",
     "When a witness had last cosigned all that this process asked it for; 0 if never.",
@@ -89,6 +92,8 @@ class Worker:
         self._failures = 0
         self._log = log.bind(witness=client.verifier.name)
         self._cosigned = COSIGNED.labels(client.verifier.name)
+        for event in EVENTS:
+            FAILURES.labels(client.verifier.name, event)
 
     def wake(self) -> None:
         """Look for new checkpoints."""

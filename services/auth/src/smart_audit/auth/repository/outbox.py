@@ -9,10 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_audit.auth.repository.queues import Queue, queued
 from smart_audit.auth.tables import outbox
+from smart_audit.core import tracing
 
 # The name of an advisory lock, held to the end of a transaction.
 OUTBOX_LOCK = 0x5341_0002
 
+# What sends the event goes on with the trace of the call that has decided it.
+TRACE = "trace"
 
 # Nobody asks for the position, so that it need not be sent back.
 ADD = insert(outbox).inline()
@@ -38,7 +41,9 @@ class Outbox:
     async def add(self, event: Mapping[str, Any]) -> None:
         """Add an event, in the transaction of the decision that it tells of."""
         queued(self._connection, Queue.EVENTS)
-        await self._connection.execute(ADD, {"event": event})
+        trace = tracing.here()
+        kept = {**event, TRACE: trace} if trace else event
+        await self._connection.execute(ADD, {"event": kept})
 
     async def lock(self) -> None:
         """Keep other processes from sending until the end of the transaction."""

@@ -1,6 +1,12 @@
 """Channels to other services."""
 
+from collections.abc import Callable
+from typing import Any, cast
+
+import grpc
 import grpc.aio
+
+from smart_audit.core import tracing
 
 
 def open_channel(address: str) -> grpc.aio.Channel:
@@ -17,4 +23,30 @@ def open_channel(address: str) -> grpc.aio.Channel:
             ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
         ],
+        interceptors=[_Traced()] if tracing.is_on() else None,
     )
+
+
+class _Traced(grpc.aio.UnaryUnaryClientInterceptor):
+    """A span for each call within a trace, which the other service goes on with."""
+
+    async def intercept_unary_unary(
+        self,
+        continuation: Callable[..., Any],
+        client_call_details: grpc.aio.ClientCallDetails,
+        request: Any,
+    ) -> Any:
+        """See `grpc.aio.UnaryUnaryClientInterceptor`."""
+        method = client_call_details.method
+        name = method.decode() if isinstance(method, bytes) else method
+        headers: dict[str, str] = {}
+        with tracing.calling(name, headers) as span:
+            if span is None:
+                return await continuation(client_call_details, request)
+            metadata = grpc.aio.Metadata(*(client_call_details.metadata or ()), *headers.items())
+            # A named tuple, which its stubs do not know.
+            details = cast("Any", client_call_details)._replace(metadata=metadata)
+            call = await continuation(details, request)
+            code = await call.code()
+            span.set_attribute("rpc.grpc.status_code", code.value[0])
+            return call

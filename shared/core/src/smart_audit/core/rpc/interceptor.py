@@ -20,6 +20,7 @@ import structlog
 from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, status_pb2
 
+from smart_audit.core import crashes
 from smart_audit.core.errors import (
     AlreadyExists,
     DomainError,
@@ -119,7 +120,7 @@ class Interceptor:
 
         async def call(request: Message | DecodeError, context: Context) -> Any:
             running = _begin(context, rule)
-            with Watched(seen) as watched:
+            with Watched(seen, running) as watched:
                 try:
                     await self._authenticate(rule, running)
                     validate(_readable(request))
@@ -140,7 +141,7 @@ class Interceptor:
 
         async def stream(request: Message | DecodeError, context: Context) -> None:
             running = _begin(context, rule)
-            with Watched(seen) as watched:
+            with Watched(seen, running) as watched:
                 try:
                     await self._authenticate(rule, running)
                     validate(_readable(request))
@@ -199,6 +200,7 @@ class Interceptor:
         status = from_exception(error, running.request_id)
         if status.code == code_pb2.INTERNAL:
             log.error("rpc.crashed", method=method, exc_info=error)
+            crashes.report(error, {"method": method, "request_id": running.request_id})
         elif isinstance(error, DomainError) and _is_recorded(error, rule, running):
             try:
                 await self._on_refusal(running, error)
