@@ -7,6 +7,7 @@ import logging
 import os
 import time
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, Unpack
@@ -26,6 +27,7 @@ from smart_audit.client.recorder.spools import Spools
 from smart_audit.client.recorder.worker import Worker
 from smart_audit.client.settings import Settings
 from smart_audit.client.sync import Client
+from smart_audit.client.trace import current_trace
 
 SPOOL_VARIABLE: Final = "SMART_AUDIT_SPOOL_DIR"
 _MIB: Final = 1024 * 1024
@@ -109,18 +111,18 @@ class Recorder:
         self.close()
 
     def record(self, action: str, actor: Actor, **fields: Unpack[EventFields]) -> None:
-        """Record an event of now; as `client.events.record`, but it neither waits nor raises."""
-        try:
-            event = new_event(action, actor, **fields)
-        except Exception as error:  # noqa: BLE001  (the program goes on)
-            self._tally.add_dropped(Lost.MALFORMED)
-            log.warning("an event was not recorded: %s", error)
-        else:
-            self.send(event)
+        """Record an event of now; as `client.events.record`, but it neither waits nor raises.
+
+        In a span of OpenTelemetry the metadata says which.
+        """
+        with self.guarded():
+            if trace := current_trace():
+                fields["metadata"] = {**trace, **(fields.get("metadata") or {})}
+            self.send(new_event(action, actor, **fields))
 
     def send(self, event: audit_pb2.Event) -> None:
         """Record an event that was made before, by `new_event`."""
-        try:
+        with self.guarded():
             data = event.SerializeToString()
             if self._is_closed:
                 self._tally.add_dropped(Lost.CLOSED)
@@ -128,6 +130,12 @@ class Recorder:
                 self._tally.add_dropped(Lost.TOO_LARGE)
             else:
                 self._queue.put(data)
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """What fails inside is counted as an event that was not recorded, and is not raised."""
+        try:
+            yield
         except Exception as error:  # noqa: BLE001  (the program goes on)
             self._tally.add_dropped(Lost.MALFORMED)
             log.warning("an event was not recorded: %s", error)

@@ -14,7 +14,7 @@ from smart_audit.client.errors import CallError
 from smart_audit.client.recorder.counters import Tally
 
 FIRST_PAUSE_S: Final = 0.2
-LAST_PAUSE_S: Final = 15.0
+LAST_PAUSE_S: Final = 5.0
 # What breaks the service each time is one of the events: after so many attempts it is looked for.
 _BREAKING_ATTEMPTS: Final = 5
 _BREAKING: Final = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN})

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from smart_audit.api.audit.v1 import audit_pb2
-from smart_audit.client.batches import BATCH_BYTES, BATCH_EVENTS
+from smart_audit.client.batches import BATCH_BYTES
 from smart_audit.client.caller import Link
 from smart_audit.client.recorder.counters import Lost, Tally
 from smart_audit.client.recorder.queue import Drop, Queue
@@ -16,6 +16,8 @@ from smart_audit.client.recorder.sender import Sender
 from smart_audit.client.recorder.spool import Spool, SpoolFull
 from smart_audit.client.recorder.spools import Spools
 
+# What one call may carry: after an outage much has to be made up for.
+SENT_EVENTS: Final = 1000
 LOOK_FOR_LEFT_S: Final = 15.0
 TRY_DISK_S: Final = 1.0
 _AFTER_DEFECT_S: Final = 1.0
@@ -117,7 +119,7 @@ class Worker:
         """Send what is oldest: left by others, on our disk, or in the queue."""
         self._look_for_left()
         spool = self._left[0] if self._left else self._spool
-        events = [] if spool is None else spool.peek(BATCH_EVENTS, BATCH_BYTES)
+        events = [] if spool is None else spool.peek(SENT_EVENTS, BATCH_BYTES)
         if spool is not None and events:
             await self._sender.send(events)
             spool.advance(events)
@@ -129,7 +131,7 @@ class Worker:
             await _until(self._written, LOOK_FOR_LEFT_S)
 
     async def _send_from_queue(self) -> None:
-        taken = self._queue.take(BATCH_EVENTS, BATCH_BYTES)
+        taken = self._queue.take(SENT_EVENTS, BATCH_BYTES)
         if not taken:
             await _until(self._awake, TRY_DISK_S)
             return
@@ -143,7 +145,7 @@ class Worker:
         finally:
             self._sends_from_queue = False
         self._queue.settle(taken)
-        if len(taken) < BATCH_EVENTS:
+        if len(taken) < SENT_EVENTS:
             await asyncio.sleep(self._linger_s)
 
     def _look_for_left(self) -> None:
