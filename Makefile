@@ -62,8 +62,9 @@ proto: $(VENV)/.dev ## generate stubs, documents, OpenAPI and the TypeScript cli
 	@$(BIN)/python -m protos.openapi
 	@$(BIN)/python -m protos.typescript
 
-reference: $(VENV)/.dev ## write docs/cli.md from the commands
+reference: $(VENV)/.dev ## write docs/cli.md and docs/settings.md
 	@$(BIN)/python clients/python/document_cli.py
+	@$(BIN)/python services/document_settings.py
 
 fmt: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
@@ -77,6 +78,7 @@ lint: $(VENV)/.dev ## check format, lint, types, import contracts and protos
 	$(PROTO) --check
 	$(BIN)/python protos/document_roles.py --check
 	$(BIN)/python clients/python/document_cli.py --check
+	$(BIN)/python services/document_settings.py --check
 	$(BIN)/python -m protos.openapi --check
 	$(BIN)/python -m protos.typescript --check
 	@$(PROTO) --image $(IMAGE)

@@ -1,7 +1,7 @@
 """Renders the gateway's Envoy configuration from settings and the API's own descriptors.
 
 For the container image: `python -m smart_audit.stack.gateway render --out DIR`, with the settings
-GATEWAY_* of docs/operations.md in the environment.
+GATEWAY_* of docs/settings.md in the environment.
 """
 
 import argparse

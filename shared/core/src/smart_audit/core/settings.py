@@ -77,8 +77,12 @@ class ServiceSettings(BaseSettings):
         validation_alias="SENTRY_DSN",
         description="where defects are reported; empty reports none",
     )
-    log_format: Literal["console", "json"] = "console"
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] = Field(
+        "console", description="lines for people, or JSON for machines"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="what is less is not logged"
+    )
     recent_authentication: Duration = Field(
         timedelta(minutes=10), description="sensitive calls need an authentication so recent"
     )
