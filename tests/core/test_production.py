@@ -95,7 +95,15 @@ AUDIT = [
     ),
 ]
 ENFORCED = re.compile(r"^\| `([a-z.-]+)` \|.*\| start \|$", re.MULTILINE)
-CHECKLIST = Path(__file__).parents[2] / "docs" / "production.md"
+CHECKED = re.compile(r"^\| `([a-z.-]+)` \|.*\| doctor(?:, [^|]+)? \|$", re.MULTILINE)
+ROOT = Path(__file__).parents[2]
+CHECKLIST = ROOT / "docs" / "production.md"
+DOCTORS = (
+    "clients/python/src/smart_audit/cli/doctor/*.py",
+    "stack/src/smart_audit/stack/doctor.py",
+    "shared/core/src/smart_audit/core/checking.py",
+    "services/audit/src/smart_audit/audit/checking.py",
+)
 
 
 @pytest.fixture
@@ -181,6 +189,16 @@ def test_each_line_of_the_checklist_that_a_start_enforces_is_tested_here_and_no_
     lines = {str(row[0]) for row in [*BOTH, *AUTH, *AUDIT]} | {"network.metrics"}
     listed = ENFORCED.findall(CHECKLIST.read_text(encoding="utf-8"))
     assert sorted(listed) == sorted(lines)
+
+
+def test_each_line_of_the_checklist_is_held_by_a_start_or_by_the_doctor():
+    text = CHECKLIST.read_text(encoding="utf-8")
+    checks = "".join(path.read_text() for each in DOCTORS for path in ROOT.glob(each))
+    listed = CHECKED.findall(text)
+    assert [line for line in listed if f'"{line}"' not in checks] == []
+    assert len(re.findall(r"^\| `", text, re.MULTILINE)) == len(listed) + len(
+        ENFORCED.findall(text)
+    )
 
 
 def test_all_that_is_insecure_is_said_at_once(settings):

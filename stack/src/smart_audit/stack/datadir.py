@@ -7,7 +7,6 @@ import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +53,6 @@ class DataDir:
     def state(self) -> Path:
         """Ports and addresses; present only while everything is healthy."""
         return self.root / "state.json"
-
-    @property
-    def backed_up(self) -> Path:
-        """When the last backup was made, in ISO 8601: one line."""
-        return self.root / "backed-up"
-
-    def note_backup(self) -> None:
-        """Remember that a backup was made now."""
-        self.backed_up.write_text(datetime.now(UTC).isoformat() + "\n")
 
     def log(self, name: str) -> Path:
         """The log file of one process."""

@@ -91,10 +91,7 @@ def backup(data_dir: Path, folder: Path) -> int:
     Raises: Problem.
     """
     chosen = folder.expanduser().absolute()
-    code = _command(data_dir, partial(services.backup, verb="make", folder=chosen))
-    if code == 0:
-        DataDir(data_dir.expanduser().absolute()).note_backup()
-    return code
+    return _command(data_dir, partial(services.backup, verb="make", folder=chosen))
 
 
 def restore(data_dir: Path, folder: Path, secrets: Path | None) -> int:
