@@ -285,3 +285,13 @@ async def test_a_request_id_is_given_and_found_in_the_error(gateway):
     answer = await gateway.http.post("/auth/login", json={"email": "a@b.c", "password": "x"})
     (info,) = [one for one in answer.json()["details"] if one["@type"].endswith("RequestInfo")]
     assert answer.headers["x-request-id"] == info["request_id"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("a~b", "1"), ("+0.0", "1"), ("ck9#", "1"), ("x-note", "caf\xe9"), ("x-data-bin", "%%%")],
+)
+async def test_a_header_that_grpc_does_not_know_is_no_fault_of_ours(gateway, name, value):
+    headers = {name: value.encode("latin-1")}
+    answer = await gateway.http.get("/.well-known/jwks.json", headers=headers)
+    assert answer.status_code == 200, answer.text

@@ -943,7 +943,10 @@ export abstract class Api {
     );
   }
 
-  /** Lists the organisations that the caller is a member of, the oldest first. */
+  /**
+   * Lists the organisations that the caller is a member of, the oldest first. Fails with
+   * PAGE_TOKEN_INVALID.
+   */
   listOrganisations(
     request: ListOrganisationsRequest = {},
     options?: CallOptions,
@@ -975,7 +978,10 @@ export abstract class Api {
     );
   }
 
-  /** Lists the members of the token's organisation, those first who signed up first. */
+  /**
+   * Lists the members of the token's organisation, those first who signed up first. Fails with
+   * PAGE_TOKEN_INVALID.
+   */
   listMembers(
     request: ListMembersRequest = {},
     options?: CallOptions,
@@ -1082,6 +1088,7 @@ export abstract class Api {
 
   /**
    * Lists the invitations that nobody has answered yet, expired ones included, the oldest first.
+   * Fails with PAGE_TOKEN_INVALID.
    */
   listInvitations(
     request: ListInvitationsRequest = {},
@@ -1545,8 +1552,8 @@ export abstract class Api {
    * "events": "2", "sha256": …, "cursor": …}}`. A file without it was cut off, whatever the status
    * of the answer says. To go on, drop the last line if it is not whole, and call again with the
    * same request, `cursor` from the header `export-cursor` of the first answer, and `after`: the id
-   * of the last event at hand. The parts together are the whole file. Fails with
-   * EXPORT_CURSOR_INVALID, EXPORT_LIMIT_REACHED.
+   * of the last event at hand. The parts together are the whole file. Fails with FILTER_INVALID,
+   * EXPORT_CURSOR_INVALID, EXPORT_FORMAT_UNAVAILABLE, EXPORT_LIMIT_REACHED.
    */
   exportEvents(
     request: ExportEventsRequest = {},
@@ -1561,7 +1568,8 @@ export abstract class Api {
 
   /**
    * Orders an export that is written beside the calls, and survives restarts. The operation's
-   * metadata is an `ExportProgress`, its response an `ExportFile`. Fails with EXPORT_LIMIT_REACHED.
+   * metadata is an `ExportProgress`, its response an `ExportFile`. Fails with FILTER_INVALID,
+   * EXPORT_FORMAT_UNAVAILABLE, EXPORT_LIMIT_REACHED.
    */
   createExport(
     request: CreateExportRequest = {},
@@ -1712,7 +1720,9 @@ export abstract class Api {
     );
   }
 
-  /** Lists the legal holds, the latest first, released ones included. */
+  /**
+   * Lists the legal holds, the latest first, released ones included. Fails with PAGE_TOKEN_INVALID.
+   */
   listHolds(
     request: ListHoldsRequest = {},
     options?: CallOptions,

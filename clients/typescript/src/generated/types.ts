@@ -947,11 +947,11 @@ export interface EventType {
    * linear-time engine, without look-around and back-references.
    */
   metadata_schema?: JsonObject;
-  /** Numbered from 1. Read only. */
+  /** Numbered from 1. */
   version: number;
-  /** When this version came into force. Read only. */
+  /** When this version came into force. */
   created_at?: string;
-  /** Who registered this version: the subject of the access token. Read only. */
+  /** Who registered this version: the subject of the access token. */
   created_by: string;
 }
 
@@ -980,12 +980,6 @@ export interface EventTypeInput {
    * linear-time engine, without look-around and back-references.
    */
   metadata_schema?: JsonObject | undefined;
-  /** Numbered from 1. Read only. */
-  version?: number | undefined;
-  /** When this version came into force. Read only. */
-  created_at?: string | undefined;
-  /** Who registered this version: the subject of the access token. Read only. */
-  created_by?: string | undefined;
 }
 
 /** What becomes of events that do not fit the registry. */
@@ -2520,7 +2514,7 @@ export interface RotateApiKeyResponse {
 
 /** A question worth asking again. */
 export interface SavedSearch {
-  /** A UUID. Read only. */
+  /** A UUID. */
   id: string;
   /**
    * Its name: unique among what the owner has, and among what is shared, whatever the case of its
@@ -2537,20 +2531,16 @@ export interface SavedSearch {
   group_by: string;
   /** Whether all who read events in the organisation may use it. */
   shared: boolean;
-  /**
-   * Whose it is: the subject of an access token; empty once the owner has been erased. Read only.
-   */
+  /** Whose it is: the subject of an access token; empty once the owner has been erased. */
   owner_id: string;
-  /** When it was saved first. Read only. */
+  /** When it was saved first. */
   created_at?: string;
-  /** When it was changed last. Read only. */
+  /** When it was changed last. */
   updated_at?: string;
 }
 
 /** A question worth asking again. */
 export interface SavedSearchInput {
-  /** A UUID. Read only. */
-  id?: string | undefined;
   /**
    * Its name: unique among what the owner has, and among what is shared, whatever the case of its
    * letters.
@@ -2566,14 +2556,6 @@ export interface SavedSearchInput {
   group_by?: string | undefined;
   /** Whether all who read events in the organisation may use it. */
   shared?: boolean | undefined;
-  /**
-   * Whose it is: the subject of an access token; empty once the owner has been erased. Read only.
-   */
-  owner_id?: string | undefined;
-  /** When it was saved first. Read only. */
-  created_at?: string | undefined;
-  /** When it was changed last. Read only. */
-  updated_at?: string | undefined;
 }
 
 /** What to search for, and which page. */

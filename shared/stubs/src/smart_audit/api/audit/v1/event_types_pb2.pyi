@@ -127,9 +127,9 @@ class EventType(_message.Message):
     description: _builtins.str
     """What it means, in a sentence or a few."""
     version: _builtins.int
-    """Numbered from 1. Read only."""
+    """Numbered from 1."""
     created_by: _builtins.str
-    """Who registered this version: the subject of the access token. Read only."""
+    """Who registered this version: the subject of the access token."""
     @_builtins.property
     def metadata_schema(self) -> _struct_pb2.Struct:
         """A JSON Schema (draft 2020-12) of the metadata of its events; none, if it
@@ -140,7 +140,7 @@ class EventType(_message.Message):
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """When this version came into force. Read only."""
+        """When this version came into force."""
 
     def __init__(
         self,

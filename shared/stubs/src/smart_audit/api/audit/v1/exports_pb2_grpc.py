@@ -93,7 +93,8 @@ class ExportServiceServicer:
         the last line if it is not whole, and call again with the same request, `cursor`
         from the header `export-cursor` of the first answer, and `after`: the id of the
         last event at hand. The parts together are the whole file.
-        Fails with EXPORT_CURSOR_INVALID, EXPORT_LIMIT_REACHED.
+        Fails with FILTER_INVALID, EXPORT_CURSOR_INVALID, EXPORT_FORMAT_UNAVAILABLE,
+        EXPORT_LIMIT_REACHED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,7 +103,7 @@ class ExportServiceServicer:
     def CreateExport(self, request, context):
         """Orders an export that is written beside the calls, and survives restarts.
         The operation's metadata is an `ExportProgress`, its response an `ExportFile`.
-        Fails with EXPORT_LIMIT_REACHED.
+        Fails with FILTER_INVALID, EXPORT_FORMAT_UNAVAILABLE, EXPORT_LIMIT_REACHED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

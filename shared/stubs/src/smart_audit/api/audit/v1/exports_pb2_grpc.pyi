@@ -49,12 +49,13 @@ class ExportServiceStub:
     the last line if it is not whole, and call again with the same request, `cursor`
     from the header `export-cursor` of the first answer, and `after`: the id of the
     last event at hand. The parts together are the whole file.
-    Fails with EXPORT_CURSOR_INVALID, EXPORT_LIMIT_REACHED.
+    Fails with FILTER_INVALID, EXPORT_CURSOR_INVALID, EXPORT_FORMAT_UNAVAILABLE,
+    EXPORT_LIMIT_REACHED.
     """
     CreateExport: _grpc.UnaryUnaryMultiCallable[_exports_pb2.CreateExportRequest, _operations_pb2.Operation]
     """Orders an export that is written beside the calls, and survives restarts.
     The operation's metadata is an `ExportProgress`, its response an `ExportFile`.
-    Fails with EXPORT_LIMIT_REACHED.
+    Fails with FILTER_INVALID, EXPORT_FORMAT_UNAVAILABLE, EXPORT_LIMIT_REACHED.
     """
     GetOperation: _grpc.UnaryUnaryMultiCallable[_exports_pb2.GetOperationRequest, _operations_pb2.Operation]
     """Returns an operation: how far it has come, or how it ended.
@@ -98,12 +99,13 @@ class ExportServiceAsyncStub(ExportServiceStub):
     the last line if it is not whole, and call again with the same request, `cursor`
     from the header `export-cursor` of the first answer, and `after`: the id of the
     last event at hand. The parts together are the whole file.
-    Fails with EXPORT_CURSOR_INVALID, EXPORT_LIMIT_REACHED.
+    Fails with FILTER_INVALID, EXPORT_CURSOR_INVALID, EXPORT_FORMAT_UNAVAILABLE,
+    EXPORT_LIMIT_REACHED.
     """
     CreateExport: _aio.UnaryUnaryMultiCallable[_exports_pb2.CreateExportRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Orders an export that is written beside the calls, and survives restarts.
     The operation's metadata is an `ExportProgress`, its response an `ExportFile`.
-    Fails with EXPORT_LIMIT_REACHED.
+    Fails with FILTER_INVALID, EXPORT_FORMAT_UNAVAILABLE, EXPORT_LIMIT_REACHED.
     """
     GetOperation: _aio.UnaryUnaryMultiCallable[_exports_pb2.GetOperationRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Returns an operation: how far it has come, or how it ended.
@@ -150,7 +152,8 @@ class ExportServiceServicer(metaclass=_abc_1.ABCMeta):
         the last line if it is not whole, and call again with the same request, `cursor`
         from the header `export-cursor` of the first answer, and `after`: the id of the
         last event at hand. The parts together are the whole file.
-        Fails with EXPORT_CURSOR_INVALID, EXPORT_LIMIT_REACHED.
+        Fails with FILTER_INVALID, EXPORT_CURSOR_INVALID, EXPORT_FORMAT_UNAVAILABLE,
+        EXPORT_LIMIT_REACHED.
         """
 
     @_abc_1.abstractmethod
@@ -161,7 +164,7 @@ class ExportServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Orders an export that is written beside the calls, and survives restarts.
         The operation's metadata is an `ExportProgress`, its response an `ExportFile`.
-        Fails with EXPORT_LIMIT_REACHED.
+        Fails with FILTER_INVALID, EXPORT_FORMAT_UNAVAILABLE, EXPORT_LIMIT_REACHED.
         """
 
     @_abc_1.abstractmethod

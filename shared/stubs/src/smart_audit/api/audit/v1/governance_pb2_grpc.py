@@ -117,6 +117,7 @@ class GovernanceServiceServicer:
 
     def ListHolds(self, request, context):
         """Lists the legal holds, the latest first, released ones included.
+        Fails with PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -56,7 +56,9 @@ class GovernanceServiceStub:
     Fails with HOLD_NOT_FOUND.
     """
     ListHolds: _grpc.UnaryUnaryMultiCallable[_governance_pb2.ListHoldsRequest, _governance_pb2.ListHoldsResponse]
-    """Lists the legal holds, the latest first, released ones included."""
+    """Lists the legal holds, the latest first, released ones included.
+    Fails with PAGE_TOKEN_INVALID.
+    """
 
 @_typing.type_check_only
 class GovernanceServiceAsyncStub(GovernanceServiceStub):
@@ -86,7 +88,9 @@ class GovernanceServiceAsyncStub(GovernanceServiceStub):
     Fails with HOLD_NOT_FOUND.
     """
     ListHolds: _aio.UnaryUnaryMultiCallable[_governance_pb2.ListHoldsRequest, _governance_pb2.ListHoldsResponse]  # type: ignore[assignment]
-    """Lists the legal holds, the latest first, released ones included."""
+    """Lists the legal holds, the latest first, released ones included.
+    Fails with PAGE_TOKEN_INVALID.
+    """
 
 class GovernanceServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a log keeps, for how long, and who may read it. Each change is itself an
@@ -149,6 +153,8 @@ class GovernanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _governance_pb2.ListHoldsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_governance_pb2.ListHoldsResponse, _abc.Awaitable[_governance_pb2.ListHoldsResponse]]:
-        """Lists the legal holds, the latest first, released ones included."""
+        """Lists the legal holds, the latest first, released ones included.
+        Fails with PAGE_TOKEN_INVALID.
+        """
 
 def add_GovernanceServiceServicer_to_server(servicer: GovernanceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -36,7 +36,7 @@ class SavedSearch(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """A UUID. Read only."""
+    """A UUID."""
     name: _builtins.str
     """Its name: unique among what the owner has, and among what is shared,
     whatever the case of its letters.
@@ -53,15 +53,15 @@ class SavedSearch(_message.Message):
     """Whether all who read events in the organisation may use it."""
     owner_id: _builtins.str
     """Whose it is: the subject of an access token; empty once the owner has been
-    erased. Read only.
+    erased.
     """
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was saved first. Read only."""
+        """When it was saved first."""
 
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was changed last. Read only."""
+        """When it was changed last."""
 
     def __init__(
         self,

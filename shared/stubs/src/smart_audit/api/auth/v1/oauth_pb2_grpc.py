@@ -94,7 +94,8 @@ class OAuthServiceServicer:
         """Tells what a token is (RFC 7662). The caller authenticates by an API key, or
         by an access token as bearer, and learns of tokens of its own organisation
         only: of any other it learns `{"active": false}`.
-        Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
+        Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS, and with TOKEN_INVALID,
+        TOKEN_EXPIRED, SESSION_ENDED for the bearer token of the caller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,7 +106,8 @@ class OAuthServiceServicer:
         second, a refresh token ends its session. Holding the token is enough; a
         client that authenticates besides can revoke tokens of its own organisation
         only. Unknown tokens are answered alike.
-        Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
+        Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS, and with TOKEN_INVALID,
+        TOKEN_EXPIRED, SESSION_ENDED for the bearer token of the caller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

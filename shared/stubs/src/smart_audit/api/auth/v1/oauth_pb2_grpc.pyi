@@ -55,14 +55,16 @@ class OAuthServiceStub:
     """Tells what a token is (RFC 7662). The caller authenticates by an API key, or
     by an access token as bearer, and learns of tokens of its own organisation
     only: of any other it learns `{"active": false}`.
-    Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
+    Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS, and with TOKEN_INVALID,
+    TOKEN_EXPIRED, SESSION_ENDED for the bearer token of the caller.
     """
     Revoke: _grpc.UnaryUnaryMultiCallable[_oauth_pb2.RevokeRequest, _httpbody_pb2.HttpBody]
     """Revokes a token (RFC 7009): an access token is refused everywhere within a
     second, a refresh token ends its session. Holding the token is enough; a
     client that authenticates besides can revoke tokens of its own organisation
     only. Unknown tokens are answered alike.
-    Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
+    Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS, and with TOKEN_INVALID,
+    TOKEN_EXPIRED, SESSION_ENDED for the bearer token of the caller.
     """
     GetDiscovery: _grpc.UnaryUnaryMultiCallable[_oauth_pb2.GetDiscoveryRequest, _oauth_pb2.GetDiscoveryResponse]
     """Tells what this authorization server offers (RFC 8414). It issues access
@@ -96,14 +98,16 @@ class OAuthServiceAsyncStub(OAuthServiceStub):
     """Tells what a token is (RFC 7662). The caller authenticates by an API key, or
     by an access token as bearer, and learns of tokens of its own organisation
     only: of any other it learns `{"active": false}`.
-    Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
+    Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS, and with TOKEN_INVALID,
+    TOKEN_EXPIRED, SESSION_ENDED for the bearer token of the caller.
     """
     Revoke: _aio.UnaryUnaryMultiCallable[_oauth_pb2.RevokeRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Revokes a token (RFC 7009): an access token is refused everywhere within a
     second, a refresh token ends its session. Holding the token is enough; a
     client that authenticates besides can revoke tokens of its own organisation
     only. Unknown tokens are answered alike.
-    Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
+    Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS, and with TOKEN_INVALID,
+    TOKEN_EXPIRED, SESSION_ENDED for the bearer token of the caller.
     """
     GetDiscovery: _aio.UnaryUnaryMultiCallable[_oauth_pb2.GetDiscoveryRequest, _oauth_pb2.GetDiscoveryResponse]  # type: ignore[assignment]
     """Tells what this authorization server offers (RFC 8414). It issues access
@@ -146,7 +150,8 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Tells what a token is (RFC 7662). The caller authenticates by an API key, or
         by an access token as bearer, and learns of tokens of its own organisation
         only: of any other it learns `{"active": false}`.
-        Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
+        Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS, and with TOKEN_INVALID,
+        TOKEN_EXPIRED, SESSION_ENDED for the bearer token of the caller.
         """
 
     @_abc_1.abstractmethod
@@ -159,7 +164,8 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         second, a refresh token ends its session. Holding the token is enough; a
         client that authenticates besides can revoke tokens of its own organisation
         only. Unknown tokens are answered alike.
-        Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS.
+        Fails with CLIENT_INVALID, TOO_MANY_ATTEMPTS, and with TOKEN_INVALID,
+        TOKEN_EXPIRED, SESSION_ENDED for the bearer token of the caller.
         """
 
     @_abc_1.abstractmethod

@@ -173,6 +173,7 @@ class OrganisationServiceServicer:
 
     def ListOrganisations(self, request, context):
         """Lists the organisations that the caller is a member of, the oldest first.
+        Fails with PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -195,6 +196,7 @@ class OrganisationServiceServicer:
     def ListMembers(self, request, context):
         """Lists the members of the token's organisation, those first who signed up
         first.
+        Fails with PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -259,6 +261,7 @@ class OrganisationServiceServicer:
     def ListInvitations(self, request, context):
         """Lists the invitations that nobody has answered yet, expired ones included,
         the oldest first.
+        Fails with PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -53,7 +53,9 @@ class OrganisationServiceStub:
     has logged in without.
     """
     ListOrganisations: _grpc.UnaryUnaryMultiCallable[_organisations_pb2.ListOrganisationsRequest, _organisations_pb2.ListOrganisationsResponse]
-    """Lists the organisations that the caller is a member of, the oldest first."""
+    """Lists the organisations that the caller is a member of, the oldest first.
+    Fails with PAGE_TOKEN_INVALID.
+    """
     SwitchOrganisation: _grpc.UnaryUnaryMultiCallable[_organisations_pb2.SwitchOrganisationRequest, _organisations_pb2.SwitchOrganisationResponse]
     """Moves the caller's session to another of the caller's organisations, and
     returns tokens for it. The refresh token is spent as by RefreshToken: for
@@ -67,6 +69,7 @@ class OrganisationServiceStub:
     ListMembers: _grpc.UnaryUnaryMultiCallable[_organisations_pb2.ListMembersRequest, _organisations_pb2.ListMembersResponse]
     """Lists the members of the token's organisation, those first who signed up
     first.
+    Fails with PAGE_TOKEN_INVALID.
     """
     UpdateMember: _grpc.UnaryUnaryMultiCallable[_organisations_pb2.UpdateMemberRequest, _organisations_pb2.UpdateMemberResponse]
     """Changes a member's role. Only an owner makes or unmakes owners, and nobody
@@ -103,6 +106,7 @@ class OrganisationServiceStub:
     ListInvitations: _grpc.UnaryUnaryMultiCallable[_organisations_pb2.ListInvitationsRequest, _organisations_pb2.ListInvitationsResponse]
     """Lists the invitations that nobody has answered yet, expired ones included,
     the oldest first.
+    Fails with PAGE_TOKEN_INVALID.
     """
     WithdrawInvitation: _grpc.UnaryUnaryMultiCallable[_organisations_pb2.WithdrawInvitationRequest, _organisations_pb2.WithdrawInvitationResponse]
     """Withdraws an invitation; its token works no longer.
@@ -157,7 +161,9 @@ class OrganisationServiceAsyncStub(OrganisationServiceStub):
     has logged in without.
     """
     ListOrganisations: _aio.UnaryUnaryMultiCallable[_organisations_pb2.ListOrganisationsRequest, _organisations_pb2.ListOrganisationsResponse]  # type: ignore[assignment]
-    """Lists the organisations that the caller is a member of, the oldest first."""
+    """Lists the organisations that the caller is a member of, the oldest first.
+    Fails with PAGE_TOKEN_INVALID.
+    """
     SwitchOrganisation: _aio.UnaryUnaryMultiCallable[_organisations_pb2.SwitchOrganisationRequest, _organisations_pb2.SwitchOrganisationResponse]  # type: ignore[assignment]
     """Moves the caller's session to another of the caller's organisations, and
     returns tokens for it. The refresh token is spent as by RefreshToken: for
@@ -171,6 +177,7 @@ class OrganisationServiceAsyncStub(OrganisationServiceStub):
     ListMembers: _aio.UnaryUnaryMultiCallable[_organisations_pb2.ListMembersRequest, _organisations_pb2.ListMembersResponse]  # type: ignore[assignment]
     """Lists the members of the token's organisation, those first who signed up
     first.
+    Fails with PAGE_TOKEN_INVALID.
     """
     UpdateMember: _aio.UnaryUnaryMultiCallable[_organisations_pb2.UpdateMemberRequest, _organisations_pb2.UpdateMemberResponse]  # type: ignore[assignment]
     """Changes a member's role. Only an owner makes or unmakes owners, and nobody
@@ -207,6 +214,7 @@ class OrganisationServiceAsyncStub(OrganisationServiceStub):
     ListInvitations: _aio.UnaryUnaryMultiCallable[_organisations_pb2.ListInvitationsRequest, _organisations_pb2.ListInvitationsResponse]  # type: ignore[assignment]
     """Lists the invitations that nobody has answered yet, expired ones included,
     the oldest first.
+    Fails with PAGE_TOKEN_INVALID.
     """
     WithdrawInvitation: _aio.UnaryUnaryMultiCallable[_organisations_pb2.WithdrawInvitationRequest, _organisations_pb2.WithdrawInvitationResponse]  # type: ignore[assignment]
     """Withdraws an invitation; its token works no longer.
@@ -282,7 +290,9 @@ class OrganisationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _organisations_pb2.ListOrganisationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_organisations_pb2.ListOrganisationsResponse, _abc.Awaitable[_organisations_pb2.ListOrganisationsResponse]]:
-        """Lists the organisations that the caller is a member of, the oldest first."""
+        """Lists the organisations that the caller is a member of, the oldest first.
+        Fails with PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def SwitchOrganisation(
@@ -308,6 +318,7 @@ class OrganisationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_organisations_pb2.ListMembersResponse, _abc.Awaitable[_organisations_pb2.ListMembersResponse]]:
         """Lists the members of the token's organisation, those first who signed up
         first.
+        Fails with PAGE_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -386,6 +397,7 @@ class OrganisationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_organisations_pb2.ListInvitationsResponse, _abc.Awaitable[_organisations_pb2.ListInvitationsResponse]]:
         """Lists the invitations that nobody has answered yet, expired ones included,
         the oldest first.
+        Fails with PAGE_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
