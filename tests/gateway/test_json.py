@@ -295,3 +295,10 @@ async def test_a_header_that_grpc_does_not_know_is_no_fault_of_ours(gateway, nam
     headers = {name: value.encode("latin-1")}
     answer = await gateway.http.get("/.well-known/jwks.json", headers=headers)
     assert answer.status_code == 200, answer.text
+
+
+async def test_a_clients_own_request_id_is_kept_to_the_last_digit(gateway):
+    # Of a UUID Envoy would use a digit to say why a call is traced.
+    own = "0193a6f2-7c1e-7d3a-9b42-5e1f0c8d7a64"
+    answer = await gateway.http.get("/v1/me", headers={"x-request-id": own})
+    assert answer.headers["x-request-id"] == own
