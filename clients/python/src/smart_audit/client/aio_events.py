@@ -52,7 +52,7 @@ class AsyncEvents:
         Raises: CallError; what was sent before it is recorded, and may be sent again.
         """
         results: list[audit_pb2.RecordResult] = []
-        for batch in batches(events):
+        for batch in batches(events, audit_pb2.Event.ByteSize):
             answer = await self._caller.call(
                 self._caller.connection.events.RecordEvents,
                 audit_pb2.RecordEventsRequest(events=batch),

@@ -1,25 +1,25 @@
 """Events in batches that one call can carry."""
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeVar
 
-from smart_audit.api.audit.v1 import audit_pb2
+Item = TypeVar("Item")
 
 BATCH_EVENTS: Final = 250
 # A gRPC server takes messages of up to 4 MiB.
 BATCH_BYTES: Final = 3 * 1024 * 1024
 
 
-def batches(events: Iterable[audit_pb2.Event]) -> Iterator[list[audit_pb2.Event]]:
-    """Batches in order, none of them empty."""
-    batch: list[audit_pb2.Event] = []
+def batches(items: Iterable[Item], size_of: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Batches in order, none of them empty. size_of: the bytes of an item's event."""
+    batch: list[Item] = []
     size = 0
-    for event in events:
-        event_size = event.ByteSize()
-        if batch and (len(batch) == BATCH_EVENTS or size + event_size > BATCH_BYTES):
+    for item in items:
+        item_size = size_of(item)
+        if batch and (len(batch) == BATCH_EVENTS or size + item_size > BATCH_BYTES):
             yield batch
             batch, size = [], 0
-        batch.append(event)
-        size += event_size
+        batch.append(item)
+        size += item_size
     if batch:
         yield batch

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.cli.imports.lines import Found, Unreadable
+from smart_audit.client.batches import BATCH_BYTES, batches
 from smart_audit.client.imports.records import BadRecord
-
-BATCH_EVENTS: Final = 250
-# A gRPC server takes messages of up to 4 MiB.
-BATCH_BYTES: Final = 3 * 1024 * 1024
 
 Send = Callable[[audit_pb2.RecordEventsRequest], audit_pb2.RecordEventsResponse]
 Placed = tuple[str, audit_pb2.Event]
@@ -91,7 +88,7 @@ class Importer:
 
         Raises: whatever `send` raises; `tally` then tells how far the import came.
         """
-        for batch in batches(self._mapped.events(found)):
+        for batch in batches(self._mapped.events(found), _size):
             request = audit_pb2.RecordEventsRequest(events=[event for _, event in batch])
             answer = self._send(request)
             for (place, _), result in zip(batch, answer.results, strict=True):
@@ -113,16 +110,5 @@ class Importer:
             self._next_index = index + 1
 
 
-def batches(events: Iterable[Placed]) -> Iterator[list[Placed]]:
-    """Batches that one call can carry, in order, none of them empty."""
-    batch: list[Placed] = []
-    size = 0
-    for placed in events:
-        event_size = placed[1].ByteSize()
-        if batch and (len(batch) == BATCH_EVENTS or size + event_size > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(placed)
-        size += event_size
-    if batch:
-        yield batch
+def _size(placed: Placed) -> int:
+    return placed[1].ByteSize()
