@@ -43,7 +43,12 @@ def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes per service.")] = 1,
     host: Annotated[str, typer.Option(help="Address of the gateway.")] = "127.0.0.1",
 ) -> None:
-    """Start the whole system on this machine and stay until Ctrl-C."""
+    """Start the whole system on this machine and stay until Ctrl-C.
+
+    Examples:
+    smart-audit up
+    smart-audit up --port 9000 --workers 2
+    """
     _refuse_old_python()
     # Imported late: the modules behind need the Python that was just checked.
     from smart_audit.stack import foreground  # noqa: PLC0415
@@ -56,7 +61,11 @@ def up(
 
 
 def down(data_dir: DataDirOption = Path(".smart-audit")) -> None:
-    """Stop the system that `up` started, and wait until it has ended."""
+    """Stop the system that `up` started, and wait until it has ended.
+
+    Examples:
+    smart-audit down
+    """
     _refuse_old_python()
     from smart_audit.stack import foreground  # noqa: PLC0415
     from smart_audit.stack.problem import Problem  # noqa: PLC0415
@@ -68,7 +77,11 @@ def down(data_dir: DataDirOption = Path(".smart-audit")) -> None:
 
 
 def migrate(data_dir: DataDirOption = Path(".smart-audit")) -> None:
-    """Bring the schemas of DATABASE_URL, or of the embedded database, up to date."""
+    """Bring the schemas of DATABASE_URL, or of the embedded database, up to date.
+
+    Examples:
+    smart-audit migrate
+    """
     _refuse_old_python()
     from smart_audit.stack import foreground  # noqa: PLC0415
     from smart_audit.stack.problem import Problem  # noqa: PLC0415
@@ -86,6 +99,9 @@ def backup(
     """Back up DATABASE_URL, or the embedded database, into a new folder below FOLDER.
 
     The system may run. secrets.json is not in the backup: keep a copy of it, in another place.
+
+    Examples:
+    smart-audit backup /var/backups/smart-audit
     """
     _refuse_old_python()
     from smart_audit.stack import foreground  # noqa: PLC0415
@@ -105,7 +121,11 @@ def restore(
     ] = None,
     data_dir: DataDirOption = Path(".smart-audit"),
 ) -> None:
-    """Restore a backup into an empty DATABASE_URL, or into a new embedded database."""
+    """Restore a backup into an empty DATABASE_URL, or into a new embedded database.
+
+    Examples:
+    smart-audit restore /var/backups/smart-audit/2026-01-31T120000Z --secrets secrets.json
+    """
     _refuse_old_python()
     from smart_audit.stack import foreground  # noqa: PLC0415
     from smart_audit.stack.problem import Problem  # noqa: PLC0415
@@ -120,12 +140,20 @@ def restore(
 
 
 def grant(email: EmailArgument, data_dir: DataDirOption = Path(".smart-audit")) -> None:
-    """Make a user an administrator of the installation: the way to the first one."""
+    """Make a user an administrator of the installation: the way to the first one.
+
+    Examples:
+    smart-audit admin grant ada@example.com
+    """
     _administration("grant-admin", email, data_dir)
 
 
 def revoke(email: EmailArgument, data_dir: DataDirOption = Path(".smart-audit")) -> None:
-    """Make a user an administrator of the installation no more."""
+    """Make a user an administrator of the installation no more.
+
+    Examples:
+    smart-audit admin revoke ada@example.com
+    """
     _administration("revoke-admin", email, data_dir)
 
 
@@ -146,6 +174,9 @@ def verify_database(data_dir: DataDirOption = Path(".smart-audit")) -> None:
 
     What is there, what its own keys prove, and what the last run remembered are held against each
     other. The exit code is 6 when anything does not agree; stderr then names the rows.
+
+    Examples:
+    smart-audit verify database
     """
     _refuse_old_python()
     from smart_audit.stack import foreground  # noqa: PLC0415

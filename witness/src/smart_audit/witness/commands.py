@@ -47,7 +47,11 @@ def serve(
         "127.0.0.1:7380"
     ),
 ) -> None:
-    """Cosign the checkpoints of known logs until Ctrl-C."""
+    """Cosign the checkpoints of known logs until Ctrl-C.
+
+    Examples:
+    smart-audit witness serve --state witness --name witness.example.com/w1 --logs policy.txt
+    """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     try:
         known = _known_logs(log or [], logs, installation or [])
@@ -62,7 +66,11 @@ def serve(
 
 
 def key(state: StateOption) -> None:
-    """Print the witness's verifier key, for the policies of those who trust it."""
+    """Print the witness's verifier key, for the policies of those who trust it.
+
+    Examples:
+    smart-audit witness key --state witness
+    """
     try:
         typer.echo(read_identity(state).verifier.verifier_key)
     except FileNotFoundError:

@@ -1,6 +1,7 @@
 """`smart-audit doctor`: look at everything, say what is wrong, and how to mend it."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -14,7 +15,7 @@ from smart_audit.cli.doctor.machine import Finding, finding
 from smart_audit.cli.failures import ExitCode
 from smart_audit.cli.options import QuietOption
 from smart_audit.cli.render import Column, Form, OutputOption, show
-from smart_audit.cli.text import printable
+from smart_audit.cli.text import printable, tell
 from smart_audit.client.config_error import ConfigError
 from smart_audit.client.settings import Settings
 
@@ -54,17 +55,16 @@ def doctor(
     smart-audit doctor --production --quiet --backups /var/backups/smart-audit
     smart-audit doctor -o json | jq '.[] | select(.state == "failed")'
     """
-    found = [
-        one
-        for one in _found(profile, address, data_dir, backups, production=production)
-        if not (quiet and one["state"] == "ok")
-    ]
+    found = list(_found(profile, address, data_dir, backups, production=production))
+    counts = Counter(one["state"] for one in found)
+    shown = [one for one in found if not (quiet and one["state"] == "ok")]
     if output is Form.TABLE:
-        for one in found:
+        for one in shown:
             _tell(one)
+        tell(f"{counts['ok']} well, {counts['warning']} warnings, {counts['failed']} failed")
     else:
-        show(found, _COLUMNS, output)
-    if any(one["state"] == "failed" for one in found):
+        show(shown, _COLUMNS, output)
+    if counts["failed"]:
         raise typer.Exit(ExitCode.GENERIC)
 
 
