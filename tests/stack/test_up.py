@@ -1,5 +1,6 @@
 """`up` and `down`: the whole system as a person starts it, breaks it and stops it."""
 
+import asyncio
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import psutil
 import psycopg
 import pytest
 
+from benchmarks.rolling_restart import Load, Seen, new_user
 from smart_audit.stack import doctor
 from tests.stack.running import (
     eventually,
@@ -34,6 +36,8 @@ def test_the_life_of_a_stack(tmp_path):
         is_well_to_the_doctor(stack)
         person = starts_crashed_processes_again(stack)
         shows_mail_as_it_arrives(stack, person)
+        loses_no_call_while_it_restarts(stack)
+        goes_on_when_what_is_new_does_not_start(stack)
         outlives_a_killed_supervisor_and_stops_cleanly(stack, person)
 
 
@@ -139,6 +143,37 @@ def shows_mail_as_it_arrives(shared, person):
     )
     (shown,) = eventually(lambda: re.findall(mail, output()), "its link on the terminal")
     assert shown not in shared.log("stack")
+
+
+def loses_no_call_while_it_restarts(shared):
+    address = shared.state["gateway_url"].removeprefix("http://")
+    before = shared.state["processes"]
+
+    async def restart_under_load() -> Seen:
+        user = await new_user(address)
+        async with Load(address, user, rate=20.0) as load:
+            for part in ("audit", "gateway"):
+                done = await asyncio.to_thread(smart_audit, "restart", part, cwd=shared.folder)
+                assert done.exit_code == 0, done.output
+            await asyncio.sleep(0.5)
+        return load.seen
+
+    seen = asyncio.run(restart_under_load())
+    assert not seen.failed
+    assert seen.answered > 50
+    after = shared.state["processes"]
+    assert set(after) == set(before) | {"envoy-1"}  # the one before still ends what it is at
+    assert not {before[name] for name in ("audit-0", "audit-1")} & set(after.values())
+    shared.pids |= set(after.values())
+
+
+def goes_on_when_what_is_new_does_not_start(shared):
+    before = shared.state["processes"]
+    (shared.folder / ".env").write_text("AUDIT_DATABASE_POOL_SIZE=0\n")
+    said = refusal(smart_audit("restart", "audit", cwd=shared.folder))
+    (shared.folder / ".env").unlink()
+    assert "audit-stand-in does not start: AUDIT_DATABASE_POOL_SIZE" in said
+    assert shared.state["processes"].items() <= before.items()
 
 
 def outlives_a_killed_supervisor_and_stops_cleanly(shared, person):

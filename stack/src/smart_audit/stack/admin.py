@@ -2,10 +2,13 @@
 
 import asyncio
 import http.client
+import json
 import socket
 from contextlib import closing
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 _ANSWER_LIMIT_S = 2.0
 _DRAIN_LIMIT_S = 10.0
@@ -25,6 +28,14 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A worker, as the gateway sees it: whether it gets calls, and how many it is at."""
+
+    serves: bool
+    calls: int
+
+
 class Admin:
     """Envoy's admin interface. Every call raises OSError when Envoy does not answer."""
 
@@ -36,6 +47,19 @@ class Admin:
         text = self._ask("GET", rf"/stats?filter=\.{statistic}$")
         return sum(int(line.rpartition(":")[2]) for line in text.splitlines() if ":" in line)
 
+    def is_live(self) -> bool:
+        """Say whether it serves, and is not about to leave its place to another."""
+        return self._ask("GET", "/ready").strip() == "LIVE"
+
+    def workers(self, cluster: str) -> dict[int, Seen]:
+        """What the gateway knows of a service's workers on this machine, by their ports."""
+        found = json.loads(self._ask("GET", "/clusters?format=json"))
+        (one,) = [one for one in found["cluster_statuses"] if one["name"] == cluster]
+        return {
+            host["address"]["socket_address"]["port_value"]: _seen(host)
+            for host in one.get("host_statuses", ())
+        }
+
     def start_drain(self) -> None:
         """Tell clients to connect anew elsewhere, while requests under way go on."""
         self._ask("POST", "/drain_listeners?graceful")
@@ -43,6 +67,11 @@ class Admin:
     def _ask(self, method: str, path: str) -> str:
         with closing(_UnixConnection(self._path)) as connection:
             return _answer(connection, method, path)[1]
+
+
+def _seen(host: dict[str, Any]) -> Seen:
+    numbers = {one["name"]: int(one.get("value", 0)) for one in host["stats"]}
+    return Seen(host["health_status"] == {"eds_health_status": "HEALTHY"}, numbers["rq_active"])
 
 
 def answers_ok(host: str, port: int, path: str) -> bool:

@@ -1,10 +1,14 @@
 """What stands behind the gateway, in Envoy's words."""
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
 
+KEYS = "keys"
+_ASSIGNMENT = "envoy.config.endpoint.v3.ClusterLoadAssignment"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 # Envoy's default of 1024 requests at a time is less than a few busy streams of a large client.
 _MAX_REQUESTS = 8192
@@ -27,10 +31,10 @@ _OUTLIERS: Json = {
 }
 
 
-def grpc_cluster(name: str, endpoints: tuple[str, ...]) -> Json:
+def grpc_cluster(name: str, found: Json) -> Json:
     """A service: HTTP/2, the least busy worker first, its health asked by gRPC.
 
-    Raises: ValueError when an endpoint is not host:port.
+    found: how its workers are found, of `by_dns` or `by_file`.
     """
     limits = {
         "max_requests": _MAX_REQUESTS,
@@ -48,7 +52,7 @@ def grpc_cluster(name: str, endpoints: tuple[str, ...]) -> Json:
             }
         },
     }
-    return _cluster(name, endpoints) | {
+    return _cluster(name, found) | {
         "lb_policy": "LEAST_REQUEST",
         "typed_extension_protocol_options": {_HTTP_OPTIONS: protocol},
         "circuit_breakers": {"thresholds": [limits]},
@@ -66,30 +70,92 @@ def http2_cluster(name: str, endpoint: str) -> Json:
         "explicit_http_config": {"http2_protocol_options": {}},
     }
     options = {_HTTP_OPTIONS: protocol}
-    return _cluster(name, (endpoint,)) | {"typed_extension_protocol_options": options}
+    found = by_dns(name, (endpoint,))
+    return _cluster(name, found) | {"typed_extension_protocol_options": options}
 
 
-def socket_cluster(name: str, path: Path) -> Json:
-    """A plain HTTP/1.1 server on a unix socket."""
-    place = {"endpoint": {"address": {"pipe": {"path": str(path)}}}}
+def http_cluster(name: str, found: Json) -> Json:
+    """An HTTP/1.1 server."""
+    return _cluster(name, found)
+
+
+def by_dns(name: str, endpoints: Iterable[str]) -> Json:
+    """Names are looked up again and again, so that containers may come and go.
+
+    Raises: ValueError when an endpoint is not host:port.
+    """
+    places = [_place(_address(endpoint)) for endpoint in endpoints]
     return {
-        "name": name,
-        "type": "STATIC",
-        "connect_timeout": "1s",
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [place]}]},
-    }
-
-
-def _cluster(name: str, endpoints: tuple[str, ...]) -> Json:
-    """Names are looked up again and again, so that containers may come and go."""
-    places = [{"endpoint": {"address": _address(endpoint)}} for endpoint in endpoints]
-    return {
-        "name": name,
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",
-        "connect_timeout": "1s",
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": places}]},
+        "load_assignment": _assignment(name, places),
     }
+
+
+def by_socket(name: str, socket: Path) -> Json:
+    """One server on a unix socket."""
+    return {"type": "STATIC", "load_assignment": _assignment(name, [_place(_pipe(socket))])}
+
+
+def by_file(name: str, folder: Path) -> Json:
+    """Whoever was written last into the folder, by `write_endpoints` or `write_keys_socket`."""
+    source = {"path": str(_file(name, folder)), "watched_directory": {"path": str(folder)}}
+    return {
+        "type": "EDS",
+        "eds_cluster_config": {
+            "service_name": name,
+            "eds_config": {"resource_api_version": "V3", "path_config_source": source},
+        },
+        # Who is taken off the list gets no call any more, however healthy; what it is at, it ends.
+        "ignore_health_on_host_removal": True,
+    }
+
+
+def write_endpoints(
+    folder: Path, name: str, endpoints: Iterable[str], leaving: Iterable[str] = ()
+) -> None:
+    """Say who serves a cluster from now on: host:port each. A running Envoy follows at once.
+
+    leaving: who gets no new calls, and ends what it is at.
+    """
+    places = [_place(_address(one)) for one in endpoints]
+    places += [_place(_address(one)) | {"health_status": "DRAINING"} for one in leaving]
+    _write(folder, name, places)
+
+
+def write_keys_socket(folder: Path, socket: Path) -> None:
+    """Say from which gateway the keys of tokens come from now on."""
+    _write(folder, KEYS, [_place(_pipe(socket))])
+
+
+def _write(folder: Path, name: str, places: list[Json]) -> None:
+    assignment = _assignment(name, places)
+    resources = [{"@type": f"type.googleapis.com/{_ASSIGNMENT}"} | assignment]
+    file = _file(name, folder)
+    draft = file.with_suffix(".tmp")
+    draft.write_text(json.dumps({"resources": resources}), encoding="utf-8")
+    # Envoy watches for the name: it sees all of the file or none.
+    draft.replace(file)
+
+
+def _file(name: str, folder: Path) -> Path:
+    return folder / f"{name}.json"
+
+
+def _cluster(name: str, found: Json) -> Json:
+    return {"name": name, "connect_timeout": "1s"} | found
+
+
+def _assignment(name: str, places: list[Json]) -> Json:
+    return {"cluster_name": name, "endpoints": [{"lb_endpoints": places}]}
+
+
+def _place(address: Json) -> Json:
+    return {"endpoint": {"address": address}}
+
+
+def _pipe(path: Path) -> Json:
+    return {"pipe": {"path": str(path)}}
 
 
 def _address(endpoint: str) -> Json:

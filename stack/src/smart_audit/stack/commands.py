@@ -1,8 +1,9 @@
-"""The commands `up`, `down`, `migrate`, `backup`, `restore`, `admin` and `verify database`."""
+"""The commands that run a system on one machine: `up`, `down`, `restart`, `backup` and others."""
 
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     """Add this package's commands to the `smart-audit` command."""
     app.command("up")(up)
     app.command("down")(down)
+    app.command("restart")(restart)
     app.command("migrate")(migrate)
     app.command("backup")(backup)
     app.command("restore")(restore)
@@ -72,6 +74,33 @@ def down(data_dir: DataDirOption = Path(".smart-audit")) -> None:
 
     try:
         typer.echo(foreground.down(data_dir))
+    except Problem as problem:
+        _fail(str(problem))
+
+
+class Part(StrEnum):
+    """What can be restarted."""
+
+    AUTH = "auth"
+    AUDIT = "audit"
+    GATEWAY = "gateway"
+    ALL = "all"
+
+
+def restart(
+    part: Annotated[Part, typer.Argument(help="What to restart.")] = Part.ALL,
+    data_dir: DataDirOption = Path(".smart-audit"),
+) -> None:
+    """Restart what `up` started, one process after the other, without losing a call.
+
+    The processes start with the code that is installed now, and with the settings that `up` had.
+    """
+    _refuse_old_python()
+    from smart_audit.stack import foreground  # noqa: PLC0415
+    from smart_audit.stack.problem import Problem  # noqa: PLC0415
+
+    try:
+        foreground.restart(data_dir, part.value)
     except Problem as problem:
         _fail(str(problem))
 

@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from rich.console import Console
 from rich.table import Table
 
-from smart_audit.stack import services, system, vault
+from smart_audit.stack import control, services, system, vault
 from smart_audit.stack.backup import read_manifest
 from smart_audit.stack.datadir import DataDir, claimed, holder
 from smart_audit.stack.gateway import docs_from, rate_limits_from
@@ -140,6 +140,14 @@ def down(data_dir: Path) -> str:
             )
         time.sleep(_DOWN_LOOK_AGAIN_S)
     return f"stopped Smart Audit on {data.root}"
+
+
+def restart(data_dir: Path, what: str) -> None:
+    """Have the running system restart something, and show each step. Raises: Problem."""
+    data = DataDir(data_dir.expanduser().absolute())
+    if holder(data) is None:
+        raise Problem(f"Nothing runs on {data.root}; smart-audit up starts it.")
+    control.request_restart(Path(data.read_state()["control_socket"]), what, print)
 
 
 def _command(data_dir: Path, program: system.Command) -> int:

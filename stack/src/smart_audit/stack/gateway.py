@@ -51,10 +51,19 @@ class GatewaySettings:
     """For those inside; 0 serves no metrics."""
     otlp_endpoint: str = ""
     """URL of the collector that takes traces; empty sends none."""
+    endpoints_folder: Path | None = None
+    """Where files say who serves (`clusters.write_endpoints`), instead of the endpoints here."""
+    keys_known_first: bool = False
+    """Keys come from another gateway at first, and it listens once it has them."""
     keys_cached_for: str = "60s"
     """How soon a new key of tokens is known; auth publishes one long before it signs."""
     docs: bool = True
     """Whether /docs, /redoc and /openapi.json are there."""
+
+    @property
+    def keys_socket(self) -> Path:
+        """Where the gateway gives the keys of tokens to itself."""
+        return self.admin_socket.with_suffix(".keys")
 
 
 def descriptor_set() -> bytes:
@@ -68,7 +77,6 @@ def render(settings: GatewaySettings) -> str:
     Raises: Problem.
     """
     template = Template((files("smart_audit.stack") / CONFIG_NAME).read_text(encoding="utf-8"))
-    keys_socket = settings.admin_socket.with_name("keys.sock")
     documentation = pages.prepare(settings.descriptor_file.parent) if settings.docs else []
     values = {
         "host": settings.host,
@@ -76,8 +84,9 @@ def render(settings: GatewaySettings) -> str:
         "admin_socket": str(settings.admin_socket),
         "descriptor_file": str(settings.descriptor_file),
         "issuer": settings.issuer,
-        "keys_socket": str(keys_socket),
+        "keys_socket": str(settings.keys_socket),
         "keys_method": "/smart_audit.api.auth.v1.AuthService/GetJwks",
+        "listen_before_keys": not settings.keys_known_first,
         "keys_cached_for": settings.keys_cached_for,
         "cors_origins": [{"exact": origin} for origin in settings.cors_origins],
         "services": contract.services(),
@@ -88,12 +97,7 @@ def render(settings: GatewaySettings) -> str:
         "jwt_rules": routes.jwt_rules(documentation),
         "routes": routes.routes(documentation),
         "local_reply_mappers": failures.mappers(),
-        "clusters": [
-            clusters.grpc_cluster("auth", settings.auth_endpoints),
-            clusters.grpc_cluster("audit", settings.audit_endpoints),
-            clusters.socket_cluster("keys", keys_socket),
-            *_watching_clusters(settings),
-        ],
+        "clusters": [*_clusters(settings), *_watching_clusters(settings)],
         "tracing": watching.tracing() if settings.otlp_endpoint else None,
         "max_request_bytes": _MAX_REQUEST_BYTES,
         "max_response_bytes": _MAX_RESPONSE_BYTES,
@@ -107,7 +111,8 @@ def render(settings: GatewaySettings) -> str:
 def _watching_clusters(settings: GatewaySettings) -> list[Json]:
     found = []
     if settings.metrics_port:
-        found.append(clusters.socket_cluster(watching.ADMIN, settings.admin_socket))
+        admin = clusters.by_socket(watching.ADMIN, settings.admin_socket)
+        found.append(clusters.http_cluster(watching.ADMIN, admin))
     if settings.otlp_endpoint:
         found.append(watching.traces_cluster(settings.otlp_endpoint))
     return found
@@ -160,6 +165,18 @@ def settings_from(environment: Mapping[str, str], folder: Path) -> GatewaySettin
         admin_socket=folder / "admin.sock",
         descriptor_file=folder / DESCRIPTORS_NAME,
     )
+
+
+def _clusters(settings: GatewaySettings) -> list[Json]:
+    folder, keys = settings.endpoints_folder, clusters.KEYS
+    services = {"auth": settings.auth_endpoints, "audit": settings.audit_endpoints}
+    if folder is not None:
+        found = {name: clusters.by_file(name, folder) for name in (*services, keys)}
+    else:
+        found = {name: clusters.by_dns(name, places) for name, places in services.items()}
+        found[keys] = clusters.by_socket(keys, settings.keys_socket)
+    grpc = [clusters.grpc_cluster(name, found[name]) for name in services]
+    return [*grpc, clusters.http_cluster(keys, found[keys])]
 
 
 def _compressor(library: str) -> Json:

@@ -30,17 +30,23 @@ async def wait_until_healthy(
     supervisor: Supervisor,
     data: DataDir,
     limit_s: float = START_LIMIT_S,
+    *,
+    at_once: bool = False,
 ) -> None:
     """Wait for every check, by the name of its process.
 
     Raises: Problem that names the first process still unhealthy after `limit_s` seconds, or a
-    process that keeps ending.
+    process that keeps ending; `at_once` one that has ended a single time.
     """
     waiting = {name: asyncio.create_task(_passes(check)) for name, check in checks.items()}
     deadline = asyncio.get_running_loop().time() + limit_s
     try:
         while pending := [name for name, task in waiting.items() if not task.done()]:
-            supervisor.refuse_crash_loop()
+            if at_once:
+                for name in checks:
+                    supervisor.refuse_crash(name)
+            else:
+                supervisor.refuse_crash_loop()
             if asyncio.get_running_loop().time() > deadline:
                 raise Problem(
                     f"{pending[0]} was not healthy within {limit_s:.0f} seconds; "
@@ -83,6 +89,7 @@ def gateway_check(host: str, port: int, admin: Admin) -> Check:
         try:
             return (
                 await asyncio.to_thread(answers_ok, host, port, "/healthz")
+                and await asyncio.to_thread(admin.is_live)
                 and await asyncio.to_thread(admin.total, "jwks_fetch_success") > 0
             )
         except OSError:

@@ -8,7 +8,10 @@ from smart_audit.stack.pages import Served
 
 Json = dict[str, Any]
 
-_ROUTE_TIMEOUT = "30s"
+LONGEST_CALL_S = 30
+"""After which the gateway ends a call that is no stream."""
+
+_ROUTE_TIMEOUT = f"{LONGEST_CALL_S}s"
 # When a call is repeated: only where the request cannot have been worked on, and what only reads
 # also after it may have been.
 _NOT_WORKED_ON = "connect-failure,refused-stream"

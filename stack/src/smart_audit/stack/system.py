@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smart_audit.stack import database, gateway, health, metrics, ports, postgres, services
+from smart_audit.stack import control, database, gateway, health, metrics, ports, postgres, services
 from smart_audit.stack.account import postgres_account
-from smart_audit.stack.admin import Admin, drain
 from smart_audit.stack.datadir import DataDir
+from smart_audit.stack.edge import Edge
 from smart_audit.stack.limits import RateLimits
 from smart_audit.stack.process import Program, run_here, run_to_end
+from smart_audit.stack.rolling import Running
 from smart_audit.stack.supervisor import Child, Say, Supervisor, crashed
 from smart_audit.stack.vault import Secrets, load_or_create
 
@@ -206,34 +207,46 @@ async def _migrate(plan: services.Plan) -> None:
 
 async def _serve(stack: Stack, plan: services.Plan, on_ready: OnReady) -> None:
     """Start the services and the gateway, wait for health, and stay until cancelled."""
-    admin = Admin(stack.sockets / "admin.sock")
+    edge = Edge(_gateway_settings(stack, plan), stack.data, stack.sockets, stack.supervisor)
+    running = Running(plan, stack.supervisor, edge)
     metrics.write(plan.workers(), plan.gateway_metrics_port, stack.data.run)
     children: list[Child] = []
-    envoy: Child | None = None
     try:
         for service, worker in plan.workers():
             program = services.server(plan, service, worker)
             children.append(await stack.supervisor.start(program))
-        envoy = await stack.supervisor.start(_gateway(stack, plan))
-        await health.wait_until_healthy(_checks(stack, plan, admin), stack.supervisor, stack.data)
+        await edge.start({"auth": plan.auth, "audit": plan.audit})
+        checks = {worker.name: health.grpc_check(worker.address) for _, worker in plan.workers()}
+        checks["envoy"] = edge.check()
+        await health.wait_until_healthy(checks, stack.supervisor, stack.data)
         state = _state(stack, plan)
         stack.data.write_state(state)
-        on_ready(state)
-        await asyncio.Event().wait()
+
+        async def restart(what: str, say: Say) -> None:
+            def say_everywhere(line: str) -> None:
+                stack.say(line)
+                say(line)
+
+            try:
+                await running.restart(what, say_everywhere)
+            finally:
+                stack.data.write_state(_state(stack, plan))
+
+        async with control.listening(_control_socket(stack.sockets), restart):
+            on_ready(state)
+            await asyncio.Event().wait()
     finally:
         stack.data.state.unlink(missing_ok=True)
-        if envoy is not None:
-            await drain(admin)
-            await stack.supervisor.stop([envoy])
+        await edge.stop()
         await stack.supervisor.stop(children)
 
 
-def _gateway(stack: Stack, plan: services.Plan) -> Program:
-    settings = gateway.GatewaySettings(
+def _gateway_settings(stack: Stack, plan: services.Plan) -> gateway.GatewaySettings:
+    return gateway.GatewaySettings(
         host=stack.options.host,
         port=stack.options.port,
-        auth_endpoints=tuple(worker.address for worker in plan.auth),
-        audit_endpoints=tuple(worker.address for worker in plan.audit),
+        auth_endpoints=(),
+        audit_endpoints=(),
         issuer=plan.issuer,
         cors_origins=stack.options.cors_origins,
         rate_limits=stack.options.rate_limits,
@@ -244,15 +257,6 @@ def _gateway(stack: Stack, plan: services.Plan) -> Program:
         admin_socket=stack.sockets / "admin.sock",
         descriptor_file=stack.data.run / gateway.DESCRIPTORS_NAME,
     )
-    return services.envoy(gateway.write(settings, stack.data.run), stack.data.log("envoy"))
-
-
-def _checks(stack: Stack, plan: services.Plan, admin: Admin) -> dict[str, health.Check]:
-    checks = {worker.name: health.grpc_check(worker.address) for _, worker in plan.workers()}
-    checks["envoy"] = health.gateway_check(
-        ports.reachable(stack.options.host), stack.options.port, admin
-    )
-    return checks
 
 
 def _state(stack: Stack, plan: services.Plan) -> dict[str, Any]:
@@ -268,6 +272,7 @@ def _state(stack: Stack, plan: services.Plan) -> dict[str, Any]:
         "auth_addresses": [worker.address for worker in plan.auth],
         "audit_addresses": [worker.address for worker in plan.audit],
         "database": "embedded" if embedded else database.shown(plan.owner_url),
+        "control_socket": str(_control_socket(stack.sockets)),
         "socket_dir": str(stack.sockets / "postgres") if embedded else None,
         "data_dir": str(stack.data.root),
         "logs_dir": str(stack.data.logs),
@@ -275,3 +280,7 @@ def _state(stack: Stack, plan: services.Plan) -> dict[str, Any]:
         "mail": str(plan.mail_dir or stack.options.mail),
         "mail_dir": str(plan.mail_dir) if plan.mail_dir else None,
     }
+
+
+def _control_socket(sockets: Path) -> Path:
+    return sockets / "control.sock"

@@ -15,7 +15,7 @@ from prometheus_client import Gauge
 from smart_audit.auth.repository import Work
 from smart_audit.auth.repository.revocations import CHANNEL, read_notice
 from smart_audit.core.database import connect_args
-from smart_audit.core.errors import ResourceExhausted
+from smart_audit.core.errors import ResourceExhausted, Unavailable
 from smart_audit.core.ids import utc_now
 from smart_audit.core.revocations import Revocation, Revocations
 
@@ -44,6 +44,7 @@ class RevocationFeed:
         self._watchers: set[Queue] = set()
         self._heard = asyncio.Event()
         WATCHERS.set_function(lambda: len(self._watchers))
+        self._ended = False
 
     async def run(self) -> None:
         """Listen until cancelled; after a lost connection read all anew. Then end all watches."""
@@ -56,6 +57,7 @@ class RevocationFeed:
                     await asyncio.sleep(RETRY_S)
         finally:
             # A server that stops waits for its calls, and these would never end by themselves.
+            self._ended = True
             for queue in list(self._watchers):
                 self._end(queue)
 
@@ -69,8 +71,11 @@ class RevocationFeed:
     async def watch(self) -> AsyncIterator[list[Revocation]]:
         """All revocations that matter, then the new ones; empty ones are signs of life.
 
-        While the database is away there is no sign of life. Raises: ResourceExhausted.
+        While the database is away there is no sign of life.
+        Raises: ResourceExhausted; Unavailable in a process that stops.
         """
+        if self._ended:
+            raise Unavailable("this process stops; another one knows")
         if len(self._watchers) >= MAX_WATCHERS:
             raise ResourceExhausted("too many watch the revocations; retry in a moment")
         queue: Queue = asyncio.Queue(MAX_BEHIND)
