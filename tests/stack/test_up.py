@@ -6,15 +6,18 @@ import os
 import re
 import signal
 import socket
+import ssl
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
+import grpc
 import httpx
 import psutil
 import psycopg
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from benchmarks.rolling_restart import Load, Seen, new_user
 from smart_audit.stack import doctor
@@ -182,10 +185,12 @@ def outlives_a_killed_supervisor_and_stops_cleanly(shared, person):
     shared.process.wait()
     eventually(lambda: not shared.left_over(), "no orphan is left")
 
-    with running_stack(shared.folder) as second:
+    with running_stack(shared.folder, "--tls", "--mtls") as second:
         assert (second.data / "secrets.json").read_bytes() == secrets
+        services_want_certificates(second)
         # One client, made before: a new one takes longer to make than a login.
-        with httpx.Client(timeout=20) as client, ThreadPoolExecutor(8) as pool:
+        trusted = ssl.create_default_context(cafile=second.state["gateway_ca"])
+        with httpx.Client(timeout=20, verify=trusted) as client, ThreadPoolExecutor(8) as pool:
             url = f"{second.state['gateway_url']}/auth/login"
             credentials = {name: person[name] for name in ("email", "password")}
             logins = [pool.submit(client.post, url, json=credentials) for _ in range(8)]
@@ -197,6 +202,28 @@ def outlives_a_killed_supervisor_and_stops_cleanly(shared, person):
         assert second.process.wait(5) == 0
         assert not second.left_over()
         assert not (second.data / "state.json").exists()
+
+
+def services_want_certificates(second):
+    folder = second.data / "mtls"
+    authority = (folder / "ca.pem").read_bytes()
+    pair = [(folder / f"gateway.{kind}").read_bytes() for kind in ("key", "pem")]
+    for address in second.state["auth_addresses"] + second.state["audit_addresses"]:
+        assert serves(address, grpc.ssl_channel_credentials(authority, *pair))
+        assert not serves(address, grpc.ssl_channel_credentials(authority))
+        assert not serves(address, grpc.local_channel_credentials())
+
+
+def serves(address: str, credentials: grpc.ChannelCredentials) -> bool:
+    with grpc.secure_channel(address, credentials) as channel:
+        try:
+            request = health_pb2.HealthCheckRequest()
+            answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=20)
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+            return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 @pytest.mark.soak

@@ -1,12 +1,15 @@
-"""Speaks HTTP with Envoy: with its listener, and with its admin interface on a unix socket."""
+"""Speaks HTTP with Envoy's admin interface, on a unix socket.
+
+Run as a program with the socket's path, it exits with 0 if the gateway serves.
+"""
 
 import asyncio
 import http.client
 import json
 import socket
+import sys
 from contextlib import closing
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -66,18 +69,12 @@ class Admin:
 
     def _ask(self, method: str, path: str) -> str:
         with closing(_UnixConnection(self._path)) as connection:
-            return _answer(connection, method, path)[1]
+            return _answer(connection, method, path)
 
 
 def _seen(host: dict[str, Any]) -> Seen:
     numbers = {one["name"]: int(one.get("value", 0)) for one in host["stats"]}
     return Seen(host["health_status"] == {"eds_health_status": "HEALTHY"}, numbers["rq_active"])
-
-
-def answers_ok(host: str, port: int, path: str) -> bool:
-    """Say whether a GET is answered with 200. Raises: OSError when nothing answers."""
-    with closing(http.client.HTTPConnection(host, port, timeout=_ANSWER_LIMIT_S)) as connection:
-        return _answer(connection, "GET", path)[0] == HTTPStatus.OK
 
 
 async def drain(admin: Admin) -> None:
@@ -92,10 +89,13 @@ async def drain(admin: Admin) -> None:
         return  # Envoy is gone already, or a client holds on: it is stopped either way
 
 
-def _answer(connection: http.client.HTTPConnection, method: str, path: str) -> tuple[int, str]:
+def _answer(connection: http.client.HTTPConnection, method: str, path: str) -> str:
     try:
         connection.request(method, path)
-        response = connection.getresponse()
-        return response.status, response.read().decode()
+        return connection.getresponse().read().decode()
     except http.client.HTTPException as error:
         raise ConnectionError(str(error)) from error
+
+
+if __name__ == "__main__":
+    sys.exit(not Admin(Path(sys.argv[1])).is_live())

@@ -44,6 +44,15 @@ def up(
     data_dir: DataDirOption = Path(".smart-audit"),
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes per service.")] = 1,
     host: Annotated[str, typer.Option(help="Address of the gateway.")] = "127.0.0.1",
+    *,
+    tls: Annotated[
+        bool,
+        typer.Option("--tls", help="Serve by TLS, with a certificate made for this machine."),
+    ] = False,
+    mtls: Annotated[
+        bool,
+        typer.Option("--mtls", help="Services and gateway show each other certificates."),
+    ] = False,
 ) -> None:
     """Start the whole system on this machine and stay until Ctrl-C.
 
@@ -57,7 +66,9 @@ def up(
     from smart_audit.stack.problem import Problem  # noqa: PLC0415
 
     try:
-        foreground.up(data_dir, foreground.Asked(host, port, auth_port, audit_port, workers))
+        foreground.up(
+            data_dir, foreground.Asked(host, port, auth_port, audit_port, workers, tls, mtls)
+        )
     except Problem as problem:
         _fail(str(problem))
 

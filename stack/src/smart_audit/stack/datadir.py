@@ -40,6 +40,16 @@ class DataDir:
         return self.root / "mail"
 
     @property
+    def tls(self) -> Path:
+        """The authority that vouches for the gateway, and the gateway's certificate."""
+        return self.root / "tls"
+
+    @property
+    def mtls(self) -> Path:
+        """The authority by which services and gateway know each other, and their certificates."""
+        return self.root / "mtls"
+
+    @property
     def secrets(self) -> Path:
         """Passwords and key-encryption keys, mode 0600."""
         return self.root / "secrets.json"

@@ -19,7 +19,7 @@ from rich.table import Table
 from smart_audit.stack import control, services, system, vault
 from smart_audit.stack.backup import read_manifest
 from smart_audit.stack.datadir import DataDir, claimed, holder
-from smart_audit.stack.gateway import docs_from, rate_limits_from
+from smart_audit.stack.gateway import certificate_from, docs_from, rate_limits_from
 from smart_audit.stack.mails import Mail, watch
 from smart_audit.stack.problem import Problem
 from smart_audit.stack.supervisor import Say
@@ -41,6 +41,8 @@ class Asked:
     auth_port: int = 50051
     audit_port: int = 50052
     workers: int = 1
+    tls: bool = False
+    mutual_tls: bool = False
 
 
 def up(data_dir: Path, asked: Asked) -> None:
@@ -206,6 +208,8 @@ def options_of(asked: Asked) -> system.Options:
         raise Problem("--port, --auth-port and --audit-port must be three different ports.")
     # What is not an option of the command; the environment wins over .env, as for the services.
     named = dotenv_values(".env") | os.environ
+    certificate = _read(certificate_from, named)
+    tls = asked.tls or certificate is not None
     return system.Options(
         host=asked.host,
         port=asked.port,
@@ -216,6 +220,9 @@ def options_of(asked: Asked) -> system.Options:
         environment_name=named.get("ENV") or "development",
         cors_origins=_listed(named.get("GATEWAY_CORS_ORIGINS") or _DEFAULT_CORS_ORIGINS),
         rate_limits=_read(rate_limits_from, named),
+        tls=tls,
+        certificate=certificate,
+        mutual_tls=asked.mutual_tls,
         docs=_read(docs_from, named),
         mail=_mail(named),
         metrics_ports={
@@ -225,7 +232,8 @@ def options_of(asked: Asked) -> system.Options:
         otlp_endpoint=named.get("GATEWAY_OTLP_ENDPOINT")
         or named.get("OTEL_EXPORTER_OTLP_ENDPOINT")
         or "",
-        issuer=named.get("GATEWAY_ISSUER") or f"http://localhost:{asked.port}",
+        issuer=named.get("GATEWAY_ISSUER")
+        or f"{'https' if tls else 'http'}://localhost:{asked.port}",
     )
 
 
@@ -283,6 +291,8 @@ def _summary(state: dict[str, Any]) -> Table:
     table.add_row("gateway", state["gateway_url"])
     if state["docs_url"]:
         table.add_row("documentation", state["docs_url"])
+    if state["gateway_ca"]:
+        table.add_row("trusted by", f"curl --cacert {state['gateway_ca']}")
     table.add_row("auth (gRPC)", ", ".join(state["auth_addresses"]))
     table.add_row("audit (gRPC)", ", ".join(state["audit_addresses"]))
     table.add_row("database", state["database"])

@@ -14,10 +14,12 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
+from urllib.parse import urlsplit
 
-from smart_audit.stack import clusters, contract, failures, limits, pages, routes, watching
+from smart_audit.stack import clusters, contract, failures, limits, pages, routes, tls, watching
 from smart_audit.stack.limits import RateLimits
 from smart_audit.stack.problem import Problem
+from smart_audit.stack.tls import LOCAL_HOSTS, Certificate, Upstream
 
 Json = dict[str, Any]
 
@@ -51,6 +53,10 @@ class GatewaySettings:
     """For those inside; 0 serves no metrics."""
     otlp_endpoint: str = ""
     """URL of the collector that takes traces; empty sends none."""
+    certificate: Certificate | None = None
+    """Shown to clients; None is plain HTTP."""
+    upstream: Upstream | None = None
+    """TLS on the way to the services."""
     endpoints_folder: Path | None = None
     """Where files say who serves (`clusters.write_endpoints`), instead of the endpoints here."""
     keys_known_first: bool = False
@@ -64,6 +70,11 @@ class GatewaySettings:
     def keys_socket(self) -> Path:
         """Where the gateway gives the keys of tokens to itself."""
         return self.admin_socket.with_suffix(".keys")
+
+    @property
+    def certificate_file(self) -> Path:
+        """Says where the certificate is."""
+        return self.admin_socket.with_suffix(".tls.json")
 
 
 def descriptor_set() -> bytes:
@@ -86,6 +97,8 @@ def render(settings: GatewaySettings) -> str:
         "issuer": settings.issuer,
         "keys_socket": str(settings.keys_socket),
         "keys_method": "/smart_audit.api.auth.v1.AuthService/GetJwks",
+        "transport": settings.certificate and tls.downstream(settings.certificate_file),
+        "hsts": _strict_transport(settings.issuer),
         "listen_before_keys": not settings.keys_known_first,
         "keys_cached_for": settings.keys_cached_for,
         "cors_origins": [{"exact": origin} for origin in settings.cors_origins],
@@ -130,6 +143,8 @@ def write(settings: GatewaySettings, folder: Path) -> Path:
     """Write configuration and descriptors into `folder` and return the configuration's path."""
     folder.mkdir(parents=True, exist_ok=True)
     settings.descriptor_file.write_bytes(descriptor_set())
+    if settings.certificate is not None:
+        tls.write_certificate(settings.certificate, settings.certificate_file)
     config = folder / CONFIG_NAME
     config.write_text(render(settings), encoding="utf-8")
     return config
@@ -162,6 +177,8 @@ def settings_from(environment: Mapping[str, str], folder: Path) -> GatewaySettin
         metrics_port=_number(environment, "GATEWAY_METRICS_PORT", 0),
         otlp_endpoint=environment.get("GATEWAY_OTLP_ENDPOINT", ""),
         docs=docs_from(environment),
+        certificate=certificate_from(environment),
+        upstream=_upstream(environment),
         admin_socket=folder / "admin.sock",
         descriptor_file=folder / DESCRIPTORS_NAME,
     )
@@ -176,7 +193,21 @@ def _clusters(settings: GatewaySettings) -> list[Json]:
         found = {name: clusters.by_dns(name, places) for name, places in services.items()}
         found[keys] = clusters.by_socket(keys, settings.keys_socket)
     grpc = [clusters.grpc_cluster(name, found[name]) for name in services]
+    if settings.upstream is not None:
+        for cluster, endpoints in zip(grpc, services.values(), strict=True):
+            hosts = [endpoint.rpartition(":")[0].strip("[]") for endpoint in endpoints]
+            cluster["transport_socket"] = tls.upstream(settings.upstream, hosts)
     return [*grpc, clusters.http_cluster(keys, found[keys])]
+
+
+def _strict_transport(issuer: str) -> str:
+    """For how long browsers shall come by TLS only.
+
+    Not at all to this machine: a browser would hold all its ports to it.
+    """
+    parts = urlsplit(issuer)
+    local = parts.hostname in (None, *LOCAL_HOSTS)
+    return "" if parts.scheme != "https" or local else "max-age=31536000"
 
 
 def _compressor(library: str) -> Json:
@@ -210,6 +241,26 @@ def rate_limits_from(environment: Mapping[str, str | None]) -> RateLimits:
         _number(environment, calls, default.calls_per_second),
         _number(environment, credentials, default.credentials_per_minute),
     )
+
+
+def certificate_from(environment: Mapping[str, str | None]) -> Certificate | None:
+    """Read where the certificate is. Raises: ValueError when only a part of it is named."""
+    return _pair(environment, "GATEWAY_TLS_CERTIFICATE", "GATEWAY_TLS_KEY")
+
+
+def _upstream(environment: Mapping[str, str]) -> Upstream | None:
+    own = _pair(environment, "GATEWAY_UPSTREAM_CERTIFICATE", "GATEWAY_UPSTREAM_KEY")
+    authority = environment.get("GATEWAY_UPSTREAM_CA")
+    if own is not None and not authority:
+        raise ValueError("GATEWAY_UPSTREAM_CERTIFICATE needs GATEWAY_UPSTREAM_CA")
+    return Upstream(Path(authority), own) if authority else None
+
+
+def _pair(environment: Mapping[str, str | None], chain: str, key: str) -> Certificate | None:
+    found = [environment.get(name) for name in (chain, key)]
+    if bool(found[0]) != bool(found[1]):
+        raise ValueError(f"{chain} and {key} go together; set both")
+    return Certificate(Path(found[0]), Path(found[1])) if found[0] and found[1] else None
 
 
 def _number(environment: Mapping[str, str | None], name: str, default: int) -> int:

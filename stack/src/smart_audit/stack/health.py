@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 import grpc
 from grpc_health.v1 import health_pb2
 
-from smart_audit.stack.admin import Admin, answers_ok
+from smart_audit.stack.admin import Admin
 from smart_audit.stack.datadir import DataDir
 from smart_audit.stack.problem import Problem
+from smart_audit.stack.services import Mutual
 from smart_audit.stack.supervisor import Supervisor
 
 Check = Callable[[], Awaitable[bool]]
@@ -63,11 +64,11 @@ async def _passes(check: Check) -> None:
         await asyncio.sleep(_ASK_AGAIN_S)
 
 
-def grpc_check(address: str) -> Check:
+def grpc_check(address: str, mutual: Mutual | None = None) -> Check:
     """A check of a service's own health answer (grpc.health.v1, the empty service name)."""
 
     async def check() -> bool:
-        async with grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS) as channel:
+        async with _channel(address, mutual) as channel:
             ask = channel.unary_unary(
                 "/grpc.health.v1.Health/Check",
                 request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
@@ -82,14 +83,24 @@ def grpc_check(address: str) -> Check:
     return check
 
 
-def gateway_check(host: str, port: int, admin: Admin) -> Check:
-    """A check that the gateway answers, and that it holds the keys to verify tokens with."""
+def _channel(address: str, mutual: Mutual | None) -> grpc.aio.Channel:
+    if mutual is None:
+        return grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+    credentials = grpc.ssl_channel_credentials(
+        mutual.authority.read_bytes(),
+        mutual.gateway.key.read_bytes(),
+        mutual.gateway.chain.read_bytes(),
+    )
+    return grpc.aio.secure_channel(address, credentials, options=_CHANNEL_OPTIONS)
+
+
+def gateway_check(admin: Admin) -> Check:
+    """A check that the gateway serves, and that it holds the keys to verify tokens with."""
 
     async def check() -> bool:
         try:
             return (
-                await asyncio.to_thread(answers_ok, host, port, "/healthz")
-                and await asyncio.to_thread(admin.is_live)
+                await asyncio.to_thread(admin.is_live)
                 and await asyncio.to_thread(admin.total, "jwks_fetch_success") > 0
             )
         except OSError:

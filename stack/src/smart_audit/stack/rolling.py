@@ -61,7 +61,7 @@ class Running:
         return await self.supervisor.start(services.server(self.plan, service, worker))
 
     async def _until_healthy(self, worker: Worker) -> None:
-        checks = {worker.name: health.grpc_check(worker.address)}
+        checks = {worker.name: health.grpc_check(worker.address, self.plan.mutual)}
         await health.wait_until_healthy(checks, self.supervisor, self.plan.data, at_once=True)
 
     def _child(self, worker: Worker) -> Child:

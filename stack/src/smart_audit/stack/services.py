@@ -16,6 +16,7 @@ from smart_audit.stack.backup import ADDRESS_VARIABLE
 from smart_audit.stack.datadir import DataDir
 from smart_audit.stack.process import Program, StopStep
 from smart_audit.stack.routes import LONGEST_CALL_S
+from smart_audit.stack.tls import Certificate
 from smart_audit.stack.vault import Secrets
 
 # The owner's address reaches migrations only, so that a service cannot act as the owner.
@@ -48,6 +49,16 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
+class Mutual:
+    """By what services and gateway know each other: one authority, and what each shows."""
+
+    authority: Path
+    auth: Certificate
+    audit: Certificate
+    gateway: Certificate
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that the environments of the services are made from."""
 
@@ -61,6 +72,8 @@ class Plan:
     auth: list[Worker]
     audit: list[Worker]
     gateway_metrics_port: int
+    mutual: Mutual | None = None
+    """None leaves the ways between them plain."""
 
     def workers(self) -> list[tuple[str, Worker]]:
         """Every worker with the name of its service, auth first."""
@@ -180,7 +193,19 @@ def _environment(plan: Plan, service: str, worker: Worker) -> dict[str, str]:
             f"{prefix}_ISSUER": plan.issuer,
             f"{prefix}_LOG_FORMAT": "json",
         }
+        | (_tls(plan.mutual, service) if plan.mutual else {})
     )
+
+
+def _tls(mutual: Mutual, service: str) -> dict[str, str]:
+    own = mutual.auth if service == "auth" else mutual.audit
+    prefix = service.upper()
+    return {
+        f"{prefix}_TLS_CERTIFICATE": str(own.chain),
+        f"{prefix}_TLS_KEY": str(own.key),
+        f"{prefix}_TLS_CLIENT_CA": str(mutual.authority),
+        f"{prefix}_PEER_CA": str(mutual.authority),
+    }
 
 
 def _auth(plan: Plan) -> dict[str, str]:

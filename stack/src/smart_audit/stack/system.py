@@ -11,12 +11,14 @@ from typing import Any
 
 from smart_audit.stack import control, database, gateway, health, metrics, ports, postgres, services
 from smart_audit.stack.account import postgres_account
+from smart_audit.stack.certificates import Authority
 from smart_audit.stack.datadir import DataDir
 from smart_audit.stack.edge import Edge
 from smart_audit.stack.limits import RateLimits
 from smart_audit.stack.process import Program, run_here, run_to_end
 from smart_audit.stack.rolling import Running
 from smart_audit.stack.supervisor import Child, Say, Supervisor, crashed
+from smart_audit.stack.tls import Certificate, Upstream
 from smart_audit.stack.vault import Secrets, load_or_create
 
 OnReady = Callable[[dict[str, Any]], None]
@@ -44,13 +46,19 @@ class Options:
     otlp_endpoint: str
     docs: bool = True
     """Whether the gateway has pages of documentation."""
+    tls: bool = False
+    """Serve by TLS; by a certificate that is made here, if none is named."""
+    certificate: Certificate | None = None
+    mutual_tls: bool = False
+    """Services and gateway show each other certificates, which are made here."""
     mail: str | Path | None = None
     """The SMTP server, or the folder that was named for mail."""
 
     @property
     def gateway_url(self) -> str:
         """By which this machine reaches the gateway."""
-        return f"http://{ports.joined(ports.reachable(self.host), self.port)}"
+        scheme = "https" if self.tls else "http"
+        return f"{scheme}://{ports.joined(ports.reachable(self.host), self.port)}"
 
     def refuse_taken_ports(self) -> None:
         """Raise Problem when something else listens on one of the ports."""
@@ -186,6 +194,7 @@ def _plan(options: Options, data: DataDir, secrets: Secrets, owner_url: str) -> 
         auth=services.workers("auth", auth, metrics.chosen(named.get("auth"), auth_metrics)),
         audit=services.workers("audit", audit, metrics.chosen(named.get("audit"), audit_metrics)),
         gateway_metrics_port=metrics.chosen(named.get("gateway"), spare[-1:])[0],
+        mutual=_mutual(data) if options.mutual_tls else None,
     )
 
 
@@ -216,7 +225,10 @@ async def _serve(stack: Stack, plan: services.Plan, on_ready: OnReady) -> None:
             program = services.server(plan, service, worker)
             children.append(await stack.supervisor.start(program))
         await edge.start({"auth": plan.auth, "audit": plan.audit})
-        checks = {worker.name: health.grpc_check(worker.address) for _, worker in plan.workers()}
+        checks = {
+            worker.name: health.grpc_check(worker.address, plan.mutual)
+            for _, worker in plan.workers()
+        }
         checks["envoy"] = edge.check()
         await health.wait_until_healthy(checks, stack.supervisor, stack.data)
         state = _state(stack, plan)
@@ -242,11 +254,12 @@ async def _serve(stack: Stack, plan: services.Plan, on_ready: OnReady) -> None:
 
 
 def _gateway_settings(stack: Stack, plan: services.Plan) -> gateway.GatewaySettings:
+    mutual = plan.mutual
     return gateway.GatewaySettings(
         host=stack.options.host,
         port=stack.options.port,
-        auth_endpoints=(),
-        audit_endpoints=(),
+        auth_endpoints=tuple(worker.address for worker in plan.auth),
+        audit_endpoints=tuple(worker.address for worker in plan.audit),
         issuer=plan.issuer,
         cors_origins=stack.options.cors_origins,
         rate_limits=stack.options.rate_limits,
@@ -254,9 +267,27 @@ def _gateway_settings(stack: Stack, plan: services.Plan) -> gateway.GatewaySetti
         metrics_port=plan.gateway_metrics_port,
         otlp_endpoint=stack.options.otlp_endpoint,
         docs=stack.options.docs,
+        certificate=_certificate(stack.options, stack.data),
+        upstream=Upstream(mutual.authority, mutual.gateway) if mutual else None,
         admin_socket=stack.sockets / "admin.sock",
         descriptor_file=stack.data.run / gateway.DESCRIPTORS_NAME,
     )
+
+
+def _makes_its_own(options: Options) -> bool:
+    return options.tls and options.certificate is None
+
+
+def _certificate(options: Options, data: DataDir) -> Certificate | None:
+    if not _makes_its_own(options):
+        return options.certificate
+    return Authority(data.tls, "Smart Audit on this machine").issue("gateway")
+
+
+def _mutual(data: DataDir) -> services.Mutual:
+    authority = Authority(data.mtls, "Smart Audit services on this machine")
+    made = (authority.issue(name) for name in ("auth", "audit", "gateway"))
+    return services.Mutual(authority.certificate, *made)
 
 
 def _state(stack: Stack, plan: services.Plan) -> dict[str, Any]:
@@ -268,6 +299,7 @@ def _state(stack: Stack, plan: services.Plan) -> dict[str, Any]:
         "processes": {child.program.name: child.pid for child in stack.supervisor.children},
         "gateway_url": stack.options.gateway_url,
         "docs_url": f"{stack.options.gateway_url}/docs" if stack.options.docs else None,
+        "gateway_ca": str(stack.data.tls / "ca.pem") if _makes_its_own(stack.options) else None,
         "issuer": plan.issuer,
         "auth_addresses": [worker.address for worker in plan.auth],
         "audit_addresses": [worker.address for worker in plan.audit],

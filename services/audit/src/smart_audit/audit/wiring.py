@@ -82,6 +82,7 @@ from smart_audit.core.readiness import Readiness
 from smart_audit.core.revocations import Revocations
 from smart_audit.core.rpc.client import open_channel
 from smart_audit.core.rpc.server import Server, background
+from smart_audit.core.rpc.tls import channel_credentials, server_credentials
 from smart_audit.core.sealing import Sealer
 from smart_audit.core.tokens import KeyCache, TokenVerifier
 from smart_audit.tlog.disclosure import new_salts
@@ -116,7 +117,7 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
     sealer = Sealer(settings.sealing_key())
     async with (
         open_database(settings, sealer) as database,
-        open_channel(settings.auth_address) as channel,
+        open_channel(settings.auth_address, channel_credentials(settings)) as channel,
     ):
         await database.ensure_partitions(utc_now())
         keys = CheckpointKeys(sealer, settings.log_origin, settings.checkpoint_key_overlap)
@@ -170,7 +171,12 @@ async def running(settings: AuditSettings) -> AsyncIterator[int]:
             async with (
                 background(RevocationFollower(channel, revocations).run),
                 background(feed.run),
-                server.listening(settings.host, settings.port, settings.metrics_port) as port,
+                server.listening(
+                    settings.host,
+                    settings.port,
+                    settings.metrics_port,
+                    server_credentials(settings),
+                ) as port,
                 background(readiness.run),
                 background(
                     partial(keep_measuring, partial(measure, database), settings.metrics_port)

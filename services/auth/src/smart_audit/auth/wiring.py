@@ -65,6 +65,7 @@ from smart_audit.core.readiness import Readiness
 from smart_audit.core.revocations import Revocations
 from smart_audit.core.rpc.client import open_channel
 from smart_audit.core.rpc.server import Server, background
+from smart_audit.core.rpc.tls import channel_credentials, server_credentials
 from smart_audit.core.sealing import Sealer
 from smart_audit.core.tokens import KeyCache, TokenVerifier
 
@@ -94,7 +95,7 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             application="smart-audit-auth",
             options=CONNECTION_OPTIONS,
         ) as engine,
-        open_channel(settings.audit_address) as channel,
+        open_channel(settings.audit_address, channel_credentials(settings)) as channel,
         open_cache(settings.redis_url, engine) as cache,
         open_ranges(settings.password_range_url, settings.password_range_when_away) as ranges,
     ):
@@ -141,7 +142,9 @@ async def running(settings: AuthSettings) -> AsyncIterator[int]:
             settings.database_url.get_secret_value(), "smart-audit-auth-readiness", server.report
         )
         async with (
-            server.listening(settings.host, settings.port, settings.metrics_port) as port,
+            server.listening(
+                settings.host, settings.port, settings.metrics_port, server_credentials(settings)
+            ) as port,
             background(readiness.run),
             background(partial(keep_measuring, partial(measure, work), settings.metrics_port)),
             background(feed.run),

@@ -90,6 +90,16 @@ class ServiceSettings(BaseSettings):
         timedelta(minutes=5), description="without word of revocations, tokens are refused then"
     )
     issuer: str = Field("http://localhost:8000", description="`iss` of access tokens")
+    tls_certificate: Path | None = Field(
+        None, description="PEM file of the certificate, with its chain, that the service shows"
+    )
+    tls_key: Path | None = Field(None, description="PEM file of the certificate's key")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file of who vouches for clients; each has to show a certificate then"
+    )
+    peer_ca: Path | None = Field(
+        None, description="PEM file of who vouches for the other service; it is called by TLS then"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -119,6 +129,19 @@ class ServiceSettings(BaseSettings):
         if size != KEY_BYTES:
             raise ValueError("must be base64 of 32 bytes; make one with `openssl rand -base64 32`")
         return value
+
+    @field_validator("tls_certificate", "tls_key", "tls_client_ca", "peer_ca", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("TLS_CERTIFICATE and TLS_KEY go together; set both")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("TLS_CLIENT_CA needs TLS_CERTIFICATE and TLS_KEY")
+        return self
 
     @model_validator(mode="after")
     def _production_is_safe(self) -> Self:

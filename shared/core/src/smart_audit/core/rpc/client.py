@@ -8,23 +8,27 @@ import grpc.aio
 
 from smart_audit.core import tracing
 
+_OPTIONS = [
+    ("grpc.lb_policy_name", "round_robin"),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
 
-def open_channel(address: str) -> grpc.aio.Channel:
-    """A channel to `host:port`, or to several `ip:port` by commas, in turn.
+
+def open_channel(
+    address: str, credentials: grpc.ChannelCredentials | None = None
+) -> grpc.aio.Channel:
+    """A channel to `host:port`, or to several `ip:port` by commas, in turn; by TLS if credentials.
 
     After an outage it tries again within a second, not within gRPC's default of two minutes.
     """
     scheme = "ipv4:" if "," in address else "dns:///"
-    return grpc.aio.insecure_channel(
-        f"{scheme}{address}",
-        options=[
-            ("grpc.lb_policy_name", "round_robin"),
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 1000),
-        ],
-        interceptors=[_Traced()] if tracing.is_on() else None,
-    )
+    target = f"{scheme}{address}"
+    traced = [_Traced()] if tracing.is_on() else None
+    if credentials is None:
+        return grpc.aio.insecure_channel(target, options=_OPTIONS, interceptors=traced)
+    return grpc.aio.secure_channel(target, credentials, options=_OPTIONS, interceptors=traced)
 
 
 class _Traced(grpc.aio.UnaryUnaryClientInterceptor):

@@ -77,13 +77,21 @@ class Server:
         add_to_server(servicer, cast("grpc.aio.Server", self._interceptor))
 
     @asynccontextmanager
-    async def listening(self, host: str, port: int, metrics_port: int = 0) -> AsyncIterator[int]:
+    async def listening(
+        self,
+        host: str,
+        port: int,
+        metrics_port: int = 0,
+        credentials: grpc.ServerCredentials | None = None,
+    ) -> AsyncIterator[int]:
         """Listen, report SERVING, and give the port; at the end let running calls end.
+
+        credentials: of TLS, without which everything is plain.
 
         Raises: RuntimeError when a port is taken.
         """
         async with metrics.served(host, metrics_port, self.is_ready):
-            bound = self._grpc.add_insecure_port(f"{host}:{port}")
+            bound = self._bind(f"{host}:{port}", credentials)
             await self._grpc.start()
             await self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
             await self.report(ready=True)
@@ -94,6 +102,11 @@ class Server:
                 await self.report(ready=False)
                 await self._grpc.stop(GRACE_S)
                 log.info("server.stopped")
+
+    def _bind(self, address: str, credentials: grpc.ServerCredentials | None) -> int:
+        if credentials is None:
+            return self._grpc.add_insecure_port(address)
+        return self._grpc.add_secure_port(address, credentials)
 
     def is_ready(self) -> bool:
         """Whether it was last reported so."""
