@@ -41,6 +41,8 @@ With `ENV=production` a service refuses to start, and names the remedy, while a 
 """
 # Where a setting is explained at length.
 EXPLAINED: Final = {
+    "GATEWAY_TLS": "tls.md#with-a-certificate-of-your-own",
+    "GATEWAY_UPSTREAM": "tls.md#between-the-services",
     "AUTH_MAIL_": "mail.md",
     "AUTH_SMTP_": "mail.md",
     "AUTH_PASSWORD_": "passwords.md",
