@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import pytest
 from opentelemetry import trace
-from sqlalchemy import create_engine, update
+from sqlalchemy import create_engine, insert, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 
 from smart_audit.api.audit.v1 import audit_pb2
@@ -15,6 +17,7 @@ from smart_audit.client.hooks.audited import audited
 from smart_audit.client.hooks.context import acting_as, record_here
 from smart_audit.client.hooks.logs import AuditHandler
 from smart_audit.client.hooks.sqlalchemy import capture_changes
+from smart_audit.core.rpc.validation import violations_of
 
 
 @pytest.fixture
@@ -72,6 +75,22 @@ def test_a_savepoint_that_is_rolled_back_takes_its_own_changes_alone(sessions, a
         assert audit_events == []
         session.add(Row(id=4, name="d"))
     assert changes(audit_events) == [("some_rows.insert", n) for n in ("1", "2", "4")]
+
+
+def test_a_flush_that_fails_in_a_savepoint_takes_the_savepoint_alone(sessions, audit_events):
+    with sessions.begin() as session:
+        session.add(Row(id=1, name="a"))
+        session.flush()
+        with suppress(IntegrityError), session.begin_nested():
+            session.add(Row(id=2, name="b"))
+            session.flush()
+            session.execute(insert(Row).values(id=1, name="again"))
+        session.expunge_all()
+        with suppress(IntegrityError), session.begin_nested():
+            session.add_all([Row(id=3, name="c"), Row(id=1, name="again")])
+            session.flush()
+        session.add(Row(id=4, name="d"))
+    assert changes(audit_events) == [("some_rows.insert", n) for n in ("1", "4")]
 
 
 def test_a_statement_over_many_rows_is_one_event(sessions, audit_events):
@@ -146,6 +165,27 @@ async def test_a_request_that_crashes_is_a_failure(recorder, audit_events):
     assert [event.source_address for event in audit_events] == ["192.0.2.1"] * 2
     assert audit_events[1].outcome_reason == "500"
     assert "secret" not in str(audit_events)
+
+
+async def test_nothing_in_a_request_keeps_it_from_being_recorded(recorder, audit_events):
+    async def app(scope, receive, send):
+        pass
+
+    def unnamed(handled):
+        raise KeyError
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/documents/\n\x9b" + "x" * 1000,
+        "headers": [(b"user-agent", b"\t" * 10_000)],
+        "client": ("x" * 1000, 1),
+    }
+    await AuditMiddleware(app, recorder)(scope, None, None)
+    (event,) = audit_events
+    assert violations_of(event) == {}
+    await AuditMiddleware(app, recorder, action=unnamed)(scope, None, None)
+    assert recorder.counters.dropped == {"malformed": 1}
 
 
 async def test_requests_are_chosen_and_named(recorder, audit_events):

@@ -1,13 +1,19 @@
 """Who acts now: told by the outermost, known to all that happens inside."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, Unpack
 
-from smart_audit.client.events import Actor, EventFields
+from smart_audit.client.events import (
+    MAX_SOURCE_ADDRESS,
+    MAX_USER_AGENT,
+    Actor,
+    EventFields,
+)
 from smart_audit.client.recorder import Recorder
 
 Acting = Actor | Callable[[], Actor | None] | None
@@ -15,6 +21,8 @@ Acting = Actor | Callable[[], Actor | None] | None
 
 UNKNOWN: Final[Actor] = {"id": "unknown", "type": "unknown"}
 ANONYMOUS: Final[Actor] = {"id": "anonymous", "type": "anonymous"}
+
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 log = logging.getLogger("smart_audit.hooks")
 
@@ -45,9 +53,17 @@ def record_here(
 ) -> None:
     """Record what happens here and now, by who acts here. Never raises."""
     here = _current.get()
-    fields.setdefault("source_address", here.source_address)
-    fields.setdefault("user_agent", here.user_agent)
+    fields.setdefault("source_address", fitting(here.source_address, MAX_SOURCE_ADDRESS))
+    fields.setdefault("user_agent", fitting(here.user_agent, MAX_USER_AGENT))
     recorder.record(action, _found(actor) or _found(here.actor) or UNKNOWN, **fields)
+
+
+def fitting(text: str, most: int) -> str:
+    """A text that a caller chose, as the service takes it: else he could choose to leave no trace.
+
+    most: characters.
+    """
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text[:most])
 
 
 def _found(actor: Acting) -> Actor | None:

@@ -57,7 +57,7 @@ class AuditMiddleware:
         match = request.resolver_match
         route = "" if match is None else f"/{match.route}"
         handled = Handled(request.method, request.path, route, status)
-        record_request(self._recorder, handled, _actor(user), by_method)
+        record_request(self._recorder, handled, lambda: _actor(user), by_method)
 
 
 def _user_of(request: Any) -> Any:

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from smart_audit.client.events import Outcome
-from smart_audit.client.hooks.context import ANONYMOUS, Acting, record_here
+from smart_audit.client.events import MAX_TARGET_ID, Outcome
+from smart_audit.client.hooks.context import ANONYMOUS, Acting, fitting, record_here
 from smart_audit.client.recorder import Recorder
 
 CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 """Methods whose requests are recorded unless others are named."""
 _DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-_MAX_PATH: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +35,16 @@ def by_method(handled: Handled) -> str:
 
 def record_request(recorder: Recorder, handled: Handled, actor: Acting, action: Named) -> None:
     """Record a request: its method, path and status, and neither query nor body."""
-    named = action(handled)
+    named = ""
+    with recorder.guarded():
+        named = action(handled)
     if not named:
         return
     record_here(
         recorder,
         named,
         actor or ANONYMOUS,
-        targets=[{"id": handled.path[:_MAX_PATH], "type": "path"}],
+        targets=[{"id": fitting(handled.path, MAX_TARGET_ID), "type": "path"}],
         outcome=_outcome(handled.status),
         outcome_reason=str(handled.status),
         metadata={"method": handled.method, "route": handled.route, "status": handled.status},

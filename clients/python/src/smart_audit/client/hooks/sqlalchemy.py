@@ -9,14 +9,13 @@ from typing import Any, Final
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import InstanceState, ORMExecuteState, Session, SessionTransaction, sessionmaker
 
-from smart_audit.client.events import Outcome
-from smart_audit.client.hooks.context import Acting, record_here
+from smart_audit.client.events import MAX_TARGET_ID, Outcome
+from smart_audit.client.hooks.context import Acting, fitting, record_here
 from smart_audit.client.recorder import Recorder
 
 _PENDING: Final = "smart_audit_changes"
 _MARKS: Final = "smart_audit_marks"
 _NOT_IN_ACTIONS: Final = re.compile(r"[^A-Za-z0-9._-]")
-_MAX_ID: Final = 512
 _JSON = (str, int, float, bool, type(None))
 
 
@@ -109,7 +108,9 @@ class _Capture:
             if columns:
                 key = state.mapper.primary_key_from_instance(row)
                 changed = () if kind is Kind.DELETE else tuple(columns)
-                yield Change(kind, table, ",".join(map(str, key))[:_MAX_ID], changed, values)
+                yield Change(
+                    kind, table, fitting(",".join(map(str, key)), MAX_TARGET_ID), changed, values
+                )
 
     def executes(self, state: ORMExecuteState) -> None:
         kinds = (
@@ -130,8 +131,14 @@ class _Capture:
             marks[transaction] = len(session.info.get(_PENDING, ()))
 
     def rolled_back(self, session: Session, transaction: SessionTransaction) -> None:
-        mark = session.info.get(_MARKS, {}).pop(transaction, 0) if transaction.nested else 0
-        del session.info.get(_PENDING, [])[mark:]
+        # A flush that fails rolls back a part of its own, and with it the savepoint around it.
+        savepoint: SessionTransaction | None = transaction
+        while savepoint is not None and not savepoint.nested:
+            savepoint = savepoint.parent
+        marks = session.info.get(_MARKS, {})
+        del session.info.get(_PENDING, [])[marks.get(savepoint, 0) :]
+        if savepoint is None:
+            marks.clear()
 
     def committed(self, session: Session) -> None:
         if session.get_nested_transaction() is not None:
