@@ -308,6 +308,43 @@ async def test_a_folder_that_cannot_be_made_leaves_the_memory(
     assert recorder.counters.disk_trouble
 
 
+NO_MORE_FILES = """
+import resource, sys, time
+from smart_audit.client import Client, Recorder
+recorder = Recorder(Client("localhost:1", api_key="sa_a_b"), spool=sys.argv[1], exit_s=0)
+most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, most[1]))
+recorder.record("a.b", "u_1")
+print(recorder.counters.trouble)
+resource.setrlimit(resource.RLIMIT_NOFILE, most)
+recorder.record("a.b", "u_1")
+while recorder.counters.spooled < 2:
+    time.sleep(0.01)
+"""
+
+
+def test_a_program_that_may_open_no_more_files_goes_on_and_so_does_the_recorder(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", NO_MORE_FILES, tmp_path / "spool"],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=True,
+    )
+    assert "Too many open files" in done.stdout
+
+
+async def test_a_folder_that_cannot_be_read_keeps_no_other_from_being_sent(
+    gateway, client, recorder_to, source, tmp_path
+):
+    (tmp_path / "spool" / "process-0-broken" / "lock").mkdir(parents=True)
+    spooled(tmp_path / "spool" / "process-1-dead", source, range(3))
+    recorder = recorder_to(gateway.address)
+    record(recorder, source, [3])
+    await flush(recorder)
+    assert await arrived(client, source) == [0, 1, 2, 3]
+
+
 async def test_a_key_that_is_refused_is_no_reason_to_lose_events(
     gateway, world, machines, client, machine, source, tmp_path
 ):

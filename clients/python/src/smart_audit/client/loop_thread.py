@@ -101,12 +101,22 @@ class LoopThread:
                 )
             begun: concurrent.futures.Future[_Running] = concurrent.futures.Future()
             threading.Thread(
-                target=lambda: asyncio.run(self._live(begun)), name=self._name, daemon=True
+                target=self._run_loop, args=(begun,), name=self._name, daemon=True
             ).start()
             self._running = begun.result()
         elif self._running.thread is threading.current_thread():
             raise RuntimeError("this is the loop's own thread: it would wait for itself")
         return self._running.loop
+
+    def _run_loop(self, begun: "concurrent.futures.Future[_Running]") -> None:
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._live(begun))
+        except Exception as error:
+            if begun.done():
+                raise
+            # There is no loop, as when the process may open no more files: who waits is told.
+            begun.set_exception(error)
 
     async def _live(self, begun: "concurrent.futures.Future[_Running]") -> None:
         stopping = asyncio.Event()

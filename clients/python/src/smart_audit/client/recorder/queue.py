@@ -80,6 +80,11 @@ class Queue:
             self._is_awaited = not taken
             return taken
 
+    def await_again(self) -> None:
+        """Who was woken could not begin: the next event asks once more."""
+        with self._lock:
+            self._is_awaited = True
+
     def settle(self, taken: list[bytes]) -> None:
         """These have been sent or written."""
         with self._lock:

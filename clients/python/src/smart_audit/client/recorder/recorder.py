@@ -176,6 +176,7 @@ class Recorder:
             self._worker.wake()
         except Exception as error:  # noqa: BLE001  (the program goes on)
             self._tally.trouble = str(error)
+            self._queue.await_again()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""

@@ -56,10 +56,10 @@ class Spool:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._segments = [self._found(path) for path in sorted(folder.glob(f"*{_SUFFIX}"))]
+            self._number = max((int(one.path.stem) for one in self._segments), default=0)
         except BaseException:
             os.close(self._lock)
             raise
-        self._number = max((int(one.path.stem) for one in self._segments), default=0)
         self._writing: int | None = None
 
     @classmethod

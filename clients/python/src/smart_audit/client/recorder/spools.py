@@ -1,9 +1,11 @@
 """The folder that processes share: one spool for each, and what those that died have left."""
 
 import json
+import logging
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -11,12 +13,15 @@ from typing import Final
 from google.protobuf.json_format import MessageToDict
 
 from smart_audit.api.audit.v1 import audit_pb2
+from smart_audit.client import private_files
 from smart_audit.client.recorder.counters import Tally
 from smart_audit.client.recorder.spool import Spool
 
 REFUSED: Final = "refused.jsonl"
 _REFUSED_BYTES: Final = 16 * 1024 * 1024
 _PREFIX: Final = "process-"
+
+log = logging.getLogger("smart_audit.recorder")
 
 
 class Spools:
@@ -30,14 +35,26 @@ class Spools:
 
     def new(self) -> Spool:
         """A spool for this process. Raises: OSError."""
+        private_files.make_folder(self._folder)
         name = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
         return Spool(self._folder / name, self._max_bytes, self._tally, sync=self._sync)
 
     def left(self) -> Iterator[Spool]:
         """What processes that are gone have left, the longest gone first. Raises: OSError."""
-        folders = [(one.stat().st_mtime, one) for one in self._folder.glob(f"{_PREFIX}*")]
+        folders = []
+        for folder in self._folder.glob(f"{_PREFIX}*"):
+            with suppress(FileNotFoundError):  # another process has just emptied it
+                found = folder.lstat()
+                # What another user has put there is not ours to vouch for.
+                if found.st_uid == os.geteuid():
+                    folders.append((found.st_mtime, folder))
         for _, folder in sorted(folders):
-            spool = Spool.adopt(folder, self._tally)
+            try:
+                spool = Spool.adopt(folder, self._tally)
+            except (OSError, ValueError) as error:
+                # It must not keep the others from being sent.
+                log.warning("%s cannot be read: %s", folder, error)
+                continue
             if spool is None:
                 continue
             if len(spool):
