@@ -1,6 +1,7 @@
 """Profiles on disk, and where a client calls and as whom."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -137,6 +138,14 @@ async def test_renewed_tokens_go_back_to_the_profile_and_others_take_them(
         assert await late.call(late.services.auth.GetMe, me)
         assert profiles.credentials("default") == kept
         await late.close()
+        # Somebody logs in elsewhere by this profile: what is for there does not come here.
+        profiles.keep("default", replace(kept, access_token="e30.e30.e30"))
+        stayed = AsyncClient.from_env()
+        elsewhere = Credentials("localhost:1", "e30.e30.else", "elsewhere")
+        profiles.keep("default", elsewhere)
+        assert await stayed.call(stayed.services.auth.GetMe, me)
+        assert profiles.credentials("default") == elsewhere
+        await stayed.close()
     finally:
         for one in clients:
             await one.close()

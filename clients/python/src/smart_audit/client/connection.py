@@ -23,7 +23,7 @@ from smart_audit.api.auth.v1 import auth_pb2
 from smart_audit.client.address import Address, channel_credentials
 from smart_audit.client.api_key import exchange
 from smart_audit.client.errors import CallError
-from smart_audit.client.profiles import Profiles
+from smart_audit.client.profiles import Credentials, Profiles
 from smart_audit.client.services import Services
 
 Request = TypeVar("Request")
@@ -111,7 +111,7 @@ class Connection(Services):
         retry_for_s: float = RETRY_FOR_S,
         on_trouble: Callable[[CallError], None] = ignore_trouble,
     ) -> None:
-        place = Address.parse(address)
+        self._place = place = Address.parse(address)
         super().__init__(
             grpc.aio.secure_channel(place.target, channel_credentials(ca_file), options=_OPTIONS)
             if place.tls
@@ -278,6 +278,9 @@ class Connection(Services):
         profiles, name = self._session.kept_in
         async with profiles.renewing():
             kept = profiles.credentials(name)
+            if not kept.address or Address.parse(kept.address) != self._place:
+                # Somebody has logged in elsewhere meanwhile: those tokens are not for here.
+                kept = Credentials()
             if kept.refresh_token and kept.access_token != self._session.access_token:
                 # Somebody else was quicker, and has used up the refresh token that we know.
                 self._session.access_token = kept.access_token
