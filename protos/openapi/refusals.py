@@ -70,8 +70,8 @@ def _general(method: MethodDescriptor, *, has_body: bool) -> Iterator[str]:
     if method.input_type.fields:
         yield "INVALID_ARGUMENT"
     if rule != "public":
-        # Where a token is optional, a missing one is not refused.
-        yield from _TOKEN[rule == "optional" :]
+        # Also where a token is optional: the service may show what is asked for to some only.
+        yield from _TOKEN
     if access.scope:
         yield "SCOPE_MISSING"
     if access.person or access.recent:
