@@ -120,7 +120,7 @@ async def test_the_command_line_takes_an_api_key(cli, key, user):
 @pytest.mark.parametrize(
     ("api_key", "code", "sentence"),
     [
-        ("secret", 2, "SMART_AUDIT_API_KEY holds no API key: those begin with sa_"),
+        ("secret", 4, "SMART_AUDIT_API_KEY holds no API key: those begin with sa_"),
         ("sa_00000000_" + "0" * 49, 4, "the client is unknown, or its API key is wrong"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from smart_audit.client.config_error import ConfigError
+from smart_audit.client.config_error import ConfigError, CredentialsMalformed
 
 
 class ExitCode(IntEnum):
@@ -30,6 +30,8 @@ def explained(error: Exception) -> Failure | None:
     match error:
         case Failure():
             return error
+        case CredentialsMalformed():
+            return Failure(str(error), ExitCode.AUTH)
         case ConfigError():
             return Failure(str(error), ExitCode.USAGE)
         case OSError():

@@ -6,3 +6,7 @@ class ConfigError(ValueError):
 
     Never retried, and never about the service.
     """
+
+
+class CredentialsMalformed(ConfigError):
+    """What is given to log in with is neither a token nor a key."""

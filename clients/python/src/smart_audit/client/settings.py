@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from smart_audit.client.address import Address
-from smart_audit.client.config_error import ConfigError
+from smart_audit.client.config_error import CredentialsMalformed
 from smart_audit.client.profiles import Credentials, Profiles
 
 PROFILE_VARIABLE: Final = "SMART_AUDIT_PROFILE"
@@ -74,13 +74,13 @@ def _given(environment: Mapping[str, str]) -> Credentials | None:
     token = environment.get(TOKEN_VARIABLE, "").strip()
     if token:
         if not _is_one_word(token):
-            raise ConfigError(f"the access token in {TOKEN_VARIABLE} is malformed")
+            raise CredentialsMalformed(f"the access token in {TOKEN_VARIABLE} is malformed")
         return Credentials(access_token=token)
     api_key = environment.get(API_KEY_VARIABLE, "").strip()
     if not api_key:
         return None
     if not (_is_one_word(api_key) and api_key.startswith(_API_KEY_PREFIX)):
-        raise ConfigError(f"{API_KEY_VARIABLE} holds no API key: those begin with sa_")
+        raise CredentialsMalformed(f"{API_KEY_VARIABLE} holds no API key: those begin with sa_")
     return Credentials(api_key=api_key)
 
 
