@@ -115,6 +115,19 @@ async def test_a_name_is_taken_once_in_an_organisation(machines, owner):
         assert refused.reason == "SERVICE_ACCOUNT_NAME_TAKEN"
 
 
+async def test_a_scope_that_no_event_could_hold_is_malformed(machines, owner):
+    """The refusal of a scope that is only lacking is an event, and names it."""
+    account = await machines.new_account(owner)
+    create = machines_pb2.CreateServiceAccountRequest(name=uuid4().hex, scopes=["a\0b"])
+    update = naming("UpdateServiceAccount", account.id, name=account.name, scopes=["a\0b"])
+    for call in (
+        machines.accounts.CreateServiceAccount(create, metadata=owner.metadata),
+        machines.accounts.UpdateServiceAccount(update, metadata=owner.metadata),
+    ):
+        refused = await refusal(call)
+        assert refused.fields == {"scopes[0]": "must not hold control characters"}
+
+
 @pytest.mark.parametrize("scope", ["users.read", "events.record_any", "no such scope"])
 async def test_nobody_gives_a_machine_what_it_lacks_itself(machines, owner, scope):
     account = await machines.new_account(owner)
