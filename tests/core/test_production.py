@@ -40,7 +40,6 @@ BOTH = [
     (DATABASE, "DATABASE_URL", "postgresql://a@db.internal/x", "sslmode=verify-full in *"),
     (DATABASE, "DATABASE_URL", "postgresql://a@10.0.0.7/x?sslmode=prefer", "sslmode=verify-full"),
     (DATABASE, "DATABASE_URL", "postgresql:///x?host=/tmp,db.internal", "sslmode=verify-full"),
-    (DATABASE, "DATABASE_URL", "mysql://db/x", "*DATABASE_URL to be a postgresql:// URL"),
     ("logging.json", "LOG_FORMAT", None, "LOG_FORMAT=json"),
     ("logging.level", "LOG_LEVEL", "DEBUG", "LOG_LEVEL of INFO or above"),
 ]

@@ -52,6 +52,16 @@ def test_a_missing_setting_is_named(start):
     assert (code, said) == (1, "AUDIT_DATABASE_URL: Field required")
 
 
+@pytest.mark.parametrize("name", ["AUTH_DATABASE_URL", "AUTH_MIGRATION_DATABASE_URL"])
+@pytest.mark.parametrize("url", ["postgres//a:s3cret@db/x", "postgresql://a:s3cret%zz@db/x"])
+def test_a_malformed_url_of_a_database_is_named_and_not_told(start, name, url):
+    settings = {"AUTH_DATABASE_URL": "postgresql:///x", name: url}
+    code, said = start("auth", "migrate", **settings)
+    assert code == 1
+    assert said.startswith(f"{name}: Value error, must be a postgresql:// URL")
+    assert "s3cret" not in said
+
+
 def test_a_bad_key_is_named_with_the_remedy(start):
     code, said = start(
         "auth",

@@ -143,6 +143,18 @@ class ServiceSettings(BaseSettings):
             raise ValueError("TLS_CLIENT_CA needs TLS_CERTIFICATE and TLS_KEY")
         return self
 
+    @field_validator("database_url", "migration_database_url")
+    @classmethod
+    def _is_a_database(cls, value: SecretStr | None) -> SecretStr | None:
+        # What libpq says of a malformed one quotes it, password included.
+        try:
+            conninfo_to_dict(value.get_secret_value() if value else "")
+        except ProgrammingError:
+            raise ValueError(
+                "must be a postgresql:// URL, with what is special in its password percent-encoded"
+            ) from None
+        return value
+
     @model_validator(mode="after")
     def _production_is_safe(self) -> Self:
         insecure = list(self.insecure()) if self.env == "production" else []
@@ -186,11 +198,7 @@ class ServiceSettings(BaseSettings):
             )
 
     def _insecure_database(self, name: str) -> Iterator[Insecure]:
-        try:
-            found = conninfo_to_dict(self.database_url.get_secret_value())
-        except ProgrammingError:
-            yield Insecure("tls.database", f"{name} to be a postgresql:// URL")
-            return
+        found = conninfo_to_dict(self.database_url.get_secret_value())
         password = found.get("password")
         if password in PUBLIC_PASSWORDS:
             yield Insecure(
