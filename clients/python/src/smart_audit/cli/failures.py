@@ -34,6 +34,8 @@ def explained(error: Exception) -> Failure | None:
             return Failure(str(error), ExitCode.AUTH)
         case ConfigError():
             return Failure(str(error), ExitCode.USAGE)
+        case TimeoutError():
+            return Failure(str(error) or "the service has fallen silent; try again")
         case OSError():
             name = f"{error.filename}: " if error.filename else ""
             return Failure(f"{name}{error.strerror or error}")

@@ -199,7 +199,9 @@ def _find(to: Calls, named: str) -> tuple[Any, Row]:
         for key in _keys(to, account):
             if key["id"] == wanted or (not wanted and named.startswith(key["prefix"])):
                 return account, key
-    raise Failure(f"there is no API key {named}", ExitCode.NOT_FOUND)
+    # It may be a whole key, and what is said here may be kept.
+    shown = named if wanted else f"{named[:11]}…"
+    raise Failure(f"there is no API key {shown}", ExitCode.NOT_FOUND)
 
 
 def _with_account(key: Any, account: Any) -> Row:
