@@ -49,7 +49,7 @@ EXPLAINED: Final = {
     "AUTH_THROTTLE_": "throttling.md",
     "AUTH_WEBAUTHN_": "second-factors.md",
     "AUTH_SIGNING_KEY_": "machines.md#the-keys-that-sign-tokens",
-    "AUDIT_CHECKPOINT_KEY_": "operations.md#keys",
+    "AUDIT_CHECKPOINT_KEY_": "rotate-keys.md#the-checkpoint-key",
     "AUDIT_WITNESS_": "operations.md#witnesses",
     "AUDIT_VERIFY_": "operations.md#verifying-the-database",
     "AUDIT_RETENTION_": "ARCHITECTURE.md#what-a-log-forgets",

@@ -1,55 +1,23 @@
-"""What the documents say is so: links lead somewhere, the README's commands work as typed, and the
-verifier beside them believes what the service gives out and nothing else."""
+"""What the documents say is so: links lead somewhere, and the verifier beside them believes what
+the service gives out and nothing else. Their commands are run by test_commands.py."""
 
-import asyncio
 import json
-import os
 import re
-import shutil
-import sys
 from base64 import urlsafe_b64encode
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from smart_audit.stack.gateway import descriptor_set
 from smart_audit.tlog.note import verifier_key
+from tests.support.documents import PAGES, ROOT, name_of, shell
 from tests.support.events import settled
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
-    *(ROOT / "docs").rglob("*.md"),
-]
-BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+DOCUMENTS = [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *PAGES]
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)(?:#[^)]*)?\)")
 
 
-def names(document):
-    return str(document.relative_to(ROOT))
-
-
-async def shell(script, folder, **environment):
-    """Run a script as typed: (exit code, what it said)."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    process = await asyncio.create_subprocess_exec(
-        "bash",
-        "-euo",
-        "pipefail",
-        "-c",
-        script,
-        cwd=folder,
-        env={"PATH": path, "HOME": str(folder), **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 120)
-    return process.returncode, output.decode()
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=names)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_links_lead_to_files(document):
     targets = LINK.findall(document.read_text())
     local = [target for target in targets if "://" not in target]
@@ -65,63 +33,6 @@ def test_the_log_format_shows_a_vector():
     assert vector["leaf"] in unbroken
     for shown in (vector["leaf_hash"], salt, disclosure, digest):
         assert f"  {shown}\n" in text
-
-
-@pytest.mark.skipif(not shutil.which("curl"), reason="the README's commands need curl")
-async def test_the_readme_works_as_typed(gateway, tmp_path):
-    (tmp_path / "docs").symlink_to(ROOT / "docs")
-    descriptors = tmp_path / ".smart-audit" / "run" / "descriptors.pb"
-    descriptors.parent.mkdir(parents=True)
-    descriptors.write_bytes(descriptor_set())
-    blocks = BLOCK.findall((ROOT / "README.md").read_text())
-    wanted = ["field()", "smart-audit login", "buf curl"]
-    if shutil.which("grpcurl"):
-        wanted.append("grpcurl")
-    script = "\n".join(block for block in blocks if any(word in block for word in wanted))
-    if "grpcurl" not in wanted:
-        script = re.sub(r"^grpcurl (.*\\\n)*.*\n", "", script, flags=re.MULTILINE)
-    script = script.replace(". .venv/bin/activate\n", "")
-    script = script.replace("localhost:8000", gateway.address)
-    script = script.replace("localhost:50051", f"127.0.0.1:{gateway.world.auth_port}")
-    script = script.replace("localhost:50052", f"127.0.0.1:{gateway.world.audit_port}")
-    code, said = await shell(script, tmp_path, SMART_AUDIT_ADDRESS=gateway.address)
-    assert code == 0, said
-    assert re.search(r"^verified: document\.delete is entry \d+ of \d+ in ", said, re.MULTILINE)
-    assert re.search(r"^extends  \d+ entries, by the check of ", said, re.MULTILINE)
-    assert '"verifierKey"' in said
-
-
-@pytest.mark.skipif(not shutil.which("curl"), reason="the commands need curl")
-async def test_the_commands_for_second_factors_work_as_typed(gateway, tmp_path):
-    (script,) = BLOCK.findall((ROOT / "docs" / "second-factors.md").read_text())
-    script = script.replace(". .venv/bin/activate\n", "")
-    script = script.replace("localhost:8000", gateway.address).replace("curl -sS", "curl -sSf")
-    code, said = await shell(script, tmp_path)
-    assert code == 0, said
-    assert '"recovery_codes_left":9' in said
-    assert (tmp_path / "qr.svg").read_text().startswith("<svg")
-
-
-@pytest.mark.skipif(not shutil.which("curl"), reason="the commands need curl")
-async def test_the_commands_for_machines_work_as_typed(gateway, tmp_path):
-    (script,) = BLOCK.findall((ROOT / "docs" / "machines.md").read_text())
-    script = script.replace(". .venv/bin/activate\n", "")
-    script = script.replace("localhost:8000", gateway.address).replace("curl -sS", "curl -sSf")
-    code, said = await shell(script, tmp_path, SMART_AUDIT_ADDRESS=gateway.address)
-    assert code == 0, said
-    assert '"active":true' in said
-    assert '"disabled_at":"2' in said
-
-
-@pytest.mark.skipif(not shutil.which("curl"), reason="the commands need curl")
-async def test_the_commands_for_organisations_work_as_typed(gateway, tmp_path):
-    (script,) = BLOCK.findall((ROOT / "docs" / "organisations.md").read_text())
-    script = script.replace("localhost:8000", gateway.address).replace("curl -sS", "curl -sSf")
-    script = script.replace(".smart-audit/mail", str(gateway.world.mail_dir))
-    code, said = await shell(script, tmp_path)
-    assert code == 0, said
-    assert '"role":"auditor"' in said
-    assert '"organisation_name":"Compilers"' in said
 
 
 @pytest.fixture
