@@ -59,6 +59,10 @@ EXPLAINED: Final = {
     "GATEWAY_OTLP_": "operations.md#traces",
     "OTEL_EXPORTER_": "operations.md#traces",
     "SENTRY_": "operations.md#defects",
+    "*_TLS_": "tls.md#between-the-services",
+    "*_PEER_CA": "tls.md#between-the-services",
+    "GATEWAY_TLS_": "tls.md",
+    "GATEWAY_UPSTREAM_": "tls.md#between-the-services",
     "GATEWAY_RATE_LIMIT_": "operations.md#calls-of-one-client",
     "GATEWAY_TRUSTED_HOPS": "operations.md#calls-of-one-client",
 }
