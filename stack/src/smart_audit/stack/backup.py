@@ -13,10 +13,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from smart_audit.stack import database
 from smart_audit.stack.postgres import binary
@@ -83,7 +83,7 @@ def read_manifest(backup: Path) -> dict[str, Any]:
     """What a backup says of itself. Raises: Problem."""
     try:
         manifest: dict[str, Any] = json.loads((backup / MANIFEST).read_text())
-        whole = manifest["version"] == _MANIFEST_VERSION and len(manifest["sha256"]) == len(_DUMPS)
+        whole = manifest["version"] == _MANIFEST_VERSION and set(manifest["sha256"]) == set(_DUMPS)
     except (OSError, ValueError, KeyError, TypeError):
         whole = False
     if not whole:
@@ -93,12 +93,10 @@ def read_manifest(backup: Path) -> dict[str, Any]:
 
 def _run(owner_url: str, program: str, *arguments: str) -> None:
     """Run a program of Postgres; the password is in its environment, which others cannot see."""
-    parts = urlsplit(owner_url)
-    entry, _, place = parts.netloc.rpartition("@")
-    bare = urlunsplit(parts._replace(netloc=f"{entry.partition(':')[0]}@{place}"))
-    secret = {"PGPASSWORD": unquote(parts.password)} if parts.password else {}
+    address: dict[str, Any] = conninfo_to_dict(owner_url)
+    secret = {"PGPASSWORD": str(address.pop("password"))} if "password" in address else {}
     done = subprocess.run(  # noqa: S603 - a program of Postgres, and no shell
-        [str(binary(program)), f"--dbname={bare}", *arguments],
+        [str(binary(program)), f"--dbname={make_conninfo(**address)}", *arguments],
         env={"PATH": os.environ["PATH"], "LC_ALL": "C", **secret},
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
