@@ -5,6 +5,7 @@ runs is named in `ELSEWHERE`. What cannot be run says why, in a comment above it
 `<!-- not run: REASON -->`.
 """
 
+import importlib
 import re
 import shlex
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from google.protobuf import descriptor_pool, json_format, message_factory
 from typer.main import get_command
 
 from smart_audit.api.audit.v1 import audit_pb2
@@ -140,6 +142,7 @@ async def test_the_commands_work_as_typed(gateway, tmp_path, page):
         assert re.search(words, said, re.MULTILINE), said
 
 
+@pytest.mark.soak  # services of its own; tests/auth/test_key_rotation.py rotates in the usual run
 async def test_keys_are_rotated_as_typed(cluster, tmp_path):
     async with running_world(cluster.new_database()) as world, running_gateway(world) as gateway:
         _, environment = await prepared(tmp_path, gateway)
@@ -189,3 +192,25 @@ def test_the_reference_shows_commands_that_there_are():
             _, found, words = found.resolve_command(context, words)
             context = typer.Context(found, parent=context)
         found.make_context("x", words, parent=context)
+
+
+def test_what_grpcurl_is_asked_for_is_there():
+    """Where it cannot be run: methods, symbols and fields, against the descriptors."""
+    importlib.import_module("smart_audit.api.auth.v1.auth_pb2")
+    health = importlib.import_module("grpc_health.v1.health_pb2").DESCRIPTOR
+    pool = descriptor_pool.Default()
+    text = "".join(block.text for page in PAGES for block in blocks(page)).replace("\\\n", " ")
+    commands = [shlex.split(line) for line in re.findall(r"^grpcurl .*$", text, re.MULTILINE)]
+    assert len(commands) > 5
+    for _, *words in commands:
+        *_, last = words
+        service, _, method = last.partition("/")
+        if method and service.startswith("grpc.health"):
+            assert method in health.services_by_name["Health"].methods_by_name
+        elif method:
+            found = pool.FindServiceByName(service).methods_by_name[method]
+            request = message_factory.GetMessageClass(found.input_type)()
+            if "-d" in words:
+                json_format.Parse(words[words.index("-d") + 1], request)
+        elif last != "list":
+            assert pool.FindServiceByName(service)

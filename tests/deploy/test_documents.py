@@ -24,6 +24,15 @@ def test_links_lead_to_files(document):
     assert [target for target in local if not (document.parent / target).exists()] == []
 
 
+def test_the_index_has_every_page():
+    docs = ROOT / "docs"
+    listed = {
+        (docs / target).resolve() for target in LINK.findall((docs / "README.md").read_text())
+    }
+    pages = {page for page in PAGES if page.parent != docs / "decisions"}
+    assert pages - listed == {ROOT / "README.md", docs / "README.md"}
+
+
 def test_the_log_format_shows_a_vector():
     vector = json.loads((ROOT / "tests" / "vectors" / "02-all-fields.json").read_text())
     text = (ROOT / "docs" / "log-format.md").read_text()
