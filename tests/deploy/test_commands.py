@@ -18,11 +18,9 @@ import typer
 from google.protobuf import descriptor_pool, json_format, message_factory
 from typer.main import get_command
 
-from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.cli.main import build
 from smart_audit.stack.gateway import descriptor_set
 from tests.support.documents import PAGES, ROOT, blocks, name_of, shell
-from tests.support.events import event, record
 from tests.support.gateway import running_gateway
 from tests.support.world import running_world
 
@@ -103,7 +101,6 @@ async def prepared(folder, gateway):
     """A folder like that of a running system, and the environment of somebody who is logged in."""
     world = gateway.world
     user = await world.new_user()
-    await record(world, user, event(actor=audit_pb2.Actor(id="u_17", name="Ada Lovelace")))
     running = folder / ".smart-audit" / "run"
     running.mkdir(parents=True)
     (running / "descriptors.pb").write_bytes(descriptor_set())
