@@ -91,7 +91,7 @@ def test_who_may_call_is_told(operations):
 def test_refusals_are_told_by_status_with_their_reasons(operations):
     _, _, record = operations["RecordEvent"]
     assert record["responses"]["409"]["x-reasons"] == ["EVENT_ID_CONFLICT"]
-    assert record["responses"]["403"]["x-reasons"] == ["SCOPE_MISSING"]
+    assert record["responses"]["403"]["x-reasons"] == ["ORGANISATION_FORBIDDEN", "SCOPE_MISSING"]
     assert record["responses"]["401"] == {"$ref": "#/components/responses/Unauthenticated"}
     _, _, login = operations["Login"]
     assert "CREDENTIALS_INVALID" in login["responses"]["401"]["x-reasons"]

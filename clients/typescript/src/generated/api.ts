@@ -278,7 +278,7 @@ export abstract class Api {
   /**
    * Opens a session with an e-mail address and a password. A person who has a second factor gets no
    * tokens yet but a challenge, for CompleteLogin. Fails with CREDENTIALS_INVALID, the same for a
-   * wrong password and for an unknown address.
+   * wrong password and for an unknown address, and with TOO_MANY_ATTEMPTS.
    */
   login(
     request: LoginRequest,
@@ -1391,8 +1391,8 @@ export abstract class Api {
   /**
    * Appends one event to the log. When the answer arrives the event is durable, in the tree and
    * provable: the receipt carries its proof. Safe to retry with the same event id: the first
-   * receipt comes back. Fails with EVENT_ID_CONFLICT when the id is taken by other content, and
-   * with EVENT_TOO_LARGE.
+   * receipt comes back. Fails with EVENT_ID_CONFLICT when the id is taken by other content, with
+   * EVENT_TOO_LARGE, and with ORGANISATION_FORBIDDEN.
    */
   recordEvent(
     request: RecordEventRequest,

@@ -8,6 +8,7 @@ fetched.
 Source: JSON Schema draft 2020-12.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
@@ -35,6 +36,8 @@ MAX_STEPS: Final = 10_000
 """Of one validation: a step is a keyword, and each member of what it looks at."""
 MAX_PROBLEMS: Final = 10
 SHOWN: Final = 100
+# As JSON writes it, and not a backslash before "u0000"; no JSON of Postgres can hold one.
+_ZERO: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 DEFINITION: Final = "#/$defs/"
@@ -84,8 +87,11 @@ _left: ContextVar[list[int]] = ContextVar("left")
 
 def check_schema(schema: Mapping[str, Any]) -> None:
     """Look whether a schema is taken. Raises: Unfit."""
-    if len(orjson.dumps(schema)) > MAX_BYTES:
+    text = orjson.dumps(schema)
+    if len(text) > MAX_BYTES:
         raise Unfit((), f"must be at most {MAX_BYTES} bytes")
+    if _ZERO.search(text):
+        raise Unfit((), "must not hold a zero byte")
     _Tree(schema).check()
     try:
         jsonschema.Draft202012Validator.check_schema(schema)

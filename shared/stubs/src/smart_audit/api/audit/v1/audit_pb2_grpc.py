@@ -78,8 +78,8 @@ class EventServiceServicer:
         """Appends one event to the log. When the answer arrives the event is
         durable, in the tree and provable: the receipt carries its proof.
         Safe to retry with the same event id: the first receipt comes back.
-        Fails with EVENT_ID_CONFLICT when the id is taken by other content, and
-        with EVENT_TOO_LARGE.
+        Fails with EVENT_ID_CONFLICT when the id is taken by other content, with
+        EVENT_TOO_LARGE, and with ORGANISATION_FORBIDDEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,8 +40,8 @@ class EventServiceStub:
     """Appends one event to the log. When the answer arrives the event is
     durable, in the tree and provable: the receipt carries its proof.
     Safe to retry with the same event id: the first receipt comes back.
-    Fails with EVENT_ID_CONFLICT when the id is taken by other content, and
-    with EVENT_TOO_LARGE.
+    Fails with EVENT_ID_CONFLICT when the id is taken by other content, with
+    EVENT_TOO_LARGE, and with ORGANISATION_FORBIDDEN.
     """
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_audit_pb2.RecordEventsRequest, _audit_pb2.RecordEventsResponse]
     """Appends up to 1,000 events, each as RecordEvent would, in their order.
@@ -85,8 +85,8 @@ class EventServiceAsyncStub(EventServiceStub):
     """Appends one event to the log. When the answer arrives the event is
     durable, in the tree and provable: the receipt carries its proof.
     Safe to retry with the same event id: the first receipt comes back.
-    Fails with EVENT_ID_CONFLICT when the id is taken by other content, and
-    with EVENT_TOO_LARGE.
+    Fails with EVENT_ID_CONFLICT when the id is taken by other content, with
+    EVENT_TOO_LARGE, and with ORGANISATION_FORBIDDEN.
     """
     RecordEvents: _aio.UnaryUnaryMultiCallable[_audit_pb2.RecordEventsRequest, _audit_pb2.RecordEventsResponse]  # type: ignore[assignment]
     """Appends up to 1,000 events, each as RecordEvent would, in their order.
@@ -133,8 +133,8 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         """Appends one event to the log. When the answer arrives the event is
         durable, in the tree and provable: the receipt carries its proof.
         Safe to retry with the same event id: the first receipt comes back.
-        Fails with EVENT_ID_CONFLICT when the id is taken by other content, and
-        with EVENT_TOO_LARGE.
+        Fails with EVENT_ID_CONFLICT when the id is taken by other content, with
+        EVENT_TOO_LARGE, and with ORGANISATION_FORBIDDEN.
         """
 
     @_abc_1.abstractmethod

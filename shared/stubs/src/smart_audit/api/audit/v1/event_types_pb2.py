@@ -30,7 +30,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from smart_audit.api.access.v1 import access_pb2 as smart__audit_dot_api_dot_access_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*smart_audit/api/audit/v1/event_types.proto\x12\x18smart_audit.api.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&smart_audit/api/access/v1/access.proto\"\xb2\x01\n\x0f\x45ventTypePolicy\x12N\n\x0funknown_actions\x18\x01 \x01(\x0e\x32+.smart_audit.api.audit.v1.EventTypeHandlingB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12O\n\x10invalid_metadata\x18\x02 \x01(\x0e\x32+.smart_audit.api.audit.v1.EventTypeHandlingB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\xaa\x02\n\tEventType\x12:\n\x06\x61\x63tion\x18\x01 \x01(\tB*\xbaH\'r%\x10\x01\x18\xc8\x01\x32\x1e^[A-Za-z0-9][A-Za-z0-9._:/-]*$\x12)\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x18\xc8\x01\x32\t^\\P{Cc}*$\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x30\n\x0fmetadata_schema\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x15\n\x07version\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x34\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x18\n\ncreated_by\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\"`\n\x17UpsertEventTypesRequest\x12\x45\n\x0b\x65vent_types\x18\x01 \x03(\x0b\x32#.smart_audit.api.audit.v1.EventTypeB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\"T\n\x18UpsertEventTypesResponse\x12\x38\n\x0b\x65vent_types\x18\x01 \x03(\x0b\x32#.smart_audit.api.audit.v1.EventType\"V\n\x13GetEventTypeRequest\x12%\n\x06\x61\x63tion\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\xc8\x01\x32\t^\\P{Cc}*$\x12\x18\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"O\n\x14GetEventTypeResponse\x12\x37\n\nevent_type\x18\x01 \x01(\x0b\x32#.smart_audit.api.audit.v1.EventType\"Q\n\x15ListEventTypesRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"k\n\x16ListEventTypesResponse\x12\x38\n\x0b\x65vent_types\x18\x01 \x03(\x0b\x32#.smart_audit.api.audit.v1.EventType\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\x16\x44\x65leteEventTypeRequest\x12%\n\x06\x61\x63tion\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\xc8\x01\x32\t^\\P{Cc}*$\"\x19\n\x17\x44\x65leteEventTypeResponse\"\x1b\n\x19GetEventTypePolicyRequest\"W\n\x1aGetEventTypePolicyResponse\x12\x39\n\x06policy\x18\x01 \x01(\x0b\x32).smart_audit.api.audit.v1.EventTypePolicy\"a\n\x1cUpdateEventTypePolicyRequest\x12\x41\n\x06policy\x18\x01 \x01(\x0b\x32).smart_audit.api.audit.v1.EventTypePolicyB\x06\xbaH\x03\xc8\x01\x01\"Z\n\x1dUpdateEventTypePolicyResponse\x12\x39\n\x06policy\x18\x01 \x01(\x0b\x32).smart_audit.api.audit.v1.EventTypePolicy\"r\n\x15\x43ompleteFilterRequest\x12\x18\n\x06\x66ilter\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x1c\n\x06\x63ursor\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x00\x88\x01\x01\x12\x16\n\x05limit\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x42\t\n\x07_cursor\"v\n\nSuggestion\x12\x36\n\x04kind\x18\x01 \x01(\x0e\x32(.smart_audit.api.audit.v1.SuggestionKind\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\"o\n\x16\x43ompleteFilterResponse\x12\x39\n\x0bsuggestions\x18\x01 \x03(\x0b\x32$.smart_audit.api.audit.v1.Suggestion\x12\r\n\x05start\x18\x02 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x05*\x96\x01\n\x11\x45ventTypeHandling\x12#\n\x1f\x45VENT_TYPE_HANDLING_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45VENT_TYPE_HANDLING_ACCEPT\x10\x01\x12\x1c\n\x18\x45VENT_TYPE_HANDLING_FLAG\x10\x02\x12\x1e\n\x1a\x45VENT_TYPE_HANDLING_REFUSE\x10\x03*\xa5\x01\n\x0eSuggestionKind\x12\x1f\n\x1bSUGGESTION_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15SUGGESTION_KIND_FIELD\x10\x01\x12\x1c\n\x18SUGGESTION_KIND_OPERATOR\x10\x02\x12\x19\n\x15SUGGESTION_KIND_VALUE\x10\x03\x12\x1e\n\x1aSUGGESTION_KIND_CONNECTIVE\x10\x04\x32\xe1\t\n\x10\x45ventTypeService\x12\xca\x01\n\x10UpsertEventTypes\x12\x31.smart_audit.api.audit.v1.UpsertEventTypesRequest\x1a\x32.smart_audit.api.audit.v1.UpsertEventTypesResponse\"O\xa2\xbb\x18\x0c\x1a\nlog.manage\xaa\xbb\x18\x1a\n\x18\x61udit.event_type.updated\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/event-types:upsert:\x01*\x12\xc0\x01\n\x0cGetEventType\x12-.smart_audit.api.audit.v1.GetEventTypeRequest\x1a..smart_audit.api.audit.v1.GetEventTypeResponse\"Q\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x19\n\x15\x61udit.event_type.read\x10\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/event-types/{action=**}\x12\xba\x01\n\x0eListEventTypes\x12/.smart_audit.api.audit.v1.ListEventTypesRequest\x1a\x30.smart_audit.api.audit.v1.ListEventTypesResponse\"E\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x19\n\x15\x61udit.event_type.read\x10\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/event-types\x12\xc9\x01\n\x0f\x44\x65leteEventType\x12\x30.smart_audit.api.audit.v1.DeleteEventTypeRequest\x1a\x31.smart_audit.api.audit.v1.DeleteEventTypeResponse\"Q\xa2\xbb\x18\x0c\x1a\nlog.manage\xaa\xbb\x18\x1a\n\x18\x61udit.event_type.deleted\x82\xd3\xe4\x93\x02\x1d*\x1b/v1/event-types/{action=**}\x12\xcc\x01\n\x12GetEventTypePolicy\x12\x33.smart_audit.api.audit.v1.GetEventTypePolicyRequest\x1a\x34.smart_audit.api.audit.v1.GetEventTypePolicyResponse\"K\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x19\n\x15\x61udit.event_type.read\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/event-type-policy\x12\xe4\x01\n\x15UpdateEventTypePolicy\x12\x36.smart_audit.api.audit.v1.UpdateEventTypePolicyRequest\x1a\x37.smart_audit.api.audit.v1.UpdateEventTypePolicyResponse\"Z\xa2\xbb\x18\x0c\x1a\nlog.manage\xaa\xbb\x18!\n\x1f\x61udit.event_type.policy_updated\x82\xd3\xe4\x93\x02\x1f\x1a\x15/v1/event-type-policy:\x06policy2\xd4\x01\n\rFilterService\x12\xc2\x01\n\x0e\x43ompleteFilter\x12/.smart_audit.api.audit.v1.CompleteFilterRequest\x1a\x30.smart_audit.api.audit.v1.CompleteFilterResponse\"M\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x19\n\x15\x61udit.filter.complete\x10\x01\x82\xd3\xe4\x93\x02\x19\"\x14/v1/filters:complete:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*smart_audit/api/audit/v1/event_types.proto\x12\x18smart_audit.api.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&smart_audit/api/access/v1/access.proto\"\xb2\x01\n\x0f\x45ventTypePolicy\x12N\n\x0funknown_actions\x18\x01 \x01(\x0e\x32+.smart_audit.api.audit.v1.EventTypeHandlingB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12O\n\x10invalid_metadata\x18\x02 \x01(\x0e\x32+.smart_audit.api.audit.v1.EventTypeHandlingB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\xb6\x02\n\tEventType\x12:\n\x06\x61\x63tion\x18\x01 \x01(\tB*\xbaH\'r%\x10\x01\x18\xc8\x01\x32\x1e^[A-Za-z0-9][A-Za-z0-9._:/-]*$\x12)\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x18\xc8\x01\x32\t^\\P{Cc}*$\x12)\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x14\xbaH\x11r\x0f\x18\xd0\x0f\x32\n^[^\\x00]*$\x12\x30\n\x0fmetadata_schema\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x15\n\x07version\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x34\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x18\n\ncreated_by\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\"`\n\x17UpsertEventTypesRequest\x12\x45\n\x0b\x65vent_types\x18\x01 \x03(\x0b\x32#.smart_audit.api.audit.v1.EventTypeB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\"T\n\x18UpsertEventTypesResponse\x12\x38\n\x0b\x65vent_types\x18\x01 \x03(\x0b\x32#.smart_audit.api.audit.v1.EventType\"V\n\x13GetEventTypeRequest\x12%\n\x06\x61\x63tion\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\xc8\x01\x32\t^\\P{Cc}*$\x12\x18\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"O\n\x14GetEventTypeResponse\x12\x37\n\nevent_type\x18\x01 \x01(\x0b\x32#.smart_audit.api.audit.v1.EventType\"Q\n\x15ListEventTypesRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"k\n\x16ListEventTypesResponse\x12\x38\n\x0b\x65vent_types\x18\x01 \x03(\x0b\x32#.smart_audit.api.audit.v1.EventType\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\x16\x44\x65leteEventTypeRequest\x12%\n\x06\x61\x63tion\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\xc8\x01\x32\t^\\P{Cc}*$\"\x19\n\x17\x44\x65leteEventTypeResponse\"\x1b\n\x19GetEventTypePolicyRequest\"W\n\x1aGetEventTypePolicyResponse\x12\x39\n\x06policy\x18\x01 \x01(\x0b\x32).smart_audit.api.audit.v1.EventTypePolicy\"a\n\x1cUpdateEventTypePolicyRequest\x12\x41\n\x06policy\x18\x01 \x01(\x0b\x32).smart_audit.api.audit.v1.EventTypePolicyB\x06\xbaH\x03\xc8\x01\x01\"Z\n\x1dUpdateEventTypePolicyResponse\x12\x39\n\x06policy\x18\x01 \x01(\x0b\x32).smart_audit.api.audit.v1.EventTypePolicy\"r\n\x15\x43ompleteFilterRequest\x12\x18\n\x06\x66ilter\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x1c\n\x06\x63ursor\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x00\x88\x01\x01\x12\x16\n\x05limit\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x42\t\n\x07_cursor\"v\n\nSuggestion\x12\x36\n\x04kind\x18\x01 \x01(\x0e\x32(.smart_audit.api.audit.v1.SuggestionKind\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\"o\n\x16\x43ompleteFilterResponse\x12\x39\n\x0bsuggestions\x18\x01 \x03(\x0b\x32$.smart_audit.api.audit.v1.Suggestion\x12\r\n\x05start\x18\x02 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x05*\x96\x01\n\x11\x45ventTypeHandling\x12#\n\x1f\x45VENT_TYPE_HANDLING_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45VENT_TYPE_HANDLING_ACCEPT\x10\x01\x12\x1c\n\x18\x45VENT_TYPE_HANDLING_FLAG\x10\x02\x12\x1e\n\x1a\x45VENT_TYPE_HANDLING_REFUSE\x10\x03*\xa5\x01\n\x0eSuggestionKind\x12\x1f\n\x1bSUGGESTION_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15SUGGESTION_KIND_FIELD\x10\x01\x12\x1c\n\x18SUGGESTION_KIND_OPERATOR\x10\x02\x12\x19\n\x15SUGGESTION_KIND_VALUE\x10\x03\x12\x1e\n\x1aSUGGESTION_KIND_CONNECTIVE\x10\x04\x32\xe1\t\n\x10\x45ventTypeService\x12\xca\x01\n\x10UpsertEventTypes\x12\x31.smart_audit.api.audit.v1.UpsertEventTypesRequest\x1a\x32.smart_audit.api.audit.v1.UpsertEventTypesResponse\"O\xa2\xbb\x18\x0c\x1a\nlog.manage\xaa\xbb\x18\x1a\n\x18\x61udit.event_type.updated\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/event-types:upsert:\x01*\x12\xc0\x01\n\x0cGetEventType\x12-.smart_audit.api.audit.v1.GetEventTypeRequest\x1a..smart_audit.api.audit.v1.GetEventTypeResponse\"Q\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x19\n\x15\x61udit.event_type.read\x10\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/event-types/{action=**}\x12\xba\x01\n\x0eListEventTypes\x12/.smart_audit.api.audit.v1.ListEventTypesRequest\x1a\x30.smart_audit.api.audit.v1.ListEventTypesResponse\"E\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x19\n\x15\x61udit.event_type.read\x10\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/event-types\x12\xc9\x01\n\x0f\x44\x65leteEventType\x12\x30.smart_audit.api.audit.v1.DeleteEventTypeRequest\x1a\x31.smart_audit.api.audit.v1.DeleteEventTypeResponse\"Q\xa2\xbb\x18\x0c\x1a\nlog.manage\xaa\xbb\x18\x1a\n\x18\x61udit.event_type.deleted\x82\xd3\xe4\x93\x02\x1d*\x1b/v1/event-types/{action=**}\x12\xcc\x01\n\x12GetEventTypePolicy\x12\x33.smart_audit.api.audit.v1.GetEventTypePolicyRequest\x1a\x34.smart_audit.api.audit.v1.GetEventTypePolicyResponse\"K\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x19\n\x15\x61udit.event_type.read\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/event-type-policy\x12\xe4\x01\n\x15UpdateEventTypePolicy\x12\x36.smart_audit.api.audit.v1.UpdateEventTypePolicyRequest\x1a\x37.smart_audit.api.audit.v1.UpdateEventTypePolicyResponse\"Z\xa2\xbb\x18\x0c\x1a\nlog.manage\xaa\xbb\x18!\n\x1f\x61udit.event_type.policy_updated\x82\xd3\xe4\x93\x02\x1f\x1a\x15/v1/event-type-policy:\x06policy2\xd4\x01\n\rFilterService\x12\xc2\x01\n\x0e\x43ompleteFilter\x12/.smart_audit.api.audit.v1.CompleteFilterRequest\x1a\x30.smart_audit.api.audit.v1.CompleteFilterResponse\"M\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x19\n\x15\x61udit.filter.complete\x10\x01\x82\xd3\xe4\x93\x02\x19\"\x14/v1/filters:complete:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,7 +46,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTTYPE'].fields_by_name['display_name']._loaded_options = None
   _globals['_EVENTTYPE'].fields_by_name['display_name']._serialized_options = b'\272H\020r\016\030\310\0012\t^\\P{Cc}*$'
   _globals['_EVENTTYPE'].fields_by_name['description']._loaded_options = None
-  _globals['_EVENTTYPE'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_EVENTTYPE'].fields_by_name['description']._serialized_options = b'\272H\021r\017\030\320\0172\n^[^\\x00]*$'
   _globals['_EVENTTYPE'].fields_by_name['version']._loaded_options = None
   _globals['_EVENTTYPE'].fields_by_name['version']._serialized_options = b'\342A\001\003'
   _globals['_EVENTTYPE'].fields_by_name['created_at']._loaded_options = None
@@ -87,46 +87,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTTYPESERVICE'].methods_by_name['UpdateEventTypePolicy']._serialized_options = b'\242\273\030\014\032\nlog.manage\252\273\030!\n\037audit.event_type.policy_updated\202\323\344\223\002\037\032\025/v1/event-type-policy:\006policy'
   _globals['_FILTERSERVICE'].methods_by_name['CompleteFilter']._loaded_options = None
   _globals['_FILTERSERVICE'].methods_by_name['CompleteFilter']._serialized_options = b'\242\273\030\r\032\013events.read\252\273\030\031\n\025audit.filter.complete\020\001\202\323\344\223\002\031\"\024/v1/filters:complete:\001*'
-  _globals['_EVENTTYPEHANDLING']._serialized_start=2045
-  _globals['_EVENTTYPEHANDLING']._serialized_end=2195
-  _globals['_SUGGESTIONKIND']._serialized_start=2198
-  _globals['_SUGGESTIONKIND']._serialized_end=2363
+  _globals['_EVENTTYPEHANDLING']._serialized_start=2057
+  _globals['_EVENTTYPEHANDLING']._serialized_end=2207
+  _globals['_SUGGESTIONKIND']._serialized_start=2210
+  _globals['_SUGGESTIONKIND']._serialized_end=2375
   _globals['_EVENTTYPEPOLICY']._serialized_start=268
   _globals['_EVENTTYPEPOLICY']._serialized_end=446
   _globals['_EVENTTYPE']._serialized_start=449
-  _globals['_EVENTTYPE']._serialized_end=747
-  _globals['_UPSERTEVENTTYPESREQUEST']._serialized_start=749
-  _globals['_UPSERTEVENTTYPESREQUEST']._serialized_end=845
-  _globals['_UPSERTEVENTTYPESRESPONSE']._serialized_start=847
-  _globals['_UPSERTEVENTTYPESRESPONSE']._serialized_end=931
-  _globals['_GETEVENTTYPEREQUEST']._serialized_start=933
-  _globals['_GETEVENTTYPEREQUEST']._serialized_end=1019
-  _globals['_GETEVENTTYPERESPONSE']._serialized_start=1021
-  _globals['_GETEVENTTYPERESPONSE']._serialized_end=1100
-  _globals['_LISTEVENTTYPESREQUEST']._serialized_start=1102
-  _globals['_LISTEVENTTYPESREQUEST']._serialized_end=1183
-  _globals['_LISTEVENTTYPESRESPONSE']._serialized_start=1185
-  _globals['_LISTEVENTTYPESRESPONSE']._serialized_end=1292
-  _globals['_DELETEEVENTTYPEREQUEST']._serialized_start=1294
-  _globals['_DELETEEVENTTYPEREQUEST']._serialized_end=1357
-  _globals['_DELETEEVENTTYPERESPONSE']._serialized_start=1359
-  _globals['_DELETEEVENTTYPERESPONSE']._serialized_end=1384
-  _globals['_GETEVENTTYPEPOLICYREQUEST']._serialized_start=1386
-  _globals['_GETEVENTTYPEPOLICYREQUEST']._serialized_end=1413
-  _globals['_GETEVENTTYPEPOLICYRESPONSE']._serialized_start=1415
-  _globals['_GETEVENTTYPEPOLICYRESPONSE']._serialized_end=1502
-  _globals['_UPDATEEVENTTYPEPOLICYREQUEST']._serialized_start=1504
-  _globals['_UPDATEEVENTTYPEPOLICYREQUEST']._serialized_end=1601
-  _globals['_UPDATEEVENTTYPEPOLICYRESPONSE']._serialized_start=1603
-  _globals['_UPDATEEVENTTYPEPOLICYRESPONSE']._serialized_end=1693
-  _globals['_COMPLETEFILTERREQUEST']._serialized_start=1695
-  _globals['_COMPLETEFILTERREQUEST']._serialized_end=1809
-  _globals['_SUGGESTION']._serialized_start=1811
-  _globals['_SUGGESTION']._serialized_end=1929
-  _globals['_COMPLETEFILTERRESPONSE']._serialized_start=1931
-  _globals['_COMPLETEFILTERRESPONSE']._serialized_end=2042
-  _globals['_EVENTTYPESERVICE']._serialized_start=2366
-  _globals['_EVENTTYPESERVICE']._serialized_end=3615
-  _globals['_FILTERSERVICE']._serialized_start=3618
-  _globals['_FILTERSERVICE']._serialized_end=3830
+  _globals['_EVENTTYPE']._serialized_end=759
+  _globals['_UPSERTEVENTTYPESREQUEST']._serialized_start=761
+  _globals['_UPSERTEVENTTYPESREQUEST']._serialized_end=857
+  _globals['_UPSERTEVENTTYPESRESPONSE']._serialized_start=859
+  _globals['_UPSERTEVENTTYPESRESPONSE']._serialized_end=943
+  _globals['_GETEVENTTYPEREQUEST']._serialized_start=945
+  _globals['_GETEVENTTYPEREQUEST']._serialized_end=1031
+  _globals['_GETEVENTTYPERESPONSE']._serialized_start=1033
+  _globals['_GETEVENTTYPERESPONSE']._serialized_end=1112
+  _globals['_LISTEVENTTYPESREQUEST']._serialized_start=1114
+  _globals['_LISTEVENTTYPESREQUEST']._serialized_end=1195
+  _globals['_LISTEVENTTYPESRESPONSE']._serialized_start=1197
+  _globals['_LISTEVENTTYPESRESPONSE']._serialized_end=1304
+  _globals['_DELETEEVENTTYPEREQUEST']._serialized_start=1306
+  _globals['_DELETEEVENTTYPEREQUEST']._serialized_end=1369
+  _globals['_DELETEEVENTTYPERESPONSE']._serialized_start=1371
+  _globals['_DELETEEVENTTYPERESPONSE']._serialized_end=1396
+  _globals['_GETEVENTTYPEPOLICYREQUEST']._serialized_start=1398
+  _globals['_GETEVENTTYPEPOLICYREQUEST']._serialized_end=1425
+  _globals['_GETEVENTTYPEPOLICYRESPONSE']._serialized_start=1427
+  _globals['_GETEVENTTYPEPOLICYRESPONSE']._serialized_end=1514
+  _globals['_UPDATEEVENTTYPEPOLICYREQUEST']._serialized_start=1516
+  _globals['_UPDATEEVENTTYPEPOLICYREQUEST']._serialized_end=1613
+  _globals['_UPDATEEVENTTYPEPOLICYRESPONSE']._serialized_start=1615
+  _globals['_UPDATEEVENTTYPEPOLICYRESPONSE']._serialized_end=1705
+  _globals['_COMPLETEFILTERREQUEST']._serialized_start=1707
+  _globals['_COMPLETEFILTERREQUEST']._serialized_end=1821
+  _globals['_SUGGESTION']._serialized_start=1823
+  _globals['_SUGGESTION']._serialized_end=1941
+  _globals['_COMPLETEFILTERRESPONSE']._serialized_start=1943
+  _globals['_COMPLETEFILTERRESPONSE']._serialized_end=2054
+  _globals['_EVENTTYPESERVICE']._serialized_start=2378
+  _globals['_EVENTTYPESERVICE']._serialized_end=3627
+  _globals['_FILTERSERVICE']._serialized_start=3630
+  _globals['_FILTERSERVICE']._serialized_end=3842
 # @@protoc_insertion_point(module_scope)

@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from smart_audit.api.access.v1 import access_pb2 as smart__audit_dot_api_dot_access_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)smart_audit/api/audit/v1/governance.proto\x12\x18smart_audit.api.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&smart_audit/api/access/v1/access.proto\"\xb5\x01\n\x0bLogSettings\x12#\n\x0eretention_days\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x94\x9d\x02(\x00\x12?\n\x07readers\x18\x02 \x01(\x0e\x32$.smart_audit.api.audit.v1.LogReadersB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12@\n\x05reads\x18\x03 \x01(\x0e\x32\'.smart_audit.api.audit.v1.ReadRecordingB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\x17\n\x15GetLogSettingsRequest\"Q\n\x16GetLogSettingsResponse\x12\x37\n\x08settings\x18\x01 \x01(\x0b\x32%.smart_audit.api.audit.v1.LogSettings\"[\n\x18UpdateLogSettingsRequest\x12?\n\x08settings\x18\x01 \x01(\x0b\x32%.smart_audit.api.audit.v1.LogSettingsB\x06\xbaH\x03\xc8\x01\x01\"T\n\x19UpdateLogSettingsResponse\x12\x37\n\x08settings\x18\x01 \x01(\x0b\x32%.smart_audit.api.audit.v1.LogSettings\"D\n\x07Subject\x12\x16\n\x04type\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12!\n\x02id\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\x80\x04\x32\t^\\P{Cc}*$\"k\n\x13\x45raseSubjectRequest\x12:\n\x07subject\x18\x01 \x01(\x0b\x32!.smart_audit.api.audit.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"j\n\x14\x45raseSubjectResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x11\n\tlog_index\x18\x02 \x01(\x03\x12-\n\terased_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"n\n\x06Period\x12\x30\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x32\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"\x9c\x02\n\x04Hold\x12\n\n\x02id\x18\x01 \x01(\t\x12\x34\n\x07subject\x18\x02 \x01(\x0b\x32!.smart_audit.api.audit.v1.SubjectH\x00\x12\x13\n\ttarget_id\x18\x03 \x01(\tH\x00\x12\x32\n\x06period\x18\x04 \x01(\x0b\x32 .smart_audit.api.audit.v1.PeriodH\x00\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x11\n\tplaced_by\x18\x06 \x01(\t\x12-\n\tplaced_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0breleased_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\n\x04held\"\xd3\x01\n\x10PlaceHoldRequest\x12\x34\n\x07subject\x18\x01 \x01(\x0b\x32!.smart_audit.api.audit.v1.SubjectH\x00\x12*\n\ttarget_id\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\x80\x04\x32\t^\\P{Cc}*$H\x00\x12\x32\n\x06period\x18\x03 \x01(\x0b\x32 .smart_audit.api.audit.v1.PeriodH\x00\x12\x1a\n\x06reason\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08\x42\r\n\x04held\x12\x05\xbaH\x02\x08\x01\"A\n\x11PlaceHoldResponse\x12,\n\x04hold\x18\x01 \x01(\x0b\x32\x1e.smart_audit.api.audit.v1.Hold\"/\n\x12ReleaseHoldRequest\x12\x19\n\x07hold_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"C\n\x13ReleaseHoldResponse\x12,\n\x04hold\x18\x01 \x01(\x0b\x32\x1e.smart_audit.api.audit.v1.Hold\"L\n\x10ListHoldsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"[\n\x11ListHoldsResponse\x12-\n\x05holds\x18\x01 \x03(\x0b\x32\x1e.smart_audit.api.audit.v1.Hold\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*Z\n\nLogReaders\x12\x1b\n\x17LOG_READERS_UNSPECIFIED\x10\x00\x12\x17\n\x13LOG_READERS_MEMBERS\x10\x01\x12\x16\n\x12LOG_READERS_PUBLIC\x10\x02*^\n\rReadRecording\x12\x1e\n\x1aREAD_RECORDING_UNSPECIFIED\x10\x00\x12\x15\n\x11READ_RECORDING_ON\x10\x01\x12\x16\n\x12READ_RECORDING_OFF\x10\x02\x32\xc7\x08\n\x11GovernanceService\x12\xb4\x01\n\x0eGetLogSettings\x12/.smart_audit.api.audit.v1.GetLogSettingsRequest\x1a\x30.smart_audit.api.audit.v1.GetLogSettingsResponse\"?\xa2\xbb\x18\n\x1a\x08log.read\xaa\xbb\x18\x15\n\x11log.settings.read\x10\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/log/settings\x12\xc9\x01\n\x11UpdateLogSettings\x12\x32.smart_audit.api.audit.v1.UpdateLogSettingsRequest\x1a\x33.smart_audit.api.audit.v1.UpdateLogSettingsResponse\"K\xa2\xbb\x18\x0c\x1a\nlog.manage\xaa\xbb\x18\x15\n\x13log.settings.update\x82\xd3\xe4\x93\x02\x1c\x1a\x10/v1/log/settings:\x08settings\x12\xb5\x01\n\x0c\x45raseSubject\x12-.smart_audit.api.audit.v1.EraseSubjectRequest\x1a..smart_audit.api.audit.v1.EraseSubjectResponse\"F\xa2\xbb\x18\x12\x1a\x0esubjects.erase@\x01\xaa\xbb\x18\x0f\n\rsubject.erase\x82\xd3\xe4\x93\x02\x17\"\x12/v1/subjects:erase:\x01*\x12\x9e\x01\n\tPlaceHold\x12*.smart_audit.api.audit.v1.PlaceHoldRequest\x1a+.smart_audit.api.audit.v1.PlaceHoldResponse\"8\xa2\xbb\x18\x0c\x1a\nlog.manage\xaa\xbb\x18\x10\n\x0elog.hold.place\x82\xd3\xe4\x93\x02\x0e\"\t/v1/holds:\x01*\x12\xb8\x01\n\x0bReleaseHold\x12,.smart_audit.api.audit.v1.ReleaseHoldRequest\x1a-.smart_audit.api.audit.v1.ReleaseHoldResponse\"L\xa2\xbb\x18\x0c\x1a\nlog.manage\xaa\xbb\x18\x12\n\x10log.hold.release\x82\xd3\xe4\x93\x02 \"\x1b/v1/holds/{hold_id}:release:\x01*\x12\x9a\x01\n\tListHolds\x12*.smart_audit.api.audit.v1.ListHoldsRequest\x1a+.smart_audit.api.audit.v1.ListHoldsResponse\"4\xa2\xbb\x18\n\x1a\x08log.read\xaa\xbb\x18\x11\n\rlog.hold.read\x10\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/holdsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)smart_audit/api/audit/v1/governance.proto\x12\x18smart_audit.api.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&smart_audit/api/access/v1/access.proto\"\xb5\x01\n\x0bLogSettings\x12#\n\x0eretention_days\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x94\x9d\x02(\x00\x12?\n\x07readers\x18\x02 \x01(\x0e\x32$.smart_audit.api.audit.v1.LogReadersB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12@\n\x05reads\x18\x03 \x01(\x0e\x32\'.smart_audit.api.audit.v1.ReadRecordingB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\x17\n\x15GetLogSettingsRequest\"Q\n\x16GetLogSettingsResponse\x12\x37\n\x08settings\x18\x01 \x01(\x0b\x32%.smart_audit.api.audit.v1.LogSettings\"[\n\x18UpdateLogSettingsRequest\x12?\n\x08settings\x18\x01 \x01(\x0b\x32%.smart_audit.api.audit.v1.LogSettingsB\x06\xbaH\x03\xc8\x01\x01\"T\n\x19UpdateLogSettingsResponse\x12\x37\n\x08settings\x18\x01 \x01(\x0b\x32%.smart_audit.api.audit.v1.LogSettings\"P\n\x07Subject\x12\"\n\x04type\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x18\x80\x01\x32\n^[^\\x00]*$\x12!\n\x02id\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\x80\x04\x32\t^\\P{Cc}*$\"k\n\x13\x45raseSubjectRequest\x12:\n\x07subject\x18\x01 \x01(\x0b\x32!.smart_audit.api.audit.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"j\n\x14\x45raseSubjectResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x11\n\tlog_index\x18\x02 \x01(\x03\x12-\n\terased_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"n\n\x06Period\x12\x30\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x32\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"\x9c\x02\n\x04Hold\x12\n\n\x02id\x18\x01 \x01(\t\x12\x34\n\x07subject\x18\x02 \x01(\x0b\x32!.smart_audit.api.audit.v1.SubjectH\x00\x12\x13\n\ttarget_id\x18\x03 \x01(\tH\x00\x12\x32\n\x06period\x18\x04 \x01(\x0b\x32 .smart_audit.api.audit.v1.PeriodH\x00\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x11\n\tplaced_by\x18\x06 \x01(\t\x12-\n\tplaced_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0breleased_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\n\x04held\"\xdf\x01\n\x10PlaceHoldRequest\x12\x34\n\x07subject\x18\x01 \x01(\x0b\x32!.smart_audit.api.audit.v1.SubjectH\x00\x12*\n\ttarget_id\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18\x80\x04\x32\t^\\P{Cc}*$H\x00\x12\x32\n\x06period\x18\x03 \x01(\x0b\x32 .smart_audit.api.audit.v1.PeriodH\x00\x12&\n\x06reason\x18\x04 \x01(\tB\x16\xbaH\x13r\x11\x10\x01\x18\x80\x08\x32\n^[^\\x00]*$B\r\n\x04held\x12\x05\xbaH\x02\x08\x01\"A\n\x11PlaceHoldResponse\x12,\n\x04hold\x18\x01 \x01(\x0b\x32\x1e.smart_audit.api.audit.v1.Hold\"/\n\x12ReleaseHoldRequest\x12\x19\n\x07hold_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"C\n\x13ReleaseHoldResponse\x12,\n\x04hold\x18\x01 \x01(\x0b\x32\x1e.smart_audit.api.audit.v1.Hold\"L\n\x10ListHoldsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"[\n\x11ListHoldsResponse\x12-\n\x05holds\x18\x01 \x03(\x0b\x32\x1e.smart_audit.api.audit.v1.Hold\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*Z\n\nLogReaders\x12\x1b\n\x17LOG_READERS_UNSPECIFIED\x10\x00\x12\x17\n\x13LOG_READERS_MEMBERS\x10\x01\x12\x16\n\x12LOG_READERS_PUBLIC\x10\x02*^\n\rReadRecording\x12\x1e\n\x1aREAD_RECORDING_UNSPECIFIED\x10\x00\x12\x15\n\x11READ_RECORDING_ON\x10\x01\x12\x16\n\x12READ_RECORDING_OFF\x10\x02\x32\xc7\x08\n\x11GovernanceService\x12\xb4\x01\n\x0eGetLogSettings\x12/.smart_audit.api.audit.v1.GetLogSettingsRequest\x1a\x30.smart_audit.api.audit.v1.GetLogSettingsResponse\"?\xa2\xbb\x18\n\x1a\x08log.read\xaa\xbb\x18\x15\n\x11log.settings.read\x10\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/log/settings\x12\xc9\x01\n\x11UpdateLogSettings\x12\x32.smart_audit.api.audit.v1.UpdateLogSettingsRequest\x1a\x33.smart_audit.api.audit.v1.UpdateLogSettingsResponse\"K\xa2\xbb\x18\x0c\x1a\nlog.manage\xaa\xbb\x18\x15\n\x13log.settings.update\x82\xd3\xe4\x93\x02\x1c\x1a\x10/v1/log/settings:\x08settings\x12\xb5\x01\n\x0c\x45raseSubject\x12-.smart_audit.api.audit.v1.EraseSubjectRequest\x1a..smart_audit.api.audit.v1.EraseSubjectResponse\"F\xa2\xbb\x18\x12\x1a\x0esubjects.erase@\x01\xaa\xbb\x18\x0f\n\rsubject.erase\x82\xd3\xe4\x93\x02\x17\"\x12/v1/subjects:erase:\x01*\x12\x9e\x01\n\tPlaceHold\x12*.smart_audit.api.audit.v1.PlaceHoldRequest\x1a+.smart_audit.api.audit.v1.PlaceHoldResponse\"8\xa2\xbb\x18\x0c\x1a\nlog.manage\xaa\xbb\x18\x10\n\x0elog.hold.place\x82\xd3\xe4\x93\x02\x0e\"\t/v1/holds:\x01*\x12\xb8\x01\n\x0bReleaseHold\x12,.smart_audit.api.audit.v1.ReleaseHoldRequest\x1a-.smart_audit.api.audit.v1.ReleaseHoldResponse\"L\xa2\xbb\x18\x0c\x1a\nlog.manage\xaa\xbb\x18\x12\n\x10log.hold.release\x82\xd3\xe4\x93\x02 \"\x1b/v1/holds/{hold_id}:release:\x01*\x12\x9a\x01\n\tListHolds\x12*.smart_audit.api.audit.v1.ListHoldsRequest\x1a+.smart_audit.api.audit.v1.ListHoldsResponse\"4\xa2\xbb\x18\n\x1a\x08log.read\xaa\xbb\x18\x11\n\rlog.hold.read\x10\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/holdsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,7 +44,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATELOGSETTINGSREQUEST'].fields_by_name['settings']._loaded_options = None
   _globals['_UPDATELOGSETTINGSREQUEST'].fields_by_name['settings']._serialized_options = b'\272H\003\310\001\001'
   _globals['_SUBJECT'].fields_by_name['type']._loaded_options = None
-  _globals['_SUBJECT'].fields_by_name['type']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_SUBJECT'].fields_by_name['type']._serialized_options = b'\272H\021r\017\030\200\0012\n^[^\\x00]*$'
   _globals['_SUBJECT'].fields_by_name['id']._loaded_options = None
   _globals['_SUBJECT'].fields_by_name['id']._serialized_options = b'\272H\022r\020\020\001\030\200\0042\t^\\P{Cc}*$'
   _globals['_ERASESUBJECTREQUEST'].fields_by_name['subject']._loaded_options = None
@@ -60,7 +60,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLACEHOLDREQUEST'].fields_by_name['target_id']._loaded_options = None
   _globals['_PLACEHOLDREQUEST'].fields_by_name['target_id']._serialized_options = b'\272H\022r\020\020\001\030\200\0042\t^\\P{Cc}*$'
   _globals['_PLACEHOLDREQUEST'].fields_by_name['reason']._loaded_options = None
-  _globals['_PLACEHOLDREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\007r\005\020\001\030\200\010'
+  _globals['_PLACEHOLDREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\023r\021\020\001\030\200\0102\n^[^\\x00]*$'
   _globals['_RELEASEHOLDREQUEST'].fields_by_name['hold_id']._loaded_options = None
   _globals['_RELEASEHOLDREQUEST'].fields_by_name['hold_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LISTHOLDSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -79,10 +79,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GOVERNANCESERVICE'].methods_by_name['ReleaseHold']._serialized_options = b'\242\273\030\014\032\nlog.manage\252\273\030\022\n\020log.hold.release\202\323\344\223\002 \"\033/v1/holds/{hold_id}:release:\001*'
   _globals['_GOVERNANCESERVICE'].methods_by_name['ListHolds']._loaded_options = None
   _globals['_GOVERNANCESERVICE'].methods_by_name['ListHolds']._serialized_options = b'\242\273\030\n\032\010log.read\252\273\030\021\n\rlog.hold.read\020\001\202\323\344\223\002\013\022\t/v1/holds'
-  _globals['_LOGREADERS']._serialized_start=1930
-  _globals['_LOGREADERS']._serialized_end=2020
-  _globals['_READRECORDING']._serialized_start=2022
-  _globals['_READRECORDING']._serialized_end=2116
+  _globals['_LOGREADERS']._serialized_start=1954
+  _globals['_LOGREADERS']._serialized_end=2044
+  _globals['_READRECORDING']._serialized_start=2046
+  _globals['_READRECORDING']._serialized_end=2140
   _globals['_LOGSETTINGS']._serialized_start=204
   _globals['_LOGSETTINGS']._serialized_end=385
   _globals['_GETLOGSETTINGSREQUEST']._serialized_start=387
@@ -94,27 +94,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATELOGSETTINGSRESPONSE']._serialized_start=588
   _globals['_UPDATELOGSETTINGSRESPONSE']._serialized_end=672
   _globals['_SUBJECT']._serialized_start=674
-  _globals['_SUBJECT']._serialized_end=742
-  _globals['_ERASESUBJECTREQUEST']._serialized_start=744
-  _globals['_ERASESUBJECTREQUEST']._serialized_end=851
-  _globals['_ERASESUBJECTRESPONSE']._serialized_start=853
-  _globals['_ERASESUBJECTRESPONSE']._serialized_end=959
-  _globals['_PERIOD']._serialized_start=961
-  _globals['_PERIOD']._serialized_end=1071
-  _globals['_HOLD']._serialized_start=1074
-  _globals['_HOLD']._serialized_end=1358
-  _globals['_PLACEHOLDREQUEST']._serialized_start=1361
-  _globals['_PLACEHOLDREQUEST']._serialized_end=1572
-  _globals['_PLACEHOLDRESPONSE']._serialized_start=1574
-  _globals['_PLACEHOLDRESPONSE']._serialized_end=1639
-  _globals['_RELEASEHOLDREQUEST']._serialized_start=1641
-  _globals['_RELEASEHOLDREQUEST']._serialized_end=1688
-  _globals['_RELEASEHOLDRESPONSE']._serialized_start=1690
-  _globals['_RELEASEHOLDRESPONSE']._serialized_end=1757
-  _globals['_LISTHOLDSREQUEST']._serialized_start=1759
-  _globals['_LISTHOLDSREQUEST']._serialized_end=1835
-  _globals['_LISTHOLDSRESPONSE']._serialized_start=1837
-  _globals['_LISTHOLDSRESPONSE']._serialized_end=1928
-  _globals['_GOVERNANCESERVICE']._serialized_start=2119
-  _globals['_GOVERNANCESERVICE']._serialized_end=3214
+  _globals['_SUBJECT']._serialized_end=754
+  _globals['_ERASESUBJECTREQUEST']._serialized_start=756
+  _globals['_ERASESUBJECTREQUEST']._serialized_end=863
+  _globals['_ERASESUBJECTRESPONSE']._serialized_start=865
+  _globals['_ERASESUBJECTRESPONSE']._serialized_end=971
+  _globals['_PERIOD']._serialized_start=973
+  _globals['_PERIOD']._serialized_end=1083
+  _globals['_HOLD']._serialized_start=1086
+  _globals['_HOLD']._serialized_end=1370
+  _globals['_PLACEHOLDREQUEST']._serialized_start=1373
+  _globals['_PLACEHOLDREQUEST']._serialized_end=1596
+  _globals['_PLACEHOLDRESPONSE']._serialized_start=1598
+  _globals['_PLACEHOLDRESPONSE']._serialized_end=1663
+  _globals['_RELEASEHOLDREQUEST']._serialized_start=1665
+  _globals['_RELEASEHOLDREQUEST']._serialized_end=1712
+  _globals['_RELEASEHOLDRESPONSE']._serialized_start=1714
+  _globals['_RELEASEHOLDRESPONSE']._serialized_end=1781
+  _globals['_LISTHOLDSREQUEST']._serialized_start=1783
+  _globals['_LISTHOLDSREQUEST']._serialized_end=1859
+  _globals['_LISTHOLDSRESPONSE']._serialized_start=1861
+  _globals['_LISTHOLDSRESPONSE']._serialized_end=1952
+  _globals['_GOVERNANCESERVICE']._serialized_start=2143
+  _globals['_GOVERNANCESERVICE']._serialized_end=3238
 # @@protoc_insertion_point(module_scope)

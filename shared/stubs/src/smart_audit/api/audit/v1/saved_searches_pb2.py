@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from smart_audit.api.access.v1 import access_pb2 as smart__audit_dot_api_dot_access_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-smart_audit/api/audit/v1/saved_searches.proto\x12\x18smart_audit.api.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&smart_audit/api/access/v1/access.proto\"\xc0\x02\n\x0bSavedSearch\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\"\n\x04name\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x64\x32\t^\\P{Cc}*$\x12\x17\n\x05query\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x18\n\x06\x66ilter\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x19\n\x08order_by\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x19\n\x08group_by\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x0e\n\x06shared\x18\x07 \x01(\x08\x12\x16\n\x08owner_id\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x34\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x34\n\nupdated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"Y\n\x18\x43reateSavedSearchRequest\x12=\n\x06search\x18\x01 \x01(\x0b\x32%.smart_audit.api.audit.v1.SavedSearchB\x06\xbaH\x03\xc8\x01\x01\"R\n\x19\x43reateSavedSearchResponse\x12\x35\n\x06search\x18\x01 \x01(\x0b\x32%.smart_audit.api.audit.v1.SavedSearch\"4\n\x15GetSavedSearchRequest\x12\x1b\n\tsearch_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"O\n\x16GetSavedSearchResponse\x12\x35\n\x06search\x18\x01 \x01(\x0b\x32%.smart_audit.api.audit.v1.SavedSearch\"T\n\x18ListSavedSearchesRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"m\n\x19ListSavedSearchesResponse\x12\x37\n\x08searches\x18\x01 \x03(\x0b\x32%.smart_audit.api.audit.v1.SavedSearch\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x18UpdateSavedSearchRequest\x12\x1b\n\tsearch_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12=\n\x06search\x18\x02 \x01(\x0b\x32%.smart_audit.api.audit.v1.SavedSearchB\x06\xbaH\x03\xc8\x01\x01\"R\n\x19UpdateSavedSearchResponse\x12\x35\n\x06search\x18\x01 \x01(\x0b\x32%.smart_audit.api.audit.v1.SavedSearch\"7\n\x18\x44\x65leteSavedSearchRequest\x12\x1b\n\tsearch_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x1b\n\x19\x44\x65leteSavedSearchResponse2\xb9\x08\n\x12SavedSearchService\x12\xd1\x01\n\x11\x43reateSavedSearch\x12\x32.smart_audit.api.audit.v1.CreateSavedSearchRequest\x1a\x33.smart_audit.api.audit.v1.CreateSavedSearchResponse\"S\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x1c\n\x1a\x61udit.saved_search.created\x82\xd3\xe4\x93\x02\x1c\"\x12/v1/saved-searches:\x06search\x12\xcb\x01\n\x0eGetSavedSearch\x12/.smart_audit.api.audit.v1.GetSavedSearchRequest\x1a\x30.smart_audit.api.audit.v1.GetSavedSearchResponse\"V\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x1b\n\x17\x61udit.saved_search.read\x10\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/saved-searches/{search_id}\x12\xc8\x01\n\x11ListSavedSearches\x12\x32.smart_audit.api.audit.v1.ListSavedSearchesRequest\x1a\x33.smart_audit.api.audit.v1.ListSavedSearchesResponse\"J\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x1b\n\x17\x61udit.saved_search.read\x10\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/saved-searches\x12\xdd\x01\n\x11UpdateSavedSearch\x12\x32.smart_audit.api.audit.v1.UpdateSavedSearchRequest\x1a\x33.smart_audit.api.audit.v1.UpdateSavedSearchResponse\"_\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x1c\n\x1a\x61udit.saved_search.updated\x82\xd3\xe4\x93\x02(\x1a\x1e/v1/saved-searches/{search_id}:\x06search\x12\xd5\x01\n\x11\x44\x65leteSavedSearch\x12\x32.smart_audit.api.audit.v1.DeleteSavedSearchRequest\x1a\x33.smart_audit.api.audit.v1.DeleteSavedSearchResponse\"W\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x1c\n\x1a\x61udit.saved_search.deleted\x82\xd3\xe4\x93\x02 *\x1e/v1/saved-searches/{search_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-smart_audit/api/audit/v1/saved_searches.proto\x12\x18smart_audit.api.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&smart_audit/api/access/v1/access.proto\"\xf0\x02\n\x0bSavedSearch\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\"\n\x04name\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x64\x32\t^\\P{Cc}*$\x12#\n\x05query\x18\x03 \x01(\tB\x14\xbaH\x11r\x0f\x18\xe8\x07\x32\n^[^\\x00]*$\x12$\n\x06\x66ilter\x18\x04 \x01(\tB\x14\xbaH\x11r\x0f\x18\x80 2\n^[^\\x00]*$\x12%\n\x08order_by\x18\x05 \x01(\tB\x13\xbaH\x10r\x0e\x18\x64\x32\n^[^\\x00]*$\x12%\n\x08group_by\x18\x06 \x01(\tB\x13\xbaH\x10r\x0e\x18\x64\x32\n^[^\\x00]*$\x12\x0e\n\x06shared\x18\x07 \x01(\x08\x12\x16\n\x08owner_id\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x34\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x34\n\nupdated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"Y\n\x18\x43reateSavedSearchRequest\x12=\n\x06search\x18\x01 \x01(\x0b\x32%.smart_audit.api.audit.v1.SavedSearchB\x06\xbaH\x03\xc8\x01\x01\"R\n\x19\x43reateSavedSearchResponse\x12\x35\n\x06search\x18\x01 \x01(\x0b\x32%.smart_audit.api.audit.v1.SavedSearch\"4\n\x15GetSavedSearchRequest\x12\x1b\n\tsearch_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"O\n\x16GetSavedSearchResponse\x12\x35\n\x06search\x18\x01 \x01(\x0b\x32%.smart_audit.api.audit.v1.SavedSearch\"T\n\x18ListSavedSearchesRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"m\n\x19ListSavedSearchesResponse\x12\x37\n\x08searches\x18\x01 \x03(\x0b\x32%.smart_audit.api.audit.v1.SavedSearch\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x18UpdateSavedSearchRequest\x12\x1b\n\tsearch_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12=\n\x06search\x18\x02 \x01(\x0b\x32%.smart_audit.api.audit.v1.SavedSearchB\x06\xbaH\x03\xc8\x01\x01\"R\n\x19UpdateSavedSearchResponse\x12\x35\n\x06search\x18\x01 \x01(\x0b\x32%.smart_audit.api.audit.v1.SavedSearch\"7\n\x18\x44\x65leteSavedSearchRequest\x12\x1b\n\tsearch_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x1b\n\x19\x44\x65leteSavedSearchResponse2\xb9\x08\n\x12SavedSearchService\x12\xd1\x01\n\x11\x43reateSavedSearch\x12\x32.smart_audit.api.audit.v1.CreateSavedSearchRequest\x1a\x33.smart_audit.api.audit.v1.CreateSavedSearchResponse\"S\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x1c\n\x1a\x61udit.saved_search.created\x82\xd3\xe4\x93\x02\x1c\"\x12/v1/saved-searches:\x06search\x12\xcb\x01\n\x0eGetSavedSearch\x12/.smart_audit.api.audit.v1.GetSavedSearchRequest\x1a\x30.smart_audit.api.audit.v1.GetSavedSearchResponse\"V\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x1b\n\x17\x61udit.saved_search.read\x10\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/saved-searches/{search_id}\x12\xc8\x01\n\x11ListSavedSearches\x12\x32.smart_audit.api.audit.v1.ListSavedSearchesRequest\x1a\x33.smart_audit.api.audit.v1.ListSavedSearchesResponse\"J\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x1b\n\x17\x61udit.saved_search.read\x10\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/saved-searches\x12\xdd\x01\n\x11UpdateSavedSearch\x12\x32.smart_audit.api.audit.v1.UpdateSavedSearchRequest\x1a\x33.smart_audit.api.audit.v1.UpdateSavedSearchResponse\"_\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x1c\n\x1a\x61udit.saved_search.updated\x82\xd3\xe4\x93\x02(\x1a\x1e/v1/saved-searches/{search_id}:\x06search\x12\xd5\x01\n\x11\x44\x65leteSavedSearch\x12\x32.smart_audit.api.audit.v1.DeleteSavedSearchRequest\x1a\x33.smart_audit.api.audit.v1.DeleteSavedSearchResponse\"W\xa2\xbb\x18\r\x1a\x0b\x65vents.read\xaa\xbb\x18\x1c\n\x1a\x61udit.saved_search.deleted\x82\xd3\xe4\x93\x02 *\x1e/v1/saved-searches/{search_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,13 +41,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SAVEDSEARCH'].fields_by_name['name']._loaded_options = None
   _globals['_SAVEDSEARCH'].fields_by_name['name']._serialized_options = b'\272H\021r\017\020\001\030d2\t^\\P{Cc}*$'
   _globals['_SAVEDSEARCH'].fields_by_name['query']._loaded_options = None
-  _globals['_SAVEDSEARCH'].fields_by_name['query']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_SAVEDSEARCH'].fields_by_name['query']._serialized_options = b'\272H\021r\017\030\350\0072\n^[^\\x00]*$'
   _globals['_SAVEDSEARCH'].fields_by_name['filter']._loaded_options = None
-  _globals['_SAVEDSEARCH'].fields_by_name['filter']._serialized_options = b'\272H\005r\003\030\200 '
+  _globals['_SAVEDSEARCH'].fields_by_name['filter']._serialized_options = b'\272H\021r\017\030\200 2\n^[^\\x00]*$'
   _globals['_SAVEDSEARCH'].fields_by_name['order_by']._loaded_options = None
-  _globals['_SAVEDSEARCH'].fields_by_name['order_by']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_SAVEDSEARCH'].fields_by_name['order_by']._serialized_options = b'\272H\020r\016\030d2\n^[^\\x00]*$'
   _globals['_SAVEDSEARCH'].fields_by_name['group_by']._loaded_options = None
-  _globals['_SAVEDSEARCH'].fields_by_name['group_by']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_SAVEDSEARCH'].fields_by_name['group_by']._serialized_options = b'\272H\020r\016\030d2\n^[^\\x00]*$'
   _globals['_SAVEDSEARCH'].fields_by_name['owner_id']._loaded_options = None
   _globals['_SAVEDSEARCH'].fields_by_name['owner_id']._serialized_options = b'\342A\001\003'
   _globals['_SAVEDSEARCH'].fields_by_name['created_at']._loaded_options = None
@@ -79,27 +79,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SAVEDSEARCHSERVICE'].methods_by_name['DeleteSavedSearch']._loaded_options = None
   _globals['_SAVEDSEARCHSERVICE'].methods_by_name['DeleteSavedSearch']._serialized_options = b'\242\273\030\r\032\013events.read\252\273\030\034\n\032audit.saved_search.deleted\202\323\344\223\002 *\036/v1/saved-searches/{search_id}'
   _globals['_SAVEDSEARCH']._serialized_start=241
-  _globals['_SAVEDSEARCH']._serialized_end=561
-  _globals['_CREATESAVEDSEARCHREQUEST']._serialized_start=563
-  _globals['_CREATESAVEDSEARCHREQUEST']._serialized_end=652
-  _globals['_CREATESAVEDSEARCHRESPONSE']._serialized_start=654
-  _globals['_CREATESAVEDSEARCHRESPONSE']._serialized_end=736
-  _globals['_GETSAVEDSEARCHREQUEST']._serialized_start=738
-  _globals['_GETSAVEDSEARCHREQUEST']._serialized_end=790
-  _globals['_GETSAVEDSEARCHRESPONSE']._serialized_start=792
-  _globals['_GETSAVEDSEARCHRESPONSE']._serialized_end=871
-  _globals['_LISTSAVEDSEARCHESREQUEST']._serialized_start=873
-  _globals['_LISTSAVEDSEARCHESREQUEST']._serialized_end=957
-  _globals['_LISTSAVEDSEARCHESRESPONSE']._serialized_start=959
-  _globals['_LISTSAVEDSEARCHESRESPONSE']._serialized_end=1068
-  _globals['_UPDATESAVEDSEARCHREQUEST']._serialized_start=1070
-  _globals['_UPDATESAVEDSEARCHREQUEST']._serialized_end=1188
-  _globals['_UPDATESAVEDSEARCHRESPONSE']._serialized_start=1190
-  _globals['_UPDATESAVEDSEARCHRESPONSE']._serialized_end=1272
-  _globals['_DELETESAVEDSEARCHREQUEST']._serialized_start=1274
-  _globals['_DELETESAVEDSEARCHREQUEST']._serialized_end=1329
-  _globals['_DELETESAVEDSEARCHRESPONSE']._serialized_start=1331
-  _globals['_DELETESAVEDSEARCHRESPONSE']._serialized_end=1358
-  _globals['_SAVEDSEARCHSERVICE']._serialized_start=1361
-  _globals['_SAVEDSEARCHSERVICE']._serialized_end=2442
+  _globals['_SAVEDSEARCH']._serialized_end=609
+  _globals['_CREATESAVEDSEARCHREQUEST']._serialized_start=611
+  _globals['_CREATESAVEDSEARCHREQUEST']._serialized_end=700
+  _globals['_CREATESAVEDSEARCHRESPONSE']._serialized_start=702
+  _globals['_CREATESAVEDSEARCHRESPONSE']._serialized_end=784
+  _globals['_GETSAVEDSEARCHREQUEST']._serialized_start=786
+  _globals['_GETSAVEDSEARCHREQUEST']._serialized_end=838
+  _globals['_GETSAVEDSEARCHRESPONSE']._serialized_start=840
+  _globals['_GETSAVEDSEARCHRESPONSE']._serialized_end=919
+  _globals['_LISTSAVEDSEARCHESREQUEST']._serialized_start=921
+  _globals['_LISTSAVEDSEARCHESREQUEST']._serialized_end=1005
+  _globals['_LISTSAVEDSEARCHESRESPONSE']._serialized_start=1007
+  _globals['_LISTSAVEDSEARCHESRESPONSE']._serialized_end=1116
+  _globals['_UPDATESAVEDSEARCHREQUEST']._serialized_start=1118
+  _globals['_UPDATESAVEDSEARCHREQUEST']._serialized_end=1236
+  _globals['_UPDATESAVEDSEARCHRESPONSE']._serialized_start=1238
+  _globals['_UPDATESAVEDSEARCHRESPONSE']._serialized_end=1320
+  _globals['_DELETESAVEDSEARCHREQUEST']._serialized_start=1322
+  _globals['_DELETESAVEDSEARCHREQUEST']._serialized_end=1377
+  _globals['_DELETESAVEDSEARCHRESPONSE']._serialized_start=1379
+  _globals['_DELETESAVEDSEARCHRESPONSE']._serialized_end=1406
+  _globals['_SAVEDSEARCHSERVICE']._serialized_start=1409
+  _globals['_SAVEDSEARCHSERVICE']._serialized_end=2490
 # @@protoc_insertion_point(module_scope)

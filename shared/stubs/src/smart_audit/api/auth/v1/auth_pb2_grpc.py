@@ -112,7 +112,7 @@ class AuthServiceServicer:
         """Opens a session with an e-mail address and a password. A person who has a
         second factor gets no tokens yet but a challenge, for CompleteLogin.
         Fails with CREDENTIALS_INVALID, the same for a wrong password and for an
-        unknown address.
+        unknown address, and with TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

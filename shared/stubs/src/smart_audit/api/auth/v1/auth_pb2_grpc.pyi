@@ -49,7 +49,7 @@ class AuthServiceStub:
     """Opens a session with an e-mail address and a password. A person who has a
     second factor gets no tokens yet but a challenge, for CompleteLogin.
     Fails with CREDENTIALS_INVALID, the same for a wrong password and for an
-    unknown address.
+    unknown address, and with TOO_MANY_ATTEMPTS.
     """
     CompleteLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CompleteLoginRequest, _auth_pb2.CompleteLoginResponse]
     """Completes a login that asked for a second factor, and opens its session. The
@@ -118,7 +118,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Opens a session with an e-mail address and a password. A person who has a
     second factor gets no tokens yet but a challenge, for CompleteLogin.
     Fails with CREDENTIALS_INVALID, the same for a wrong password and for an
-    unknown address.
+    unknown address, and with TOO_MANY_ATTEMPTS.
     """
     CompleteLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.CompleteLoginRequest, _auth_pb2.CompleteLoginResponse]  # type: ignore[assignment]
     """Completes a login that asked for a second factor, and opens its session. The
@@ -196,7 +196,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Opens a session with an e-mail address and a password. A person who has a
         second factor gets no tokens yet but a challenge, for CompleteLogin.
         Fails with CREDENTIALS_INVALID, the same for a wrong password and for an
-        unknown address.
+        unknown address, and with TOO_MANY_ATTEMPTS.
         """
 
     @_abc_1.abstractmethod
