@@ -1,6 +1,8 @@
 """Who tries too often is refused at the wire: by all replicas, without work, and told once."""
 
 import asyncio
+import time
+from collections import Counter
 from uuid import uuid4
 
 import grpc
@@ -103,8 +105,13 @@ async def count_together(database, settings):
     ):
         email = somebody()
         tries = [reasons(world, email, 10) for world in (one, other)]
+        started = time.monotonic()
         first, second = await asyncio.gather(*tries)
-    assert sorted(first + second) == ["CREDENTIALS_INVALID"] * FREE + ["TOO_MANY_ATTEMPTS"] * 10
+        took_s = time.monotonic() - started
+    told = Counter(first + second)
+    # Where the machine is so slow that a wait of a second passes meanwhile, one more is let in.
+    assert FREE <= told["CREDENTIALS_INVALID"] <= FREE + int(took_s)
+    assert told["CREDENTIALS_INVALID"] + told["TOO_MANY_ATTEMPTS"] == 2 * FREE
     login = ("auth.login", "TOO_MANY_ATTEMPTS", str(INSTALLATION))
     assert [event for event in events(database) if event[1] == login[1]] == [login]
 

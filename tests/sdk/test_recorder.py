@@ -198,7 +198,7 @@ def spooled(folder, source, numbers):
     ("damage", "left"),
     [
         (lambda data: data[:-1], range(9)),
-        (lambda data: data[: len(data) // 10 * 9 + 5], range(9)),
+        (lambda data: data[:-40], range(9)),
         (lambda data: data[:-20] + bytes([data[-20] ^ 1]) + data[-19:], range(9)),
         (lambda data: data + b"\xff" * 6, range(10)),
     ],

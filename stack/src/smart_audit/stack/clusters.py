@@ -167,12 +167,14 @@ def _address(endpoint: str) -> Json:
 
 def _health_check() -> Json:
     return {
-        "timeout": "2s",
+        # A machine that is too busy for an answer is no reason to take its only worker away: who is
+        # gone refuses connections, and who does not serve says so. Both are known at once.
+        "timeout": "5s",
         "interval": "5s",
         # A worker that starts, or starts again, is found within half a second.
         "unhealthy_interval": "0.5s",
         "no_traffic_interval": "1s",
-        "unhealthy_threshold": 2,
+        "unhealthy_threshold": 3,
         "healthy_threshold": 1,
         "grpc_health_check": {},
     }
