@@ -51,6 +51,13 @@ def test_a_client_that_calls_too_often_is_told_when_to_come_again(limited):
     assert [limited.get("/healthz").status_code for _ in range(2 * CALLS)] == [200] * 2 * CALLS
 
 
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
+def test_pages_are_counted_as_calls(limited, path):
+    answer = limited.get(path, **{"x-forwarded-for": "192.0.2.6"})
+    assert answer.headers["x-ratelimit-limit"] == str(CALLS)
+    assert "x-ratelimit-limit" not in limited.get("/healthz").headers
+
+
 def test_credentials_are_taken_less_often_whatever_way_they_come(limited):
     client = "192.0.2.2"
     native = "/smart_audit.api.auth.v1.AuthService/Login"

@@ -213,8 +213,8 @@ def _strict_transport(issuer: str) -> str:
 def _compressor(library: str) -> Json:
     package = f"envoy.extensions.compression.{library}.compressor.v3"
     config = "envoy.extensions.filters.http.compressor.v3.Compressor"
-    # JSON, checkpoints, entry bundles, the pages of the documentation.
-    types = ("application/json", "text/", "application/octet-stream", "application/javascript")
+    # JSON, checkpoints, entry bundles.
+    types = ("application/json", "text/", "application/octet-stream")
     return {
         "@type": f"type.googleapis.com/{config}",
         "response_direction_config": {

@@ -1,10 +1,12 @@
 """The API's documentation in a browser: /docs (Swagger UI), /redoc (ReDoc) and /openapi.json.
 
 The gateway answers with them itself, as direct responses, so that they need no other server and no
-host elsewhere. Scripts and styles have paths with a digest of what is in them, and may be kept for
-ever; the pages that name them may not.
+host elsewhere. Files are compressed once, when the configuration is made: to do it for each request
+would be much work for whoever asks without a token. Scripts and styles have paths with a digest of
+what is in them, and may be kept for ever; the pages that name them may not.
 """
 
+import gzip
 import hashlib
 import re
 from collections.abc import Iterator
@@ -68,6 +70,8 @@ class Served:
     path: str
     body: Json
     headers: dict[str, str]
+    compressed: Json | None = None
+    """The body by gzip, if it is worth it."""
 
 
 def prepare(folder: Path) -> list[Served]:
@@ -75,7 +79,7 @@ def prepare(folder: Path) -> list[Served]:
 
     Raises: Problem when the package that they are made of is not installed.
     """
-    scripts = {file.name: _asset(file) for file in _asset_files(folder)}
+    scripts = {file.name: _asset(file, folder) for file in _asset_files(folder)}
     addresses = {name: served.path for name, served in scripts.items()}
     pages = [
         Served(
@@ -89,10 +93,8 @@ def prepare(folder: Path) -> list[Served]:
         )
         for path, name in _PAGES.items()
     ]
-    document = Served(
-        "/openapi.json",
-        {"filename": str(files("smart_audit.stack") / "openapi.json")},
-        {"content-type": _CONTENT_TYPES[".json"], "cache-control": "no-cache"},
+    document = _file(
+        "/openapi.json", Path(str(files("smart_audit.stack"))) / "openapi.json", "no-cache", folder
     )
     return [*pages, document, *scripts.values()]
 
@@ -123,12 +125,24 @@ def _own(name: str) -> Path:
     return Path(str(files("smart_audit.stack") / "pages" / name))
 
 
-def _asset(file: Path) -> Served:
+def _asset(file: Path, folder: Path) -> Served:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:_DIGEST_CHARACTERS]
+    return _file(f"/docs/assets/{digest}/{file.name}", file, _FOR_EVER, folder)
+
+
+def _file(path: str, file: Path, kept: str, folder: Path) -> Served:
+    """A file, and the same compressed in `folder`; kept: for how long by whoever gets it."""
+    compressed = folder / f"{file.name}.gz"
+    compressed.write_bytes(gzip.compress(file.read_bytes(), mtime=0))
     return Served(
-        f"/docs/assets/{digest}/{file.name}",
+        path,
         {"filename": str(file)},
-        {"content-type": _CONTENT_TYPES[file.suffix], "cache-control": _FOR_EVER},
+        {
+            "content-type": _CONTENT_TYPES[file.suffix],
+            "cache-control": kept,
+            "vary": "accept-encoding",
+        },
+        {"filename": str(compressed)},
     )
 
 

@@ -1,6 +1,6 @@
 """Which paths the gateway takes, where they lead, and which of them ask for a token."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from smart_audit.stack import contract, failures, limits
@@ -25,6 +25,16 @@ _PREVIOUS_HOSTS: Json = {
 }
 _OFF = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
 _NOT_TRANSCODED = {"envoy.filters.http.grpc_json_transcoder": _OFF}
+# What anybody may ask for shall be no work: pages are compressed beforehand.
+_NOT_COMPRESSED = {"gzip": _OFF, "brotli": _OFF}
+_READS: Json = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
+# Named, and not with a weight of 0, which refuses it.
+_TAKES_GZIP: Json = {
+    "name": "accept-encoding",
+    "string_match": {
+        "safe_regex": {"regex": r"(?i)(.*,)?\s*gzip\s*(;\s*q=(1(\.0*)?|0\.0*[1-9]\d*)\s*)?(,.*)?"}
+    },
+}
 # gRPC counts a message's bytes itself, and a stream cannot be gathered before it is sent on.
 _UNBUFFERED = {
     "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute",
@@ -78,7 +88,7 @@ def routes(pages: Sequence[Served]) -> list[Json]:
     json_paths = {"prefix": "/", "headers": [failures.NOT_GRPC]}
     return [
         _healthz_route(),
-        *map(_page_route, pages),
+        *(route for page in pages for route in _page_routes(page)),
         *internal,
         *streams,
         *reads,
@@ -146,16 +156,22 @@ def _service_route(match: Json, timeout: str, retry_on: str = _NOT_WORKED_ON) ->
 
 def _healthz_route() -> Json:
     """Says that the gateway itself lives; the transcoder would call the path unknown."""
-    return _answer(
+    answer = _answer(
         {"path": "/healthz"},
         {"inline_string": '{"status":"ok"}'},
         {"content-type": "application/json"},
     )
+    # Those who watch over it are no clients.
+    answer["typed_per_filter_config"][limits.FILTER] = _OFF
+    return answer
 
 
-def _page_route(page: Served) -> Json:
-    reading = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
-    return _answer({"path": page.path, "headers": [reading]}, page.body, page.headers)
+def _page_routes(page: Served) -> Iterator[Json]:
+    """Of a page: what is compressed for those who take it, and what is not for all others."""
+    if page.compressed is not None:
+        match = {"path": page.path, "headers": [_READS, _TAKES_GZIP]}
+        yield _answer(match, page.compressed, page.headers | {"content-encoding": "gzip"})
+    yield _answer({"path": page.path, "headers": [_READS]}, page.body, page.headers)
 
 
 def _answer(match: Json, body: Json, headers: dict[str, str]) -> Json:
@@ -169,5 +185,5 @@ def _answer(match: Json, body: Json, headers: dict[str, str]) -> Json:
             }
             for name, value in headers.items()
         ],
-        "typed_per_filter_config": _NOT_TRANSCODED | {limits.FILTER: _OFF},
+        "typed_per_filter_config": _NOT_TRANSCODED | _NOT_COMPRESSED,
     }
