@@ -10,6 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from smart_audit.stack.watching import METRICS_PATH
 from tests.deploy.test_env_example import of_gateway, of_service
 from tests.support.images import ROOT, steps
 
@@ -23,6 +24,9 @@ REFUSED = {
     "no issuer": ({"issuer": ""}, "issuer: set it to"),
     "no mail": ({"mail": {"host": ""}}, "mail.host: set it to"),
     "an unknown value": ({"repilcas": 3}, "repilcas"),
+    "a proxy that is not counted": ({"ingress": {"enabled": True}}, "gateway.trustedHops: say"),
+    "a route that is not counted": ({"httpRoute": {"enabled": True}}, "gateway.trustedHops: say"),
+    "a secret in a value": ({"auth": {"settings": {"SENTRY_DSN": "https://x"}}}, "SENTRY_DSN"),
     "a wrong type": ({"auth": {"replicas": "many"}}, "replicas"),
 }
 # Custom resources: Kubernetes has no schema of them.
@@ -125,7 +129,7 @@ def test_pods_satisfy_the_restricted_standard_and_hold_no_secret(manifests, name
         assert container["resources"]["limits"]["memory"]
         assert ("ServiceAccount", pod["serviceAccountName"]) in manifests[name]
         for variable, value in variables(pod).items():
-            secret = variable.endswith(("_KEY", "_PASSWORD", "_DATABASE_URL", "REDIS_URL"))
+            secret = variable.endswith(("_KEY", "_PASSWORD", "_DATABASE_URL", "REDIS_URL", "_DSN"))
             assert isinstance(value, dict) is secret, variable
     assert "Secret" not in {kind for kind, _ in manifests[name]}
 
@@ -170,7 +174,9 @@ def test_selectors_choose_the_pods_of_one_component(manifests, name):
             selector = manifest["spec"]["selector"].items()
         else:
             continue
-        assert [pod for pod, found in labels.items() if selector <= found.items()] == [owner]
+        assert [pod for pod, found in labels.items() if selector <= found.items()] == [
+            owner.removesuffix("-metrics")
+        ]
 
 
 def test_addresses_are_those_of_services(manifests):
@@ -187,6 +193,58 @@ def test_addresses_are_those_of_services(manifests):
                 assert value in hosts, name
     for component in ("auth", "audit"):
         assert found["Service", f"prod-smart-audit-{component}"]["spec"]["clusterIP"] == "None"
+
+
+def test_the_gateway_counts_the_proxies_that_it_is_told_of(manifests):
+    found = {
+        name: variables(dict(pods(manifests[name]))["prod-smart-audit-gateway"]) for name in VALUES
+    }
+    hops = {name: one.get("GATEWAY_TRUSTED_HOPS") for name, one in found.items()}
+    assert hops == {"fewest": None, "production": "1", "everything": "0"}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_metrics_of_all_are_inside_and_for_those_who_are_named(manifests, name):
+    """By a port of the pod and a service without an address, never by the one that clients use."""
+    port = {"fewest": 9090, "production": 9090, "everything": 9100}[name]
+    for component in PORTS:
+        service = f"prod-smart-audit-{component}"
+        (container,) = dict(pods(manifests[name]))[service]["containers"]
+        assert {"name": "metrics", "containerPort": port} in container["ports"]
+        pod = {one["name"]: one.get("value") for one in container["env"]}
+        assert pod[f"{component.upper()}_METRICS_PORT"] == str(port)
+        inside = f"{service}-metrics" if component == "gateway" else service
+        offered = manifests[name]["Service", inside]["spec"]
+        assert offered["clusterIP"] == "None"
+        assert {"name": "metrics", "port": port, "targetPort": "metrics"} in offered["ports"]
+        rules = manifests[name]["NetworkPolicy", service]["spec"]["ingress"]
+        let_in = [rule["from"] for rule in rules if rule["ports"][0]["port"] == port]
+        assert len(let_in) == (name != "fewest")
+    (outside,) = manifests[name]["Service", "prod-smart-audit-gateway"]["spec"]["ports"]
+    assert outside["name"] == "http"
+
+
+def test_prometheus_is_told_where_each_shows_its_metrics(manifests):
+    monitors = {
+        component: (endpoint["port"], endpoint["path"])
+        for (kind, _), manifest in manifests["production"].items()
+        if kind == "ServiceMonitor"
+        for (choice,) in [manifest["spec"]["selector"]["matchExpressions"]]
+        for component in choice["values"]
+        for (endpoint,) in [manifest["spec"]["endpoints"]]
+    }
+    assert monitors == {
+        "auth": ("metrics", "/metrics"),
+        "audit": ("metrics", "/metrics"),
+        "gateway": ("metrics", METRICS_PATH),
+    }
+
+
+@pytest.mark.parametrize("component", PORTS)
+def test_each_may_call_what_else_it_is_allowed(manifests, component):
+    policy = manifests["everything"]["NetworkPolicy", f"prod-smart-audit-{component}"]["spec"]
+    ports = {"auth": 443, "audit": 443, "gateway": 4317}
+    assert {"ports": [{"protocol": "TCP", "port": ports[component]}]} in policy["egress"]
 
 
 def test_migrations_run_first_and_one_after_the_other(manifests):

@@ -70,7 +70,7 @@ securityContext:
 {{- $_ := set $plain (printf "%s_ISSUER" $prefix) (include "smart-audit.issuer" .root) -}}
 {{- $_ := set $plain (printf "%s_METRICS_PORT" $prefix) ($values.metrics.port | toString) -}}
 {{- $secrets := list (printf "%s_DATABASE_URL" $prefix) (printf "%s_KEY_ENCRYPTION_KEY" $prefix) -}}
-{{- $optional := list -}}
+{{- $optional := list "SENTRY_DSN" -}}
 {{- if eq .component "auth" -}}
 {{- $host := include "smart-audit.host" .root -}}
 {{- $url := urlParse (include "smart-audit.issuer" .root) -}}
@@ -86,7 +86,7 @@ securityContext:
 {{- else if eq $values.environment "production" -}}
 {{- fail "mail.host: set it to your SMTP server" -}}
 {{- end -}}
-{{- $optional = list "AUTH_SMTP_PASSWORD" "REDIS_URL" -}}
+{{- $optional = concat $optional (list "AUTH_SMTP_PASSWORD" "REDIS_URL") -}}
 {{- else -}}
 {{- $origin := $values.logOrigin | default (include "smart-audit.host" .root) -}}
 {{- $_ := set $plain "AUDIT_AUTH_ADDRESS" (printf "%s-auth:50051" $name) -}}
@@ -94,7 +94,7 @@ securityContext:
 {{- if $values.audit.witnessPolicy -}}
 {{- $_ := set $plain "AUDIT_WITNESS_POLICY_FILE" "/etc/smart-audit/witnesses" -}}
 {{- end -}}
-{{- $optional = list "AUDIT_EMBEDDINGS_KEY" -}}
+{{- $optional = append $optional "AUDIT_EMBEDDINGS_KEY" -}}
 {{- end -}}
 {{- range $key, $value := merge dict (index $values .component).settings $plain }}
 - name: {{ $key }}
