@@ -1,6 +1,8 @@
 """`smart-audit doctor`: what it sees from outside, and what it says of faults."""
 
+import asyncio
 import json
+from email.utils import formatdate
 
 from tests.support.world import free_port
 
@@ -34,6 +36,27 @@ async def test_a_gateway_that_is_away_is_a_fault_with_a_remedy(cli, tmp_path):
     assert f"http://{address} does not answer" in lines[at]
     assert "→ start it with smart-audit up" in lines[at + 1]
     assert not [line for line in lines if line.startswith("ok ")]
+
+
+async def test_a_gateway_that_falls_silent_is_a_fault_of_what_is_behind_it(cli, tmp_path):
+    answers = iter([f"HTTP/1.1 200 OK\r\ndate: {formatdate(usegmt=True)}\r\n\r\n"])
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(next(answers, "").encode())
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        code, found = await looked(
+            cli, "--address", f"{host}:{port}", "--data-dir", tmp_path / "none"
+        )
+    assert code == 1
+    assert [one["state"] for one in found["health.gateway"]] == ["ok"]
+    services = found["health.services"]
+    assert [one["state"] for one in services] == ["failed", "failed"]
+    assert services[0]["found"].startswith("auth does not answer (")
+    assert services[1]["remedy"] == "see whether audit runs, and what its log says"
 
 
 async def test_secrets_that_others_may_read_are_a_fault(at_home, tmp_path):

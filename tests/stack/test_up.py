@@ -23,6 +23,7 @@ from benchmarks.rolling_restart import Load, Seen, new_user
 from smart_audit.stack import doctor
 from tests.stack.running import (
     eventually,
+    free_port,
     outside_postgres,
     refusal,
     running_stack,
@@ -107,6 +108,8 @@ def is_well_to_the_doctor(shared):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(shared.folder)
         patch.delenv("DATABASE_URL", raising=False)
+        # What is on this machine is not asked by way of a proxy, and nobody is at this one.
+        patch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
         found = {}
         for one in doctor.findings(shared.data, production=True, backups=shared.folder):
             found.setdefault(one["check"], []).append(one)

@@ -32,9 +32,12 @@ _SPARE_CONNECTIONS = 10
 _POOL_SIZE = 10
 _CHECK_LIMIT_S = 60.0
 _METRICS_LIMIT_S = 3.0
+_LONGEST_LINE = 200  # bytes
 _LEAST_WORKERS = 2
 _BACKUP_AGE = timedelta(days=1)
 _LINE = re.compile(r"\[([a-z.-]+)\]$")
+# What is on this machine is reached by no proxy, whatever the environment says.
+_DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def findings(data_dir: Path, *, production: bool, backups: Path | None) -> Iterator[Finding]:
@@ -88,7 +91,7 @@ async def _seen(
         yield _finding("system.running", "failed", str(problem), "see what it says")
         return
     programs = [_check(plan, service) for service in _SERVICES]
-    for found in await asyncio.gather(*map(_checked, programs)):
+    for found in await asyncio.gather(*map(checked, programs)):
         for finding in found:
             yield finding
     yield _keys_differ(programs)
@@ -108,8 +111,8 @@ def _check(plan: services.Plan, service: str) -> Program:
     )
 
 
-async def _checked(program: Program) -> list[Finding]:
-    """What a service finds; why it does not even start, if it does not."""
+async def checked(program: Program) -> list[Finding]:
+    """What a service finds by its check; why it does not even start, if it does not."""
     process = await asyncio.create_subprocess_exec(
         *program.command,
         env=dict(program.environment),
@@ -122,11 +125,21 @@ async def _checked(program: Program) -> list[Finding]:
         process.kill()
         remedy = "try again; then see whether the database answers"
         return [_finding(program.name, "failed", f"no end in {_CHECK_LIMIT_S:.0f} s", remedy)]
-    found: list[Finding] = [json.loads(line) for line in out.splitlines()]
+    found = [_told(program.name, line) for line in out.splitlines()]
     if process.returncode:
         lines = err.decode(errors="replace").splitlines() or [f"exit code {process.returncode}"]
         found += [_refused(program.name, line) for line in lines]
     return found
+
+
+def _told(name: str, line: bytes) -> Finding:
+    """A finding, as a service writes it; one of its own for a line that is none."""
+    try:
+        said = json.loads(line)
+        return {key: str(said[key]) for key in ("check", "state", "found", "remedy")}
+    except (ValueError, LookupError, TypeError):
+        text = line[:_LONGEST_LINE].decode(errors="replace")
+        return _finding(name, "failed", f"says what is no finding: {text}", "see what writes it")
 
 
 def _refused(name: str, line: str) -> Finding:
@@ -234,7 +247,7 @@ def _metrics(state: Mapping[str, Any]) -> Finding:
             path = target["labels"].get("__metrics_path__", "/metrics")
             for address in target["targets"]:
                 url = f"http://{address}{path}"
-                with urllib.request.urlopen(url, timeout=_METRICS_LIMIT_S):
+                with _DIRECTLY.open(url, timeout=_METRICS_LIMIT_S):
                     pass
     except (OSError, ValueError, LookupError) as error:
         remedy = "let a Prometheus read them: see docs/metrics.md"
@@ -248,10 +261,8 @@ async def _database(
     plan: services.Plan, named: Mapping[str, str], workers: int, backups: Path | None
 ) -> AsyncIterator[Finding]:
     """What only the owner of the database may ask."""
-    pool = max(
-        int(named.get(f"{service.upper()}_DATABASE_POOL_SIZE", _POOL_SIZE)) for service in _SERVICES
-    )
     try:
+        pool = largest_pool(named)
         async with await psycopg.AsyncConnection.connect(
             plan.owner_url, connect_timeout=5, application_name="smart-audit doctor"
         ) as connection:
@@ -262,6 +273,10 @@ async def _database(
             most, archiving, archived_at = await rows.fetchone() or (0, "off", None)
     except psycopg.Error as error:
         yield _finding("database.connections", "failed", str(error).splitlines()[0], "see above")
+        return
+    except Problem as problem:
+        found, _, remedy = str(problem).partition("; ")
+        yield _finding("database.connections", "failed", found, remedy)
         return
     needed = workers * pool + _SPARE_CONNECTIONS
     enough = most >= needed
@@ -275,6 +290,18 @@ async def _database(
         yield _dumped(backups)
     else:
         yield _archived(archived_at if archiving != "off" else None)
+
+
+def largest_pool(named: Mapping[str, str]) -> int:
+    """Connections per process, of the service that has more. Raises: Problem."""
+    sizes = []
+    for service in _SERVICES:
+        name = f"{service.upper()}_DATABASE_POOL_SIZE"
+        size = named.get(name, str(_POOL_SIZE))
+        if not size.isdecimal():
+            raise Problem(f"{name} is {size!r}; set it to a whole number, or not at all")
+        sizes.append(int(size))
+    return max(sizes)
 
 
 def _archived(at: datetime | None) -> Finding:

@@ -51,13 +51,16 @@ def findings(settings: Settings, *, production: bool) -> Iterator[Finding]:
     yield _clock(headers)
     issuer = ""
     for service, path in (("auth", _AUTH_PATH), ("audit", _AUDIT_PATH)):
-        status, _, body = _get(address, settings.ca_file, path)
-        answers = status < http.client.INTERNAL_SERVER_ERROR
+        try:
+            status, _, body = _get(address, settings.ca_file, path)
+            why = "" if status < http.client.INTERNAL_SERVER_ERROR else str(status)
+        except (OSError, http.client.HTTPException) as error:
+            body, why = b"", str(error) or type(error).__name__
         yield finding(
             "health.services",
-            "ok" if answers else "failed",
-            f"{service} {'answers' if answers else f'does not answer ({status})'}",
-            "" if answers else f"see whether {service} runs, and what its log says",
+            "failed" if why else "ok",
+            f"{service} does not answer ({why})" if why else f"{service} answers",
+            f"see whether {service} runs, and what its log says" if why else "",
         )
         if service == "auth":
             issuer = _issuer(body)
