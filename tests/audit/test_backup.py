@@ -15,7 +15,7 @@ from smart_audit.stack.problem import Problem
 from smart_audit.tlog.proofs import verify_consistency
 from tests.support.events import checkpoint, event, get, record, settled, verify_event
 from tests.support.governance import erase
-from tests.support.world import refusal, running_world
+from tests.support.world import free_port, refusal, running_world
 
 GUIDE = Path(__file__).parents[2] / "docs" / "backup.md"
 DUMP_LOG, DUMP_KEYS = re.findall(r"^pg_dump .*$", GUIDE.read_text(), re.MULTILINE)
@@ -126,6 +126,12 @@ async def test_a_restored_log_is_the_one_that_was_and_goes_on(cluster, tmp_path)
         )
     with pytest.raises(Problem, match="holds data already"):
         await asyncio.to_thread(backup.restore, empty.owner_url, made)
+
+
+def test_of_a_backup_that_has_failed_nothing_is_left(tmp_path):
+    with pytest.raises(Problem, match="pg_dump has failed"):
+        backup.make(f"postgresql://nobody@127.0.0.1:{free_port()}/nothing", tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_backup_is_not_restored(cluster, tmp_path):

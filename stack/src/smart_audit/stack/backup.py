@@ -8,6 +8,7 @@ the first dump needs is in the second. The address of the database's owner is in
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -32,7 +33,8 @@ _MANIFEST_VERSION = 1
 def make(owner_url: str, folder: Path) -> Path:
     """Make a backup in a new folder below `folder`; return the new one.
 
-    It is complete as soon as it has its name: what was cut short is called `*.part`.
+    It is complete as soon as it has its name: what was cut short by a crash is called `*.part`,
+    and what has failed is removed.
 
     Raises: Problem when the database cannot be dumped.
     """
@@ -40,6 +42,16 @@ def make(owner_url: str, folder: Path) -> Path:
     target = folder / made_at.strftime("%Y-%m-%dT%H%M%SZ")
     draft = target.with_suffix(".part")
     draft.mkdir(parents=True, mode=0o700)
+    try:
+        _dump(owner_url, draft, made_at)
+        draft.rename(target)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return target
+
+
+def _dump(owner_url: str, draft: Path, made_at: datetime) -> None:
     dump = ("pg_dump", "--format=custom", "--lock-wait-timeout=60s")
     _run(owner_url, *dump, f"--exclude-table-data={_KEYS_TABLE}", f"--file={draft / LOG_DUMP}")
     _run(owner_url, *dump, "--data-only", f"--table={_KEYS_TABLE}", f"--file={draft / KEYS_DUMP}")
@@ -48,9 +60,11 @@ def make(owner_url: str, folder: Path) -> Path:
         "made_at": made_at.isoformat(),
         "sha256": {name: _digest(draft / name) for name in _DUMPS},
     }
-    (draft / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
-    draft.rename(target)
-    return target
+    with (draft / MANIFEST).open("w") as file:
+        file.write(json.dumps(manifest, indent=2) + "\n")
+        file.flush()
+        # pg_dump does so with what it writes.
+        os.fsync(file.fileno())
 
 
 def restore(owner_url: str, backup: Path) -> None:
