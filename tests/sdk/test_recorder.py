@@ -12,8 +12,11 @@ from uuid import uuid4
 
 import pytest
 
-from smart_audit.client import Client, Recorder, new_event
+from smart_audit.api.auth.v1 import organisations_pb2
+from smart_audit.client import AsyncClient, Client, Drop, Recorder, new_event
+from smart_audit.client.recorder import spool as spool_module
 from smart_audit.client.recorder.counters import Tally
+from smart_audit.client.recorder.queue import Queue
 from smart_audit.client.recorder.spool import Spool
 from smart_audit.client.recorder.worker import TRY_DISK_S
 from tests.cli.cable import cable_to
@@ -180,7 +183,7 @@ async def test_forks_go_on_and_a_program_that_ends_has_sent_everything(
         assert await process.wait() == 0
     assert await arrived(client, source) == list(range(150))
     assert await arrived(client, f"{source}-child") == list(range(100, 150))
-    assert [name for name in files(spool) if name != "lock"] == []
+    assert set(files(spool)) <= {"lock", "owner"}
 
 
 def spooled(folder, source, numbers):
@@ -308,6 +311,101 @@ async def test_a_folder_that_cannot_be_made_leaves_the_memory(
     assert recorder.counters.disk_trouble
 
 
+async def test_a_disk_that_is_back_is_used_though_the_service_is_away(
+    cable, recorder_to, source, tmp_path
+):
+    (tmp_path / "file").write_text("")
+    recorder = recorder_to(cable.address, spool=tmp_path / "file" / "spool")
+    record(recorder, source, range(5))
+    await until(lambda: recorder.counters.trouble and recorder.counters.disk_trouble)
+    (tmp_path / "file").unlink()
+    await until(lambda: recorder.counters.spooled == 5)
+    assert (recorder.counters.waiting, recorder.counters.disk_trouble) == (5, "")
+
+
+BROKEN_DISK = """
+import resource, signal, sys, time
+from smart_audit.client import Client, Recorder
+recorder = Recorder(
+    Client("localhost:1", api_key="sa_a_b"),
+    spool=sys.argv[1], spool_bytes=8000, drop="oldest", linger_s=0.01, exit_s=0,
+)
+for n in range(20):
+    recorder.record("a.b", "u_1", metadata={"pad": "x" * 100})
+    while recorder.counters.spooled < n + 1:
+        time.sleep(0.001)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+recorder.record("a.b", "u_1")
+while not recorder.counters.disk_trouble:
+    time.sleep(0.001)
+print(recorder.counters.disk_trouble, recorder.counters.dropped)
+"""
+
+
+def test_a_broken_disk_is_no_reason_to_drop_what_is_on_it(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN_DISK, tmp_path / "spool"],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=True,
+    )
+    assert done.stdout == "[Errno 27] File too large {}\n"
+
+
+def test_nothing_is_written_behind_half_a_frame(tmp_path, monkeypatch):
+    def fails(*_):
+        raise OSError("broken")
+
+    def half(descriptor, data):
+        os.write(descriptor, data[: len(data) // 2])
+        fails()
+
+    spool = Spool(tmp_path / "spool", 1 << 20, Tally(), sync=False)
+    spool.append([b"first"])
+    with monkeypatch.context() as broken:
+        broken.setattr(spool_module, "_write_all", half)
+        broken.setattr(os, "ftruncate", fails)
+        with pytest.raises(OSError, match="broken"):
+            spool.append([b"second"])
+    spool.append([b"third"])
+    spool.leave()
+    found = Spool(tmp_path / "spool", 0, Tally(), sync=False)
+    left = []
+    while events := found.peek(10, 1000):
+        found.advance(events)
+        left += events
+    found.close()
+    assert left == [b"first", b"third"]
+
+
+def test_a_queue_is_not_emptied_for_an_event_that_does_not_fit():
+    tally = Tally()
+    queue = Queue(10, 100, Drop.OLDEST, tally, lambda: None)
+    for _ in range(5):
+        queue.put(b"x" * 10)
+    queue.put(b"x" * 101)
+    assert len(queue) == 5
+    assert tally.read(0, 0).dropped == {"queue_full": 1}
+
+
+def test_what_comes_as_the_recorder_ends_is_counted():
+    recorder = Recorder(Client("localhost:1", api_key="sa_a_b"), spool=None, exit_s=0)
+
+    class Late(bytes):
+        def __len__(self):
+            recorder.close()
+            return super().__len__()
+
+    class Event:
+        def SerializeToString(self):
+            return Late(b"event")
+
+    recorder.send(Event())
+    counters = recorder.counters
+    assert (counters.accepted, counters.waiting, counters.dropped) == (0, 0, {"closed": 1})
+
+
 NO_MORE_FILES = """
 import resource, sys, time
 from smart_audit.client import Client, Recorder
@@ -358,6 +456,102 @@ async def test_a_key_that_is_refused_is_no_reason_to_lose_events(
         record(recorder, f"{source}-more", [0])
         await flush(recorder)
     assert await arrived(client, source) == list(range(5))
+
+
+@pytest.fixture
+async def credentials(world, machines, machine):
+    """By kind: somebody's, others of his organisation, and those of another organisation."""
+    user, key = machine
+    stranger = await world.new_user()
+    scopes = ("events.read", "events.record")
+    return {
+        "keys": [
+            {"api_key": key.secret},
+            {"api_key": (await machines.new_machine(user, *scopes)).secret},
+            {"api_key": (await machines.new_machine(stranger, *scopes)).secret},
+        ],
+        "tokens": [
+            {"access_token": user.access_token},
+            {"access_token": (await world.login(user.email)).access_token},
+            {"access_token": stranger.access_token},
+        ],
+    }
+
+
+@pytest.fixture
+def recorder_of(cable, tmp_path, monkeypatch):
+    """Makes recorders that keep events in the user's folder."""
+    monkeypatch.setenv("SMART_AUDIT_SPOOL_DIR", str(tmp_path / "state"))
+
+    def make(credentials):
+        return Recorder(Client(cable.address, **credentials), linger_s=0.01, exit_s=0)
+
+    return make
+
+
+@pytest.mark.parametrize("kind", ["keys", "tokens"])
+async def test_what_is_left_goes_into_the_log_of_its_organisation_alone(
+    gateway, cable, client, recorder_of, credentials, source, caplog, kind
+):
+    own, next_one, strange = credentials[kind]
+    await cable.plug()
+    with recorder_of(own) as recorder:
+        record(recorder, source, [0])
+        await flush(recorder)
+        await cable.pull()
+        record(recorder, source, [1, 2])
+        await until(lambda: recorder.counters.spooled == 3)
+    await cable.plug()
+    with recorder_of(strange) as recorder:
+        record(recorder, f"{source}-strange", [0])
+        await flush(recorder)
+        assert recorder.counters.sent == 1
+    assert "holds events of organisation" in caplog.text
+    async with AsyncClient(gateway.address, **strange) as stranger:
+        assert await arrived(stranger, source) == []
+    with recorder_of(next_one) as recorder:
+        record(recorder, source, [3])
+        await flush(recorder)
+    assert await arrived(client, source) == [0, 1, 2, 3]
+
+
+async def test_what_a_key_left_that_was_never_exchanged_waits_for_that_key(
+    cable, client, recorder_of, credentials, source, caplog
+):
+    own, next_one, _ = credentials["keys"]
+    with recorder_of(own) as recorder:
+        record(recorder, source, [0])
+        await until(lambda: recorder.counters.spooled == 1)
+    await cable.plug()
+    for key, expected in ((next_one, [1]), (own, [1, 0, 2])):
+        with recorder_of(key) as recorder:
+            record(recorder, source, [expected[-1]])
+            await flush(recorder)
+        assert await arrived(client, source) == expected
+    assert f"holds events of key {own['api_key'].rpartition('_')[0]}," in caplog.text
+
+
+async def test_a_session_that_is_moved_takes_no_events_along(cable, world, recorder_of, source):
+    user = await world.new_user()
+    other = await world.organisations.CreateOrganisation(
+        organisations_pb2.CreateOrganisationRequest(name="Other"), metadata=user.metadata
+    )
+    tokens = {"access_token": user.access_token, "refresh_token": user.refresh_token}
+    await cable.plug()
+    with recorder_of(tokens) as recorder:
+        record(recorder, source, [0])
+        await flush(recorder)
+        moved = await world.organisations.SwitchOrganisation(
+            organisations_pb2.SwitchOrganisationRequest(
+                organisation_id=other.organisation.id, refresh_token=user.refresh_token
+            ),
+            metadata=user.metadata,
+        )
+        record(recorder, source, [1])
+        await until(lambda: recorder.counters.trouble)
+        assert user.organisation_id in recorder.counters.trouble
+    async with AsyncClient(cable.address, access_token=moved.access_token) as there:
+        assert await arrived(there, source) == []
 
 
 DISK_FULL = """

@@ -1,7 +1,5 @@
 """Options that several commands have, and how they are read."""
 
-import json
-from base64 import urlsafe_b64decode
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,6 +7,7 @@ from uuid import UUID
 import typer
 
 from smart_audit.cli.failures import ExitCode, Failure
+from smart_audit.client import claims
 
 LimitOption = Annotated[
     int, typer.Option("--limit", "-n", min=0, help="How many at most; 0 for all of them.")
@@ -48,13 +47,9 @@ def claims_of(access_token: str) -> dict[str, Any]:
     Raises: Failure.
     """
     try:
-        _, claims, _ = access_token.split(".")
-        said = json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
-        UUID(said["org"])
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        return claims.claims_of(access_token)
+    except ValueError as error:
         raise Failure("the access token is malformed", ExitCode.AUTH) from error
-    found: dict[str, Any] = said
-    return found
 
 
 def organisation_of(access_token: str) -> str:

@@ -23,6 +23,11 @@ class AccessToken:
     renew_at: float
 
 
+def key_id(api_key: str) -> str:
+    """What it goes by, which is no secret; empty for none."""
+    return api_key.rpartition("_")[0]
+
+
 async def exchange(
     oauth: "oauth_pb2_grpc.OAuthServiceAsyncStub", api_key: str, timeout_s: float
 ) -> AccessToken:
@@ -30,10 +35,9 @@ async def exchange(
 
     Raises: grpc.aio.AioRpcError.
     """
-    client_id, _, _ = api_key.rpartition("_")
     form = {
         "grant_type": "client_credentials",
-        "client_id": client_id,
+        "client_id": key_id(api_key),
         "client_secret": api_key,
     }
     asked_at = time.monotonic()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import grpc.aio
 
 from smart_audit.client.address import Address, channel_credentials
+from smart_audit.client.claims import organisation_of
 from smart_audit.client.connection import (
     Answered,
     Connection,
@@ -21,10 +22,18 @@ from smart_audit.client.settings import Settings
 class Link:
     """The way to the gateway. on_trouble: told of a call's first repetition.
 
+    stays: in the organisation that its access token is of; no call is made in another, though
+    somebody moves the session there.
     Raises: ConfigError.
     """
 
-    def __init__(self, settings: Settings, on_trouble: Callable[[CallError], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        on_trouble: Callable[[CallError], None],
+        *,
+        stays: bool = False,
+    ) -> None:
         # An address or a file that cannot be used is found where the client is made.
         place = Address.parse(settings.address)
         if place.tls:
@@ -37,6 +46,7 @@ class Link:
             refresh_token=held.refresh_token,
             api_key=held.api_key,
             kept_in=None if profiles is None else (profiles, settings.profile),
+            home=organisation_of(held.access_token) if stays else "",
         )
         self._on_trouble = on_trouble
         self._connection: Connection | None = None
@@ -55,6 +65,17 @@ class Link:
                 on_trouble=self._on_trouble,
             )
         return self._connection
+
+    @property
+    def organisation(self) -> str:
+        """Whose log the calls are for; empty as long as that is not known."""
+        return self._session.home or organisation_of(self._session.access_token)
+
+    async def find_organisation(self) -> str:
+        """As `organisation`; an API key is exchanged for it. Raises: CallError."""
+        if not self.organisation and self.settings.credentials.api_key:
+            await self.connection.authenticate()
+        return self.organisation
 
     async def disconnect(self) -> None:
         """End the connection; the next call makes another."""

@@ -22,7 +22,8 @@ import grpc.aio
 from smart_audit.api.auth.v1 import auth_pb2
 from smart_audit.client.address import Address, channel_credentials
 from smart_audit.client.api_key import exchange
-from smart_audit.client.errors import CallError
+from smart_audit.client.claims import organisation_of
+from smart_audit.client.errors import CallError, call_error
 from smart_audit.client.profiles import Credentials, Profiles
 from smart_audit.client.services import Services
 
@@ -63,6 +64,8 @@ class Session:
     """When to exchange the API key again, on the clock of `time.monotonic`."""
     kept_in: tuple[Profiles, str] | None = None
     """The profile that the tokens are of, where renewed ones are written back."""
+    home: str = ""
+    """The only organisation to call in; empty to follow the session where it is moved."""
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -245,7 +248,14 @@ class Connection(Services):
         request: Request,
         limit_s: float,
     ) -> tuple[Response, Answered[Request, Response]]:
-        call = method(request, timeout=limit_s, metadata=self._session.metadata)
+        session = self._session
+        if session.home and organisation_of(session.access_token) != session.home:
+            raise call_error(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"the session has left the organisation {session.home}: log in to it again",
+                "ORGANISATION_LEFT",
+            )
+        call = method(request, timeout=limit_s, metadata=session.metadata)
         try:
             return await call, call
         except grpc.aio.AioRpcError as error:

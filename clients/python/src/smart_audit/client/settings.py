@@ -32,13 +32,6 @@ class Settings:
     profile: str = ""
     kept_in: Profiles | None = field(default=None, repr=False)
 
-    @property
-    def destination(self) -> str:
-        """The address, and the log's owner as far as the credentials tell; without a secret."""
-        held = self.credentials
-        key, _, _ = held.api_key.rpartition("_")
-        return f"{self.address} {key or self.profile}"
-
     @classmethod
     def read(
         cls,

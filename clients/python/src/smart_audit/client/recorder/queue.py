@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from itertools import islice
 from typing import Final
@@ -38,13 +38,19 @@ class Queue:
         # Taken out, and neither sent nor written anywhere yet.
         self._taken_events = self._taken_bytes = 0
         self._is_awaited = True
+        self._is_closed = False
         self.accepted = 0
 
     def put(self, event: bytes) -> None:
         """Take an event in, or drop one."""
         with self._lock:
+            if self._is_closed:
+                self._tally.add_dropped(Lost.CLOSED)
+                return
+            # None has to go for an event that would not fit even then.
+            makes_room = self.drop is Drop.OLDEST and self._has_room(len(event), emptied=True)
             while not self._has_room(len(event)):
-                if self.drop is Drop.NEWEST or not self._events:
+                if not makes_room:
                     self._tally.add_dropped(Lost.QUEUE_FULL)
                     return
                 self._bytes -= len(self._events.popleft())
@@ -56,10 +62,16 @@ class Queue:
         if wanted:
             self._wake()
 
-    def _has_room(self, size: int) -> bool:
+    def close(self) -> None:
+        """Take nothing more in; what is there can be taken out."""
+        with self._lock:
+            self._is_closed = True
+
+    def _has_room(self, size: int, *, emptied: bool = False) -> bool:
+        events, held = (0, 0) if emptied else (len(self._events), self._bytes)
         return (
-            len(self._events) + self._taken_events < self._max_events
-            and self._bytes + self._taken_bytes + size <= self._max_bytes
+            events + self._taken_events < self._max_events
+            and held + self._taken_bytes + size <= self._max_bytes
         )
 
     def take(self, max_events: int, max_bytes: int) -> list[bytes]:
@@ -85,13 +97,13 @@ class Queue:
         with self._lock:
             self._is_awaited = True
 
-    def settle(self, taken: list[bytes]) -> None:
+    def settle(self, taken: Sequence[bytes]) -> None:
         """These have been sent or written."""
         with self._lock:
             self._taken_events -= len(taken)
             self._taken_bytes -= sum(map(len, taken))
 
-    def put_back(self, taken: list[bytes]) -> None:
+    def put_back(self, taken: Sequence[bytes]) -> None:
         """These have not; they are the oldest again."""
         self.settle(taken)
         with self._lock:

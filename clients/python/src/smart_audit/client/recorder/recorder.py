@@ -16,6 +16,7 @@ import platformdirs
 
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.client.aio import AsyncClient
+from smart_audit.client.api_key import key_id
 from smart_audit.client.batches import BATCH_BYTES
 from smart_audit.client.caller import Link
 from smart_audit.client.connection import ignore_trouble
@@ -47,8 +48,9 @@ class Recorder:
     While the service is away they wait there, and what a process leaves behind the next one sends.
 
     client: whose address and credentials it takes; else those of the environment or the profile.
-    spool: a folder to keep events in, for this destination alone; None for memory only; by default
-    $SMART_AUDIT_SPOOL_DIR, else one in the user's state folder. It holds events in plain.
+    spool: a folder to keep events in, for this organisation's log alone; None for memory only; by
+    default $SMART_AUDIT_SPOOL_DIR, else one in the user's state folder, which organisations share:
+    each gets what is its own. It holds events in plain.
     spool_bytes: what the files of one process may take. sync: whether events are on the disk, not
     only with the operating system, before they are sent.
     queue_events, queue_bytes: what may wait in memory. drop: which events go when there is no room.
@@ -73,9 +75,10 @@ class Recorder:
         exit_s: float = 2.0,
     ) -> None:
         settings = Settings.read() if client is None else client.settings
-        self._link = Link(settings, ignore_trouble)
+        self._link = Link(settings, ignore_trouble, stays=True)
         self._queue_size = queue_events, queue_bytes, Drop(drop)
-        self._folder = _user_folder(settings) if spool is USER_FOLDER else spool
+        self._is_named = spool is not USER_FOLDER
+        self._folder = spool if self._is_named else _user_folder(settings)
         self._spool_size = spool_bytes, sync
         self._timeout_s = timeout_s
         self._linger_s = linger_s
@@ -93,8 +96,17 @@ class Recorder:
         spools = (
             None
             if self._folder is None
-            else Spools(Path(self._folder), size, self._tally, sync=sync)
+            else Spools(
+                Path(self._folder),
+                size,
+                self._tally,
+                sync=sync,
+                key=key_id(self._link.settings.credentials.api_key),
+                is_shared=not self._is_named,
+            )
         )
+        if self._is_closed:
+            self._queue.close()
         self._worker = Worker(
             self._queue, spools, self._link, self._timeout_s, self._linger_s, self._tally
         )
@@ -124,9 +136,7 @@ class Recorder:
         """Record an event that was made before, by `new_event`."""
         with self.guarded():
             data = event.SerializeToString()
-            if self._is_closed:
-                self._tally.add_dropped(Lost.CLOSED)
-            elif len(data) > BATCH_BYTES:
+            if len(data) > BATCH_BYTES:
                 self._tally.add_dropped(Lost.TOO_LARGE)
             else:
                 self._queue.put(data)
@@ -158,6 +168,8 @@ class Recorder:
         if self._is_closed:
             return True
         self._is_closed = True
+        # What another thread is about to give is either in the queue now, or counted as dropped.
+        self._queue.close()
         done = self.flush(self._exit_s if timeout_s is None else timeout_s)
         self._thread.end()
         self._worker.close()
@@ -190,11 +202,10 @@ class Recorder:
 
 
 def _user_folder(settings: Settings) -> Path:
-    """A folder for this destination: what is found there may be sent to it."""
+    """A folder for this address; whose log the events in it are for, `Spools` knows."""
     named = os.environ.get(SPOOL_VARIABLE, "")
     base = Path(named) if named else platformdirs.user_state_path("smart-audit", appauthor=False)
-    destination = hashlib.sha256(settings.destination.encode()).hexdigest()[:16]
-    return base / "spool" / destination
+    return base / "spool" / hashlib.sha256(settings.address.encode()).hexdigest()[:16]
 
 
 _all: "weakref.WeakSet[Recorder]" = weakref.WeakSet()

@@ -33,36 +33,51 @@ class Sender:
         self._patience = Patience(timeout_s, retry_for_s=0)
         self._tally = tally
         self._set_aside = set_aside
+        # Failed ones in a row; who gave up and comes again has not begun anew.
+        self._attempts = 0
 
-    async def send(self, events: Sequence[bytes]) -> None:
-        """Bring serialised events to an end, each one: it is in the log, or set aside."""
+    async def send(
+        self, events: Sequence[bytes], gives_up: Callable[[], bool] = lambda: False
+    ) -> Sequence[bytes]:
+        """Bring serialised events to an end, each one: it is in the log, or set aside.
+
+        gives_up: asked after each attempt that failed. Gives the last events, those that were not
+        brought to an end; none, unless it gave up.
+        """
         request = audit_pb2.RecordEventsRequest(
             events=[audit_pb2.Event.FromString(one) for one in events]
         )
-        attempts = 0
         while True:
             try:
                 answer = await self._link.connection.call(
                     self._link.connection.events.RecordEvents, request, self._patience
                 )
             except CallError as error:
-                attempts += 1
-                if _is_for_good(error, attempts):
-                    await self._divide(events, request, error)
-                    return
+                self._attempts += 1
+                if _is_for_good(error, self._attempts):
+                    self._attempts = 0
+                    return await self._divide(events, request, error, gives_up)
                 self._tally.trouble = str(error)
-                await asyncio.sleep(max(pause_s(attempts), error.retry_after_s))
+                await asyncio.sleep(max(pause_s(self._attempts), error.retry_after_s))
+                if gives_up():
+                    return events
             else:
+                self._attempts = 0
                 self._tally.trouble = ""
                 break
         for event, result in zip(request.events, answer.results, strict=True):
             if result.HasField("refusal"):
                 self._refuse(event, result.refusal)
         self._tally.add_sent(sum(one.HasField("receipt") for one in answer.results))
+        return []
 
     async def _divide(
-        self, events: Sequence[bytes], request: audit_pb2.RecordEventsRequest, error: CallError
-    ) -> None:
+        self,
+        events: Sequence[bytes],
+        request: audit_pb2.RecordEventsRequest,
+        error: CallError,
+        gives_up: Callable[[], bool],
+    ) -> Sequence[bytes]:
         """Look for the event that a call is refused for."""
         if len(events) == 1:
             reason = error.reason or error.code.name
@@ -70,10 +85,11 @@ class Sender:
                 reason=reason, message=error.message, fields=list(error.fields)
             )
             self._refuse(request.events[0], refusal)
-            return
+            return []
         middle = len(events) // 2
-        await self.send(events[:middle])
-        await self.send(events[middle:])
+        if rest := await self.send(events[:middle], gives_up):
+            return [*rest, *events[middle:]]
+        return await self.send(events[middle:], gives_up)
 
     def _refuse(self, event: audit_pb2.Event, refusal: audit_pb2.Refusal) -> None:
         self._tally.add_refused(refusal.reason)

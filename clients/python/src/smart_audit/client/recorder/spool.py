@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from smart_audit.client import private_files
 from smart_audit.client.recorder.counters import Lost, Tally
 
 SEGMENT_BYTES: Final = 1024 * 1024
 _FRAME: Final = struct.Struct("<II")
-_SUFFIX: Final = ".events"
+SUFFIX: Final = ".events"
+OWNER: Final = "owner"
 _LOCK: Final = "lock"
 
 
@@ -55,12 +57,13 @@ class Spool:
         self._lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._segments = [self._found(path) for path in sorted(folder.glob(f"*{_SUFFIX}"))]
+            self._segments = [self._found(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
             self._number = max((int(one.path.stem) for one in self._segments), default=0)
         except BaseException:
             os.close(self._lock)
             raise
         self._writing: int | None = None
+        self._owner = ""
 
     @classmethod
     def adopt(cls, folder: Path, tally: Tally) -> Self | None:
@@ -69,6 +72,12 @@ class Spool:
             return cls(folder, 0, tally, sync=False)
         except BlockingIOError:
             return None
+
+    def own(self, owner: str) -> None:
+        """Note whose events they are, for who finds them. Raises: OSError."""
+        if owner != self._owner:
+            private_files.write(self._folder / OWNER, owner)
+            self._owner = owner
 
     def __len__(self) -> int:
         return sum(one.events for one in self._segments)
@@ -92,9 +101,14 @@ class Spool:
             if self._sync:
                 os.fsync(descriptor)
         except OSError:
-            # A frame that is half written would make all behind it unreadable.
-            os.ftruncate(descriptor, segment.size)
-            os.lseek(descriptor, segment.size, os.SEEK_SET)
+            # A frame that is half written would make all behind it unreadable: nothing more goes
+            # into this segment, whether or not it can be cut.
+            with suppress(OSError):
+                os.ftruncate(descriptor, segment.size)
+            if segment.size:
+                self._close_segment()
+            else:
+                self._remove(segment)
             raise
         segment.size += len(data)
         segment.events += len(events)
@@ -138,6 +152,7 @@ class Spool:
         """Let go of the folder; it is removed when nothing is left in it."""
         self._close_segment()
         if not self._segments:
+            (self._folder / OWNER).unlink(missing_ok=True)
             (self._folder / _LOCK).unlink(missing_ok=True)
             # Somebody else may have put something there.
             with suppress(OSError):
@@ -160,21 +175,33 @@ class Spool:
             self._close_segment()
         if self._writing is None:
             self._number += 1
-            path = self._folder / f"{self._number:012}{_SUFFIX}"
+            path = self._folder / f"{self._number:012}{SUFFIX}"
             self._writing = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             self._segments.append(_Segment(path))
         return self._segments[-1], self._writing
 
     def _close_segment(self) -> None:
-        if self._writing is not None:
-            os.close(self._writing)
-            self._writing = None
+        descriptor, self._writing = self._writing, None
+        if descriptor is not None:
+            os.close(descriptor)
 
     def _remove(self, segment: _Segment) -> None:
         if segment is self._segments[-1]:
             self._close_segment()
         self._segments.remove(segment)
         segment.path.unlink(missing_ok=True)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether the process whose spool is there lives. Raises: OSError."""
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def _frames(segment: _Segment, max_events: int, max_bytes: int) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,6 +11,7 @@ from typing import Final
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.client.batches import BATCH_BYTES
 from smart_audit.client.caller import Link
+from smart_audit.client.errors import CallError
 from smart_audit.client.recorder.counters import Lost, Tally
 from smart_audit.client.recorder.queue import Drop, Queue
 from smart_audit.client.recorder.sender import Sender
@@ -23,6 +25,7 @@ TRY_DISK_S: Final = 1.0
 _AFTER_DEFECT_S: Final = 1.0
 _WRITTEN_EVENTS: Final = 1000
 _WRITTEN_BYTES: Final = 1024 * 1024
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 log = logging.getLogger("smart_audit.recorder")
 
@@ -47,12 +50,14 @@ class Worker:
         self._spools = spools
         self._linger_s = linger_s
         self._tally = tally
+        self._link = link
         self._sender = Sender(link, timeout_s, tally, self._set_aside)
         self._spool: Spool | None = None
         self._left: list[Spool] = []
         self._look_for_left_at = 0.0
         self._write_again_at = 0.0
         self._sends_from_queue = False
+        self._is_closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._awake = asyncio.Event()
         self._written = asyncio.Event()
@@ -73,6 +78,8 @@ class Worker:
 
     async def run(self) -> None:
         """Work until it is cancelled."""
+        if self._is_closed:
+            return
         self._awake, self._written = asyncio.Event(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._sends_from_queue = False
@@ -81,7 +88,7 @@ class Worker:
 
     async def _write(self) -> None:
         """Move what is in the queue to the disk."""
-        if self._sends_from_queue or time.monotonic() < self._write_again_at:
+        if self._sends_from_queue or not self._may_write():
             await asyncio.sleep(self._linger_s)
             return
         taken = self._queue.take(_WRITTEN_EVENTS, _WRITTEN_BYTES)
@@ -100,24 +107,30 @@ class Worker:
         self._written.set()
         await asyncio.sleep(self._linger_s)
 
+    def _may_write(self) -> bool:
+        """Whether the disk is to be tried: while sending fails, events are safer there."""
+        return self._spools is not None and time.monotonic() >= self._write_again_at
+
     def _append(self, events: Sequence[bytes]) -> None:
         """Raises: SpoolFull, OSError."""
         if self._spool is None:
             if self._spools is None:
                 raise SpoolFull
-            self._spool = self._spools.new()
+            self._spool = self._spools.new(self._link.organisation)
         while True:
             try:
                 self._spool.append(events)
-            except (SpoolFull, OSError):
-                if self._queue.drop is Drop.NEWEST or not self._spool.drop_oldest():
+            except (SpoolFull, OSError) as error:
+                # Room does not mend a disk that is broken.
+                makes_room = self._queue.drop is Drop.OLDEST and _has_no_room(error)
+                if not (makes_room and self._spool.drop_oldest()):
                     raise
             else:
                 return
 
     async def _send(self) -> None:
         """Send what is oldest: left by others, on our disk, or in the queue."""
-        self._look_for_left()
+        await self._look_for_left()
         spool = self._left[0] if self._left else self._spool
         events = [] if spool is None else spool.peek(SENT_EVENTS, BATCH_BYTES)
         if spool is not None and events:
@@ -125,7 +138,7 @@ class Worker:
             spool.advance(events)
         elif self._left:
             self._left.pop(0).close()
-        elif self._spools is None or time.monotonic() < self._write_again_at:
+        elif not self._may_write():
             await self._send_from_queue()
         else:
             await _until(self._written, LOOK_FOR_LEFT_S)
@@ -137,24 +150,32 @@ class Worker:
             return
         # What comes later must not get to the disk, and be sent, before these.
         self._sends_from_queue = True
+        rest: Sequence[bytes] = taken
         try:
-            await self._sender.send(taken)
-        except BaseException:
-            self._queue.put_back(taken)
-            raise
+            rest = await self._sender.send(taken, self._may_write)
         finally:
             self._sends_from_queue = False
-        self._queue.settle(taken)
+            self._queue.settle(taken[: len(taken) - len(rest)])
+            self._queue.put_back(rest)
         if len(taken) < SENT_EVENTS:
             await asyncio.sleep(self._linger_s)
 
-    def _look_for_left(self) -> None:
+    async def _look_for_left(self) -> None:
         now = time.monotonic()
         if self._spools is None or self._left or now < self._look_for_left_at:
             return
         self._look_for_left_at = now + LOOK_FOR_LEFT_S
         try:
-            self._left = list(self._spools.left())
+            organisation = await self._link.find_organisation()
+        except CallError as error:
+            # What was left by the same key is known without.
+            self._tally.trouble = str(error)
+            self._look_for_left_at = now
+            organisation = ""
+        try:
+            if self._spool is not None and organisation:
+                self._spools.own(self._spool, organisation)
+            self._left = list(self._spools.left(organisation))
         except OSError as error:
             log.warning("what others have left cannot be read: %s", error)
 
@@ -171,6 +192,7 @@ class Worker:
 
         What cannot be written is lost.
         """
+        self._is_closed = True
         while taken := self._queue.take(_WRITTEN_EVENTS, _WRITTEN_BYTES):
             try:
                 self._append(taken)
@@ -184,6 +206,10 @@ class Worker:
         """In the child of a fork: all of it is the parent's."""
         for spool in (*self._left, *([] if self._spool is None else [self._spool])):
             spool.leave()
+
+
+def _has_no_room(error: SpoolFull | OSError) -> bool:
+    return isinstance(error, SpoolFull) or error.errno in _NO_ROOM
 
 
 async def _for_ever(step: Callable[[], Awaitable[None]]) -> None:
