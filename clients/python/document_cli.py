@@ -26,7 +26,8 @@ same.
 
 Data goes to stdout, progress and complaints to stderr. `-o` chooses the form of data: a table for
 people, which fits the terminal and has whole lines when it is piped, or `json`, `jsonl` and `csv`
-as the API has them. `NO_COLOR` is respected.
+as the API has them. Text in CSV that a spreadsheet would take for a formula has a `'` before it;
+on a terminal control characters are escaped. `NO_COLOR` is respected.
 
 | Exit code | |
 |---|---|

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from io import StringIO
 from typing import IO, Annotated, Any, Final
 
 import typer
@@ -20,6 +21,11 @@ Row = Mapping[str, Any]
 
 _GAP: Final = "  "
 _LEAST_WIDTH: Final = 8
+# As in the service's export, whose code is not installed here: what makes a spreadsheet see a
+# formula (OWASP, "CSV Injection"), in the widths of all keyboards; and the mark itself, so that
+# taking one away from the front of any cell gives the value back.
+_FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠'")
+_MARK: Final = "'"
 
 
 class Form(StrEnum):
@@ -100,15 +106,14 @@ def show(rows: Iterable[Row], columns: Sequence[Column], form: Form) -> None:
         case Form.TABLE:
             _table(list(rows), columns, out)
         case Form.JSON:
-            _array(rows, out)
+            _array(rows)
         case Form.JSONL:
             for row in rows:
                 write_line(row)
         case Form.CSV:
-            writer = csv.writer(out, lineterminator="\n")
-            writer.writerow([column.path for column in columns])
+            write_row = rows_of_csv(columns)
             for row in rows:
-                writer.writerow([cell_of_csv(column.value(row)) for column in columns])
+                write_row(row)
 
 
 def show_one(row: Row, columns: Sequence[Column], form: Form) -> None:
@@ -120,28 +125,57 @@ def show_one(row: Row, columns: Sequence[Column], form: Form) -> None:
                 if cell := column.cell(row):
                     sys.stdout.write(f"{column.heading.lower():<{width}}{_GAP}{cell}\n")
         case Form.JSON:
-            sys.stdout.write(json.dumps(row, ensure_ascii=False, indent=2) + "\n")
+            write(json.dumps(row, ensure_ascii=False, indent=2) + "\n")
         case _:
             show([row], columns, form)
 
 
 def write_line(row: Row) -> None:
     """Write one line of JSON to stdout, at once."""
-    sys.stdout.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+    write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 
 
-def _array(rows: Iterable[Row], out: IO[str]) -> None:
+def write(text: str) -> None:
+    """Write to stdout what is for programs, as it is.
+
+    On a terminal nothing in it moves the cursor or turns the writing; JSON says the same then.
+    """
+    if sys.stdout.isatty():
+        text = "\n".join(map(printable, text.split("\n")))
+    sys.stdout.write(text)
+
+
+def rows_of_csv(columns: Sequence[Column]) -> Callable[[Row], None]:
+    """Write the header of a table to stdout; gives what writes a row."""
+    line = StringIO(newline="")
+    # What is in the end of a line is quoted in cells as well: with \n alone a \r would not be.
+    writer = csv.writer(line, lineterminator="\r\n")
+
+    def write_cells(cells: Iterable[str]) -> None:
+        writer.writerow(cells)
+        write(line.getvalue().removesuffix("\r\n") + "\n")
+        line.seek(0)
+        line.truncate()
+
+    write_cells(column.path for column in columns)
+    return lambda row: write_cells(_cell_of_csv(column.value(row)) for column in columns)
+
+
+def _array(rows: Iterable[Row]) -> None:
     comma = "["
     for row in rows:
-        out.write(f"{comma}\n{json.dumps(row, ensure_ascii=False)}")
+        write(f"{comma}\n{json.dumps(row, ensure_ascii=False)}")
         comma = ","
-    out.write("[]\n" if comma == "[" else "\n]\n")
+    write("[]\n" if comma == "[" else "\n]\n")
 
 
-def cell_of_csv(value: Any) -> str:
-    """A value for programs: true and false are JSON's, times are whole."""
-    return json.dumps(value) if isinstance(value, bool) else plain(value)
+def _cell_of_csv(value: Any) -> str:
+    """A value for programs: true and false are JSON's, times are whole, no text is a formula."""
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    text = plain(value)
+    return _MARK + text if text.startswith(_FORMULA) else text
 
 
 def _table(rows: Sequence[Row], columns: Sequence[Column], out: IO[str]) -> None:

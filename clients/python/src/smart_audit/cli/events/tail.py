@@ -1,7 +1,6 @@
 """`smart-audit events tail`: events as they are recorded, live."""
 
 import asyncio
-import csv
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, aclosing, nullcontext
@@ -17,7 +16,7 @@ from smart_audit.cli.events.live import LiveView
 from smart_audit.cli.failures import ExitCode, Failure
 from smart_audit.cli.messages import row
 from smart_audit.cli.options import FilterOption, read_time
-from smart_audit.cli.render import Form, OutputOption, Row, cell_of_csv, write_line
+from smart_audit.cli.render import Form, OutputOption, Row, rows_of_csv, write_line
 from smart_audit.cli.text import complain
 from smart_audit.client.errors import CallError
 from smart_audit.client.events import timestamp
@@ -93,15 +92,7 @@ def _shower(form: Form, address: str, wanted: str) -> AbstractContextManager[Sho
     if form is Form.JSONL:
         return nullcontext(_Lines(write_line))
     if form is Form.CSV:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow([column.path for column in EVENTS])
-        return nullcontext(
-            _Lines(
-                lambda event: writer.writerow(
-                    [cell_of_csv(column.value(event)) for column in EVENTS]
-                )
-            )
-        )
+        return nullcontext(_Lines(rows_of_csv(EVENTS)))
     return nullcontext(_Lines(_write_plain))
 
 

@@ -1,6 +1,5 @@
 """`smart-audit log checkpoint`, `proof` and `witness`: what the log hands out to be kept."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -11,7 +10,7 @@ from smart_audit.cli.calling import Calls, calls
 from smart_audit.cli.events.find import find
 from smart_audit.cli.messages import row, rows
 from smart_audit.cli.options import QuietOption
-from smart_audit.cli.render import Column, Form, OutputOption, show, show_one, time
+from smart_audit.cli.render import Column, Form, OutputOption, show, show_one, time, write
 from smart_audit.cli.text import tell
 from smart_audit.client import private_files
 
@@ -52,7 +51,7 @@ def checkpoint(
     """
     answer = _checkpoint(to, cosigned=cosigned)
     if note:
-        sys.stdout.write(answer.note)
+        write(answer.note)
     else:
         show_one(row(answer), _CHECKPOINT, output)
 
@@ -76,7 +75,7 @@ def proof(
     request = audit_pb2.GetEventProofRequest(event_id=find(to, event).id)
     text = to.call(to.services.events.GetEventProof, request).data.decode()
     if out is None:
-        sys.stdout.write(text)
+        write(text)
     else:
         # It holds what the event discloses.
         private_files.write(out, text)
