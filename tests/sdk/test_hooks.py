@@ -3,18 +3,23 @@
 import asyncio
 import logging
 from contextlib import suppress
+from contextvars import copy_context
+from types import SimpleNamespace
 
 import pytest
+from flask import Flask
 from opentelemetry import trace
-from sqlalchemy import create_engine, insert, update
+from sqlalchemy import String, create_engine, insert, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.client import Recorder
+from smart_audit.client.hooks import django
 from smart_audit.client.hooks.asgi import AuditMiddleware
 from smart_audit.client.hooks.audited import audited
 from smart_audit.client.hooks.context import acting_as, record_here
+from smart_audit.client.hooks.flask import Audit
 from smart_audit.client.hooks.logs import AuditHandler
 from smart_audit.client.hooks.sqlalchemy import capture_changes
 from smart_audit.core.rpc.validation import violations_of
@@ -109,6 +114,74 @@ def test_a_row_that_is_touched_and_not_changed_is_no_event(sessions, audit_event
     with sessions.begin() as session:
         session.get_one(Row, 1).name = "a"
     assert len(audit_events) == 1
+
+
+class Wide(Base):
+    __tablename__ = "wide"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    for n in range(20):
+        vars()[f"c{n}"] = mapped_column(String)
+    del n
+
+
+def test_values_that_are_too_large_keep_no_change_from_being_recorded(
+    recorder, sessions, audit_events
+):
+    values = {"some rows": {"name"}, "wide": {f"c{n}" for n in range(20)}}
+    shown = sessionmaker(sessions.kw["bind"])
+    capture_changes(shown, recorder, values=values)
+    with shown.begin() as session:
+        session.add(Row(id=1, name="\N{GRINNING FACE}" * 100_000))
+        session.flush()
+        session.add(Wide(id=1, **{f"c{n}": "\N{GRINNING FACE}" * 10_000 for n in range(20)}))
+    row, wide = audit_events
+    assert len(row.metadata["values"]["name"]["after"]) == 4096
+    assert "values" not in wide.metadata
+    assert wide.metadata["values_left_out"]
+    for event in audit_events:
+        assert violations_of(event) == {}
+        assert event.metadata.ByteSize() <= 256 * 1024
+
+
+def test_no_name_keeps_an_event_from_being_recorded(recorder, audit_events):
+    record_here(recorder, "a.b", {"id": "\n" * 300, "name": "x" * 300})
+    with acting_as("u" * 300):
+        record_here(recorder, "a.c")
+    assert [violations_of(event) for event in audit_events] == [{}, {}]
+    assert len(audit_events[0].actor.name) == 256
+
+
+def test_a_request_that_ends_in_another_context_ends(recorder, audit_events):
+    app = Flask(__name__)
+    audit = Audit(recorder, app)
+    with app.test_request_context("/", method="POST"):
+        copy_context().run(audit._begin)
+        audit._end(None)
+
+
+async def test_users_are_looked_up_for_what_is_recorded_and_may_be_unknown(
+    recorder, audit_events, monkeypatch
+):
+    monkeypatch.setattr(django, "settings", SimpleNamespace(SMART_AUDIT_RECORDER=recorder))
+    asked = []
+
+    async def answer(request):
+        return SimpleNamespace(status_code=200)
+
+    async def auser():
+        asked.append(1)
+        raise OSError("the database is away")
+
+    def request(method):
+        return SimpleNamespace(
+            method=method, path="/", META={}, headers={}, resolver_match=None, auser=auser
+        )
+
+    middleware = django.AuditMiddleware(answer)
+    assert (await middleware(request("GET"))).status_code == 200
+    assert asked == []
+    assert (await middleware(request("POST"))).status_code == 200
+    assert [event.actor.id for event in audit_events] == ["unknown"]
 
 
 async def test_coroutines_are_audited_alike(recorder, audit_events):

@@ -28,6 +28,7 @@ MAX_SOURCE_ADDRESS: Final = 256
 MAX_USER_AGENT: Final = 2048
 
 MAX_METADATA_DEPTH: Final = 32
+MAX_METADATA_BYTES: Final = 256 * 1024
 _MAX_SAFE_INTEGER: Final = 2**53 - 1
 
 
@@ -99,7 +100,7 @@ def new_event(
     return audit_pb2.Event(
         id=id or uuid7(),
         action=action,
-        actor=_actor(actor),
+        actor=actor_of(actor),
         targets=[
             one if isinstance(one, audit_pb2.Target) else audit_pb2.Target(**one) for one in targets
         ],
@@ -113,9 +114,12 @@ def new_event(
     )
 
 
-def _actor(actor: Actor) -> audit_pb2.Actor:
+def actor_of(actor: Actor) -> audit_pb2.Actor:
+    """An actor of its own. Raises: TypeError or ValueError for what makes none."""
     if isinstance(actor, audit_pb2.Actor):
-        return actor
+        copy = audit_pb2.Actor()
+        copy.CopyFrom(actor)
+        return copy
     return audit_pb2.Actor(id=actor) if isinstance(actor, str) else audit_pb2.Actor(**actor)
 
 

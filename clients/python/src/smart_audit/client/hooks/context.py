@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import Final, Unpack
 
 from smart_audit.client.events import (
+    MAX_ACTOR_ID,
+    MAX_ACTOR_NAME,
     MAX_SOURCE_ADDRESS,
     MAX_USER_AGENT,
     Actor,
     EventFields,
+    actor_of,
 )
 from smart_audit.client.recorder import Recorder
 
@@ -55,7 +58,8 @@ def record_here(
     here = _current.get()
     fields.setdefault("source_address", fitting(here.source_address, MAX_SOURCE_ADDRESS))
     fields.setdefault("user_agent", fitting(here.user_agent, MAX_USER_AGENT))
-    recorder.record(action, _found(actor) or _found(here.actor) or UNKNOWN, **fields)
+    who = _found(actor) or _found(here.actor) or UNKNOWN
+    recorder.record(action, _fitting_actor(who), **fields)
 
 
 def fitting(text: str, most: int) -> str:
@@ -64,6 +68,17 @@ def fitting(text: str, most: int) -> str:
     most: characters.
     """
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text[:most])
+
+
+def _fitting_actor(actor: Actor) -> Actor:
+    """An actor as the service takes it: names are chosen by people, too."""
+    try:
+        fitted = actor_of(actor)
+    except (TypeError, ValueError):
+        return actor  # `record` says what is wrong with it
+    fitted.id = fitting(fitted.id, MAX_ACTOR_ID)
+    fitted.name = fitted.name[:MAX_ACTOR_NAME]
+    return fitted
 
 
 def _found(actor: Acting) -> Actor | None:

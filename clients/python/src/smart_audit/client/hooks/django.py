@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from smart_audit.client.events import Actor
-from smart_audit.client.hooks.context import ANONYMOUS, acting_as
+from smart_audit.client.hooks.context import ANONYMOUS, UNKNOWN, Acting, acting_as, log
 from smart_audit.client.hooks.requests import CHANGING, Handled, by_method, record_request
 from smart_audit.client.recorder import Recorder
 
@@ -38,26 +38,38 @@ class AuditMiddleware:
         """Handle a request."""
         if iscoroutinefunction(self._get_response):
             return self._with_loop(request)
-        with acting_as(lambda: _actor(request.user), **_where(request)):
+        with acting_as(lambda: _actor(_user_of(request)), **_where(request)):
             response = self._get_response(request)
             if request.method in self._methods:
-                self._record(request, response.status_code, _user_of(request))
+                self._record(request, response.status_code, lambda: _actor(_user_of(request)))
         return response
 
     async def _with_loop(self, request: Any) -> Any:
+        if request.method not in self._methods:
+            with acting_as(lambda: _actor(_user_of(request)), **_where(request)):
+                return await self._get_response(request)
         # A user that has not been looked up yet would be without a loop, which Django refuses.
-        user = await request.auser() if hasattr(request, "auser") else None
-        with acting_as(_actor(user), **_where(request)):
+        actor = await _looked_up(request)
+        with acting_as(actor, **_where(request)):
             response = await self._get_response(request)
-            if request.method in self._methods:
-                self._record(request, response.status_code, user)
+            self._record(request, response.status_code, actor)
         return response
 
-    def _record(self, request: Any, status: int, user: Any) -> None:
+    def _record(self, request: Any, status: int, actor: Acting) -> None:
         match = request.resolver_match
         route = "" if match is None else f"/{match.route}"
         handled = Handled(request.method, request.path, route, status)
-        record_request(self._recorder, handled, lambda: _actor(user), by_method)
+        record_request(self._recorder, handled, actor, by_method)
+
+
+async def _looked_up(request: Any) -> Actor:
+    if not hasattr(request, "auser"):
+        return ANONYMOUS
+    try:
+        return _actor(await request.auser())
+    except Exception as error:  # noqa: BLE001  (the program goes on)
+        log.warning("who acts was not found out: %s", error)
+        return UNKNOWN
 
 
 def _user_of(request: Any) -> Any:

@@ -1,7 +1,7 @@
 """An extension for Flask."""
 
 from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import flask
 
@@ -76,7 +76,9 @@ class Audit:
         # Where errors are passed on, as in tests, there was no answer.
         if error is not None and flask.current_app.config["PROPAGATE_EXCEPTIONS"]:
             self._record(_CRASHED)
-        stack.close()
+        # A streamed answer may end in another context, whose actor is not ours to take back.
+        with suppress(ValueError):
+            stack.close()
 
     def _record(self, status: int) -> None:
         request = flask.request

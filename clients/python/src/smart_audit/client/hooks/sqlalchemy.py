@@ -4,19 +4,28 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 from typing import Any, Final
 
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import InstanceState, ORMExecuteState, Session, SessionTransaction, sessionmaker
 
-from smart_audit.client.events import MAX_TARGET_ID, Outcome
+from smart_audit.client.events import (
+    MAX_METADATA_BYTES,
+    MAX_TARGET_ID,
+    MAX_TARGET_TYPE,
+    Outcome,
+    struct,
+)
 from smart_audit.client.hooks.context import Acting, fitting, record_here
 from smart_audit.client.recorder import Recorder
 
 _PENDING: Final = "smart_audit_changes"
 _MARKS: Final = "smart_audit_marks"
 _NOT_IN_ACTIONS: Final = re.compile(r"[^A-Za-z0-9._-]")
-_JSON = (str, int, float, bool, type(None))
+_MOST_VALUE: Final = 4096  # characters
+# A recorder adds the trace.
+_MOST_METADATA: Final = MAX_METADATA_BYTES - 1024
 
 
 class Kind(StrEnum):
@@ -52,10 +61,12 @@ def capture_changes(
     """Record each inserted, updated and deleted row, once its transaction is committed.
 
     An event says which columns were changed, not what is in them: that only for the columns that
-    `values` names, by table. tables: which are captured; all, if not given. actor: else who acts
-    here (`acting_as`). What is rolled back, also to a savepoint, is not recorded; a statement over
-    many rows (`session.execute(update(…))`) is one event without keys; what goes past the session
-    is not seen. For an `async_sessionmaker` give the class that it has as `sync_session_class`.
+    `values` names, by table, each cut to 4,096 characters; where they are too much for one event,
+    it has `values_left_out` instead. tables: which are captured; all, if not given. actor: else who
+    acts here (`acting_as`). What is rolled back, also to a savepoint, is not recorded; a statement
+    over many rows (`session.execute(update(…))`) is one event without keys; what goes past the
+    session is not seen. For an `async_sessionmaker` give the class that is its
+    `sync_session_class`.
     """
     hook = _Capture(recorder, actor, tables, values or {})
     event.listen(sessions, "after_flush", hook.flushed)
@@ -152,12 +163,15 @@ class _Capture:
         metadata: dict[str, Any] = {"columns": list(change.columns)}
         if change.values:
             metadata["values"] = change.values
+            if struct(metadata).ByteSize() > _MOST_METADATA:
+                del metadata["values"]
+                metadata["values_left_out"] = True
         record_here(
             self._recorder,
             f"{_NOT_IN_ACTIONS.sub('_', change.table) or 'table'}.{change.kind}",
             self._actor,
             targets=[
-                {"id": change.key, "type": change.table}
+                {"id": change.key, "type": change.table[:MAX_TARGET_TYPE]}
                 if change.key
                 else {"id": change.table or "unknown", "type": "table"}
             ],
@@ -177,4 +191,9 @@ def _before_and_after(kind: Kind, history: Any) -> dict[str, Any]:
 
 
 def _json(value: Any) -> Any:
-    return value if isinstance(value, _JSON) else str(value)
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, int | float):
+        return value
+    text = str(value)
+    return text if len(text) <= _MOST_VALUE else f"{text[: _MOST_VALUE - 1]}…"
