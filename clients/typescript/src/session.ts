@@ -35,6 +35,8 @@ export class Session {
 
   set tokens(tokens: Tokens | null) {
     this.#tokens = tokens;
+    // A renewal that is under way is one of other tokens.
+    this.#renewal = null;
     this.#onTokens(tokens);
   }
 
@@ -58,13 +60,19 @@ export class Session {
     if ((this.#tokens?.access_token ?? "") !== used) {
       return Promise.resolve();
     }
-    this.#renewal ??= this.#renewOnce().finally(() => {
-      this.#renewal = null;
-    });
+    if (this.#renewal === null) {
+      const renewal = this.#renewOnce().finally(() => {
+        if (this.#renewal === renewal) {
+          this.#renewal = null;
+        }
+      });
+      this.#renewal = renewal;
+    }
     return this.#renewal;
   }
 
   async #renewOnce(): Promise<void> {
+    const begunWith = this.#tokens;
     const answer = await (this.#apiKey === undefined ? this.#refresh() : this.#exchange());
     if (!answer.ok) {
       throw await refusal(answer);
@@ -72,6 +80,10 @@ export class Session {
     const fresh = await answer.json().catch((cause) => {
       throw new ConnectionError("the answer broke off", { cause });
     }) as Tokens;
+    // A logout or another login meanwhile stays what it is.
+    if (this.#tokens !== begunWith) {
+      return;
+    }
     this.tokens = { access_token: fresh.access_token, refresh_token: fresh.refresh_token };
   }
 

@@ -144,6 +144,26 @@ describe("tokens", () => {
     assert.ok(!error.message.includes(apiKey.slice(-12, -4)));
   });
 
+  test("that are set while others are being renewed stay", async () => {
+    const others = (await newUser()).tokens;
+    for (const meanwhile of [null, others]) {
+      const refresh_token = (await newUser()).tokens?.refresh_token;
+      const client: Client = new Client({
+        url,
+        tokens: { access_token: "expired", refresh_token },
+        fetch: async (input, init) => {
+          const answer = await fetch(input, init);
+          if (new URL(String(input)).pathname === REFRESH) {
+            client.tokens = meanwhile;
+          }
+          return answer;
+        },
+      });
+      await client.getMe().catch(() => null);
+      assert.deepEqual(client.tokens, meanwhile);
+    }
+  });
+
   test("are forgotten by a logout", async () => {
     const user = await newUser();
     await user.logout();
