@@ -136,7 +136,7 @@ async def test_a_refused_erasure_does_not_stop_the_projection(world, user):
 
 
 async def test_no_text_that_an_event_may_have_stops_the_projection(world, user):
-    odd = audit_pb2.Target(id="d_1", type="a\0b", name="c\0d")
+    odd = audit_pb2.Target(id="d_1", type="a b", name="c\0d")
     changes = {"outcome_reason": "e\0f", "source": "g\0h", "targets": [odd], "user_agent": "\0"}
     await record(world, user, event(**changes, metadata={"i\0j": "k\0", '"},{': "\\"}))
     found = await rows(world, user.organisation_id)

@@ -313,4 +313,4 @@ async def test_what_was_erased_is_told_as_only_said(cli, gateway, world, user, t
     result = await offline(cli, tmp_path / "event.json", "--key", key.text.strip())
     assert (result.code, result.err) == (0, "")
     assert "Only said by the service: that of these were erased " in result.out
-    assert "Ada" not in result.out
+    assert "Ada Lovelace" not in result.out
