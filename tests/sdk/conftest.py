@@ -1,8 +1,11 @@
 """The SDK as a program uses it: through the gateway."""
 
+from uuid import uuid4
+
 import pytest
 
-from smart_audit.client import AsyncClient, Client
+from smart_audit.client import AsyncClient, Client, Recorder
+from tests.cli.cable import cable_to
 from tests.support.machines import machines_of
 
 
@@ -46,3 +49,31 @@ def waiting(gateway, machine):
     _, key = machine
     with Client(gateway.address, api_key=key.secret) as client:
         yield client
+
+
+@pytest.fixture
+def source():
+    """Whose events are looked for."""
+    return f"recorder-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+async def cable(gateway):
+    """The way to the gateway, not plugged in yet."""
+    async with cable_to(gateway.address) as cable:
+        yield cable
+
+
+@pytest.fixture
+def recorder_to(machine, tmp_path):
+    """Makes recorders, which are closed at the end."""
+    made = []
+
+    def make(address, **options):
+        options = {"spool": tmp_path / "spool", "linger_s": 0.01, "exit_s": 0, **options}
+        made.append(Recorder(Client(address, api_key=machine[1].secret), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
