@@ -33,7 +33,7 @@ from smart_audit.stack.services import HANDED_OVER_S
 PARTS = ("auth", "audit", "gateway")
 RATE = 200.0
 # Of so many calls one is a login: more would measure argon2.
-LOGIN_EVERY = 40
+LOGIN_EVERY = 100
 _AFTERWARDS_S = HANDED_OVER_S + 5.0
 
 Call = Callable[[], Awaitable[None]]

@@ -41,13 +41,13 @@ def serve(service: str) -> None:
     server.stop(1).wait()
 
 
-def build(service: str) -> tuple[grpc.Server, health.HealthServicer]:
+def build(service: str, keys_take_s: float = 0.0) -> tuple[grpc.Server, health.HealthServicer]:
     """Return a server without a port, not serving yet, and its health."""
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
     checks = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     if service == "auth":
-        auth_pb2_grpc.add_AuthServiceServicer_to_server(Auth(), server)  # type: ignore[abstract]
+        auth_pb2_grpc.add_AuthServiceServicer_to_server(Auth(keys_take_s), server)  # type: ignore[abstract]
     else:
         audit_pb2_grpc.add_EventServiceServicer_to_server(Events(), server)  # type: ignore[abstract]
     return server, checks
@@ -55,6 +55,9 @@ def build(service: str) -> tuple[grpc.Server, health.HealthServicer]:
 
 class Auth(auth_pb2_grpc.AuthServiceServicer):
     """Signs nobody in, and serves the test's key."""
+
+    def __init__(self, keys_take_s):
+        self._keys_take_s = keys_take_s
 
     def Login(self, _request, context):
         detail = any_pb2.Any()
@@ -70,6 +73,7 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
         return auth_pb2.GetMeResponse(session_id=seen)
 
     def GetJwks(self, _request, _context):
+        time.sleep(self._keys_take_s)
         public = PRIVATE_KEY.public_key().public_bytes_raw()
         x = base64.urlsafe_b64encode(public).rstrip(b"=").decode()
         key = auth_pb2.JsonWebKey(kty="OKP", crv="Ed25519", x=x, kid=KEY_ID, use="sig", alg="EdDSA")

@@ -98,7 +98,7 @@ def by_socket(name: str, socket: Path) -> Json:
 
 
 def by_file(name: str, folder: Path) -> Json:
-    """Whoever was written last into the folder, by `write_endpoints` or `write_keys_socket`."""
+    """Whoever was written last into the folder, by `write_endpoints` or `write_keys_sockets`."""
     source = {"path": str(_file(name, folder)), "watched_directory": {"path": str(folder)}}
     return {
         "type": "EDS",
@@ -123,9 +123,9 @@ def write_endpoints(
     _write(folder, name, places)
 
 
-def write_keys_socket(folder: Path, socket: Path) -> None:
-    """Say from which gateway the keys of tokens come from now on."""
-    _write(folder, KEYS, [_place(_pipe(socket))])
+def write_keys_sockets(folder: Path, sockets: Iterable[Path]) -> None:
+    """Say from which gateways the keys of tokens come from now on; each is asked in turn."""
+    _write(folder, KEYS, [_place(_pipe(socket)) for socket in sockets])
 
 
 def _write(folder: Path, name: str, places: list[Json]) -> None:

@@ -89,7 +89,7 @@ class Edge:
             self._now = before
             await self._supervisor.stop([after.child])
             raise
-        clusters.write_keys_socket(after.folder, after.settings.keys_socket)
+        clusters.write_keys_sockets(after.folder, [after.settings.keys_socket])
         self._retiring = asyncio.create_task(self._retire(before))
 
     async def lead_to(
@@ -97,32 +97,43 @@ class Edge:
     ) -> None:
         """Lead the calls to these workers from now on.
 
-        Returns when it is so, and when who leaves has answered what it was at, but for what takes
-        longer than a call may: streams. Raises: Problem when the gateway does not take notice.
+        Who leaves goes on serving until the others are known to. Returns when it has answered what
+        it was at, but for what takes longer than a call may: streams.
+        Raises: Problem when the gateway does not take notice.
         """
         self._workers[service] = workers
-        gone = [leaving] if leaving else []
-        clusters.write_endpoints(
-            self.now.folder, service, _addresses(workers), leaving=_addresses(gone)
-        )
-        wanted = {one.port: True for one in workers} | {one.port: False for one in gone}
+        addresses, ports = _addresses(workers), {one.port for one in workers}
+        write = partial(clusters.write_endpoints, self.now.folder, service)
+        if leaving is None:
+            write(addresses)
+            await self._noticed(service, workers, lambda serving: serving == ports)
+            return
+        write([*addresses, leaving.address])
+        await self._noticed(service, workers, lambda serving: serving >= ports)
+        write(addresses, leaving=[leaving.address])
+        await self._noticed(service, workers, lambda serving: serving == ports)
 
-        async def noticed() -> bool:
+        async def idle() -> bool:
             seen = await asyncio.to_thread(self.now.admin.workers, service)
-            return {port: one.serves for port, one in seen.items()} == wanted
+            return seen[leaving.port].calls == 0
 
-        async def idle(worker: Worker) -> bool:
+        await _until(idle, LONGEST_CALL_S)
+
+    async def _noticed(
+        self, service: str, workers: list[Worker], enough: Callable[[set[int]], bool]
+    ) -> None:
+        """Wait until the ports that get calls are enough."""
+
+        async def so() -> bool:
             seen = await asyncio.to_thread(self.now.admin.workers, service)
-            return seen[worker.port].calls == 0
+            return enough({port for port, one in seen.items() if one.serves})
 
-        if not await _until(noticed, _NOTICED_LIMIT_S):
+        if not await _until(so, _NOTICED_LIMIT_S):
             names = ", ".join(worker.name for worker in workers)
             raise Problem(
                 f"The gateway does not lead to {names} within {_NOTICED_LIMIT_S:.0f} seconds; "
                 f"its log may say why: {self._data.log('envoy')}"
             )
-        if leaving:
-            await _until(partial(idle, leaving), LONGEST_CALL_S)
 
     async def stop(self) -> None:
         """Let requests under way finish, and stop."""
@@ -152,7 +163,9 @@ class Edge:
         )
         for service, workers in self._workers.items():
             clusters.write_endpoints(folder, service, _addresses(workers))
-        clusters.write_keys_socket(folder, keys_from or settings.keys_socket)
+        # As soon as it listens, its predecessor does not any more: not for its keys either.
+        sockets = [keys_from, settings.keys_socket] if keys_from else [settings.keys_socket]
+        clusters.write_keys_sockets(folder, sockets)
         config, log = gateway.write(settings, folder), self._data.log("envoy")
         program = services.envoy(config, log, number, self._sockets)
         return Generation(number, settings, folder, await self._supervisor.start(program))

@@ -99,6 +99,7 @@ def render(settings: GatewaySettings) -> str:
         "keys_method": "/smart_audit.api.auth.v1.AuthService/GetJwks",
         "transport": settings.certificate and tls.downstream(settings.certificate_file),
         "hsts": _strict_transport(settings.issuer),
+        "call_timeout": f"{routes.LONGEST_CALL_S}s",
         "listen_before_keys": not settings.keys_known_first,
         "keys_cached_for": settings.keys_cached_for,
         "cors_origins": [{"exact": origin} for origin in settings.cors_origins],

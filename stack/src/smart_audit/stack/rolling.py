@@ -51,7 +51,6 @@ class Running:
             await child.stop()
             await child.start()
             await self._until_healthy(worker)
-            await self.edge.lead_to(service, [*workers, stand_in])
             say(f"restarted {worker.name}")
         await self.edge.lead_to(service, workers, leaving=stand_in)
         await self.supervisor.stop([helper])
