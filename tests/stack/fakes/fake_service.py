@@ -12,12 +12,13 @@ import grpc
 import jwt
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.api import httpbody_pb2
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc
+from smart_audit.api.audit.v1 import audit_pb2, audit_pb2_grpc, tail_pb2_grpc
 from smart_audit.api.auth.v1 import auth_pb2, auth_pb2_grpc
 
 KEY_ID = "test-key"
@@ -50,6 +51,7 @@ def build(service: str, keys_take_s: float = 0.0) -> tuple[grpc.Server, health.H
         auth_pb2_grpc.add_AuthServiceServicer_to_server(Auth(keys_take_s), server)  # type: ignore[abstract]
     else:
         audit_pb2_grpc.add_EventServiceServicer_to_server(Events(), server)  # type: ignore[abstract]
+        tail_pb2_grpc.add_TailServiceServicer_to_server(Tail(), server)  # type: ignore[abstract]
     return server, checks
 
 
@@ -103,6 +105,17 @@ class Events(audit_pb2_grpc.EventServiceServicer):
         if name.startswith("fails ") and self.failed[name] < int(name.split()[1]):
             self.failed[name] += 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "later")
+
+
+class Tail(tail_pb2_grpc.TailServiceServicer):
+    """Sends without an end, and without regard for who reads."""
+
+    sent = 0
+
+    def TailEventsAsLines(self, _request, _context):
+        while True:
+            Tail.sent += 1
+            yield httpbody_pb2.HttpBody(content_type="application/x-ndjson", data=b"x" * 2**16)
 
 
 def token(issuer: str, audience: str = "smart-audit", lifetime_s: float = 300) -> str:

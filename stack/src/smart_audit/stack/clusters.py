@@ -16,18 +16,19 @@ _MAX_REQUESTS = 8192
 # and by Envoy's defaults two such streams would use its window up and hold up all the others.
 _STREAM_WINDOW_BYTES = 256 * 1024
 _CONNECTION_WINDOW_BYTES = _MAX_REQUESTS * _STREAM_WINDOW_BYTES - 1
-# Who answers its health checks and yet fails calls is left alone for a while. What a service itself
-# answers with says nothing of it: a bad request is bad at each worker.
+# Who answers its health checks and yet is not there for calls is left alone for a while: who hangs
+# up, or is UNAVAILABLE. Other errors of a service say nothing of it: a bad request is bad at each.
 _OUTLIERS: Json = {
-    "split_external_local_origin_errors": True,
-    "consecutive_local_origin_failure": 5,
-    "enforcing_local_origin_success_rate": 0,
+    "consecutive_gateway_failure": 5,
+    "enforcing_consecutive_gateway_failure": 100,
     "enforcing_consecutive_5xx": 0,
     "enforcing_success_rate": 0,
     "interval": "1s",
     "base_ejection_time": "2s",
     "max_ejection_time": "30s",
     "max_ejection_percent": 50,
+    # It is well by its health checks all the time.
+    "successful_active_health_check_uneject_host": False,
 }
 
 
@@ -59,7 +60,8 @@ def grpc_cluster(name: str, found: Json) -> Json:
         "health_checks": [_health_check()],
         "outlier_detection": _OUTLIERS,
         # A worker that says it does not serve gets no call, even if no other is left.
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        # What is found out of one counts at once: by default it waits a second for more of it.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
     }
 
 

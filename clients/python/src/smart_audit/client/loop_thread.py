@@ -15,7 +15,9 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 Result = TypeVar("Result")
@@ -25,7 +27,11 @@ _all: "weakref.WeakSet[LoopThread]" = weakref.WeakSet()
 _held: "list[LoopThread]" = []
 # The thread of grpc.aio, which lives as long as any of its channels.
 _POLLER: Final = "(_poll_wrapper)"
-_POLLER_LIMIT_S: Final = 0.5
+_GRPC_LIMIT_S: Final = 0.5
+# The threads of its core, as the kernel of Linux names them. They end a moment later, and what they
+# hold until then nobody in a child would ever give back.
+_CORE: Final = (b"event_engine", b"grpc_", b"lifeguard")
+_THREADS: Final = Path("/proc/self/task")
 _grpc_was_in_use = False
 
 
@@ -143,18 +149,36 @@ def _poller_lives() -> bool:
     return any(_POLLER in thread.name for thread in threading.enumerate())
 
 
+def _core_lives() -> bool:
+    for name in _THREADS.glob("*/comm"):
+        # A thread may end before it is looked at.
+        with suppress(OSError):
+            if name.read_bytes().startswith(_CORE):
+                return True
+    return False
+
+
+def _until_gone(lives: Callable[[], bool]) -> bool:
+    """Wait a while until something lives no more; whether it is gone."""
+    give_up_at = time.monotonic() + _GRPC_LIMIT_S
+    while lives():
+        if time.monotonic() > give_up_at:
+            return False
+        time.sleep(0.002)
+    return True
+
+
 def _before_fork() -> None:
     global _grpc_was_in_use  # noqa: PLW0603  (a fact of the process)
     _held.extend(_all)
     for one in _held:
         one.before_fork()
+    # What gRPC has in its own threads ends with the last of its objects.
     if _held:
-        # What gRPC has in its own threads ends with the last of its objects.
         gc.collect()
-    give_up_at = time.monotonic() + _POLLER_LIMIT_S
-    while (lives := _poller_lives()) and time.monotonic() < give_up_at:
-        time.sleep(0.002)
-    _grpc_was_in_use = lives
+    _grpc_was_in_use = not _until_gone(_poller_lives)
+    if _held and not _grpc_was_in_use:
+        _until_gone(_core_lives)
 
 
 def _after_in_parent() -> None:
