@@ -99,7 +99,7 @@ ROOT = Path(__file__).parents[2]
 CHECKLIST = ROOT / "docs" / "production.md"
 DOCTORS = (
     "clients/python/src/smart_audit/cli/doctor/*.py",
-    "stack/src/smart_audit/stack/doctor.py",
+    "stack/src/smart_audit/stack/doctor/*.py",
     "shared/core/src/smart_audit/core/checking.py",
     "services/audit/src/smart_audit/audit/checking.py",
 )

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from smart_audit.api.auth.v1 import auth_pb2
+from smart_audit.cli.calling import Calling
 from smart_audit.client import (
     AsyncClient,
     ConfigError,
@@ -36,6 +37,30 @@ def test_addresses(text, target, tls):
     address = Address.parse(text)
     assert (address.target, address.tls) == (target, tls)
     assert Address.parse(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "is_exposed"),
+    [
+        ("localhost:8000", False),
+        ("audit.localhost:8000", False),
+        ("127.0.0.2:8000", False),
+        ("[::1]:8000", False),
+        ("https://audit.example.com", False),
+        ("http://audit.example.com:80", True),
+        ("localhost.example.com:80", True),
+        ("[2001:db8::1]:8000", True),
+    ],
+)
+def test_what_can_be_read_on_the_way_is_known(text, is_exposed):
+    assert Address.parse(text).is_exposed == is_exposed
+
+
+@pytest.mark.parametrize("address", ["audit.example.com:80", "https://audit.example.com"])
+def test_the_command_line_says_so(monkeypatch, capsys, address):
+    monkeypatch.setenv("SMART_AUDIT_ADDRESS", address)
+    Calling.read("", "", None)
+    assert ("without TLS" in capsys.readouterr().err) == ("https" not in address)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """TLS by real handshakes: at the gateway, on its way to the services, and between them."""
 
+import json
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,9 @@ import grpc
 import httpx
 import pytest
 from cryptography import x509
+from typer.testing import CliRunner, Result
 
+from smart_audit.cli.main import build
 from smart_audit.stack import certificates, gateway
 from smart_audit.stack.certificates import Authority
 from smart_audit.stack.tls import Upstream
@@ -65,6 +68,34 @@ def test_calls_go_by_tls_all_the_way(secured, authority):
     with grpc.secure_channel(secured.address, credentials) as channel:
         ask = channel.unary_unary("/smart_audit.api.auth.v1.AuthService/GetJwks")
         assert fake_service.KEY_ID.encode() in ask(b"")
+
+
+def run(*command: str, **environment: str) -> Result:
+    return CliRunner().invoke(build(), (*command, "-o", "json"), env=environment)
+
+
+def test_the_command_line_and_the_doctor_call_by_tls(secured, authority, tmp_path):
+    address = f"https://localhost:{secured.address.rpartition(':')[2]}"
+    names = {
+        "SMART_AUDIT_ADDRESS": address,
+        "SMART_AUDIT_TOKEN": fake_service.token("https://id.example.com"),
+        "XDG_CONFIG_HOME": str(tmp_path),
+    }
+    trusting = names | {"SMART_AUDIT_CA_FILE": str(authority.certificate)}
+    done = run("events", "list", **trusting)
+    assert (done.exit_code, done.stderr, json.loads(done.stdout)) == (0, "", []), done.exception
+    said = run("doctor", **trusting).stdout
+    found = {one["check"]: one for one in json.loads(said)}
+    assert found["health.gateway"]["state"] == "ok"
+    assert found["clock.gateway"]["state"] == "ok"
+    assert "tls.gateway" not in found
+
+    # Nobody here vouches for it.
+    said = run("doctor", **names).stdout
+    (found,) = (one for one in json.loads(said) if one["check"] == "health.gateway")
+    assert found["state"] == "failed"
+    assert "CERTIFICATE_VERIFY_FAILED" in found["found"]
+    assert "ca_file" in found["remedy"]
 
 
 def test_nothing_is_said_without_tls(secured):

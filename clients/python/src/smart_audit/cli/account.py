@@ -15,6 +15,7 @@ from smart_audit.cli.calling import (
     Calls,
     ProfileOption,
     calls,
+    warn_if_exposed,
 )
 from smart_audit.cli.failures import ExitCode, Failure
 from smart_audit.cli.messages import row
@@ -70,6 +71,7 @@ def login(
     settings = Settings.read(profile="" if is_new else profile, address=address)
     if is_new:
         settings = replace(settings, profile=profile)
+    warn_if_exposed(settings)
     if api_key:
         held = Credentials(settings.address, api_key=ask("API key"))
         asyncio.run(_exchange(Calling(settings), held.api_key))

@@ -14,6 +14,8 @@ from smart_audit.api.auth.v1 import auth_pb2
 from smart_audit.cli.asking import ask, factor, is_terminal
 from smart_audit.cli.completion import profiles
 from smart_audit.cli.failures import ExitCode, Failure
+from smart_audit.cli.text import complain
+from smart_audit.client.address import Address
 from smart_audit.client.blocking import BlockingConnection
 from smart_audit.client.connection import Connection, Request, Response, Session, ignore_trouble
 from smart_audit.client.errors import CallError
@@ -55,6 +57,12 @@ TokenFileOption = Annotated[
 ]
 
 
+def warn_if_exposed(settings: Settings) -> None:
+    """Say so before passwords and tokens go where everybody on the way can read them."""
+    if Address.parse(settings.address).is_exposed:
+        complain(f"{settings.address} is called without TLS: what is sent can be read on the way")
+
+
 @dataclass(frozen=True, slots=True)
 class Calling:
     """Where to call, and as whom."""
@@ -65,6 +73,7 @@ class Calling:
     def read(cls, profile: str, address: str, token_file: Path | None) -> "Calling":
         """What the options say. Raises: ConfigError, Failure, OSError."""
         settings = Settings.read(profile=profile, address=address)
+        warn_if_exposed(settings)
         if token_file is None:
             return cls(settings)
         token = token_file.read_text(encoding="utf-8").strip()

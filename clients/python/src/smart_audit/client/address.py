@@ -3,6 +3,7 @@
 import re
 import ssl
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -51,6 +52,16 @@ class Address:
     def __str__(self) -> str:
         """As `parse` reads it."""
         return f"{_HTTPS}{self.target}" if self.tls else self.target
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether what is sent there, tokens too, can be read on the way."""
+        host = self.target.rpartition(":")[0].strip("[]")
+        try:
+            is_here = ip_address(host).is_loopback
+        except ValueError:
+            is_here = host == "localhost" or host.endswith(".localhost")  # RFC 6761, section 6.3
+        return not (self.tls or is_here)
 
     @property
     def url(self) -> str:

@@ -49,6 +49,9 @@ def findings(settings: Settings, *, production: bool) -> Iterator[Finding]:
     remedy = "" if state == "ok" else "see the gateway's log"
     yield finding("health.gateway", state, f"{address.url} says {status}", remedy)
     yield _clock(headers)
+    if address.is_exposed and not production:
+        remedy = "call it by https://, and serve a certificate there"
+        yield finding("tls.gateway", "warning", f"{address.url} is called without TLS", remedy)
     issuer = ""
     for service, path in (("auth", _AUTH_PATH), ("audit", _AUDIT_PATH)):
         try:
