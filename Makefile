@@ -126,7 +126,7 @@ $(VENV)/.runtime: $(VENV)/.bootstrap requirements/runtime.txt requirements/pages
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
-	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --no-compile-bytecode --require-hashes -r requirements/dev.txt
 	@touch $@
 
 # Node and npm come as a Python package; what npm installs is for building and testing the client.

@@ -31,6 +31,9 @@ from tests.support.database import Cluster, start_cluster
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.world import User, World, running_world
 
+# What is imported from here on stays to the end: nobody need look through it meanwhile.
+gc.disable()
+
 # Servers run inside the tests' process; what they log is noise unless it is an error.
 logs.configure("test", "console", "ERROR")
 
@@ -52,6 +55,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
+    gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -265,3 +266,10 @@ def test_a_taken_port_is_named_with_its_option(folder):
         said = refusal(smart_audit("up", "--audit-port", port, cwd=folder))
     assert f"Port {port} for audit is taken" in said
     assert "--audit-port" in said
+
+
+@pytest.mark.soak
+def test_restarts_again_and_again_lose_no_call():
+    command = [sys.executable, "-m", "benchmarks.rolling_restart", "--rate", "100", "--rounds", "5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -2,8 +2,11 @@
 
 import ctypes
 import gc
+import importlib
 import sys
 from contextlib import suppress
+from importlib.util import find_spec
+from types import ModuleType
 
 _M_ARENA_MAX = -8
 _ARENAS = 2
@@ -16,6 +19,25 @@ def import_lean() -> None:
     # structlog would draw tracebacks with it, local variables and thus secrets included.
     sys.modules["rich"] = None  # type: ignore[assignment]
     _share_arenas()
+    _leave_out_the_orm()
+
+
+def _leave_out_the_orm() -> None:
+    """Let `sqlalchemy.ext.asyncio` be its engines alone, imported when somebody asks for one.
+
+    Its sessions, which nobody opens here, would load the object-relational mapper, which is a tenth
+    of what a service imports.
+    """
+    found = find_spec("sqlalchemy")
+    if found is None or found.submodule_search_locations is None:
+        return
+    name = "sqlalchemy.ext.asyncio"
+    package = ModuleType(name)
+    package.__path__ = [f"{place}/ext/asyncio" for place in found.submodule_search_locations]
+    package.__getattr__ = (  # type: ignore[method-assign]
+        lambda attribute: getattr(importlib.import_module(f"{name}.engine"), attribute)
+    )
+    sys.modules[name] = package
 
 
 def _share_arenas() -> None:
