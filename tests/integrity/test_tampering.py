@@ -56,6 +56,7 @@ async def test_an_untouched_database_has_nothing_wrong(connection):
     assert await findings(connection) == []
 
 
+@pytest.mark.soak  # as long again as the test before it
 async def test_it_is_the_same_in_many_transactions(connection, monkeypatch):
     monkeypatch.setattr(entries, "AT_ONCE_S", 0)
     await tamper(connection, range(100, 110))

@@ -107,6 +107,8 @@ class Fuzzing:
     statuses: Counter[int] = field(default_factory=Counter)
     answered: set[str] = field(default_factory=set)
     """The operations that have succeeded."""
+    in_turn: bool = False
+    """One operation as the description allows it, the next as it does not; else each both ways."""
     found: list[str] = field(default_factory=list)
     """What is wrong, one text an operation."""
 
@@ -126,14 +128,14 @@ class Fuzzing:
         schema = schemathesis.openapi.from_dict(document)
         self._session = requests.Session()
         with self._session:
-            for result in schema.get_all_operations():
+            for number, result in enumerate(schema.get_all_operations()):
                 operation: Any = result.ok()  # type: ignore[union-attr]
                 name = operation.definition.raw["operationId"]
                 if self.only and name not in self.only:
                     continue
                 if self.caller is not None and not self.caller.is_live():
                     self.caller.renew()
-                for mode in MODES:
+                for mode in MODES[number % 2 :: 2] if self.in_turn else MODES:
                     self._try(operation, name, mode)
         del self._session
         return self

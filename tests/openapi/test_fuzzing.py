@@ -70,10 +70,12 @@ class Cast:
     administrator: User
     known: dict[str, str]
 
-    async def fuzzing(self, who, *, examples, seed, only=()):
+    async def fuzzing(self, who, *, examples, seed, only=(), in_turn=False):
         """Every operation is tried by somebody; None has no token."""
         caller = who and Caller(self.gateway.url, who.email, PASSWORD, who.access_token)
-        asked = Fuzzing(self.gateway.url, caller, self.known, examples, seed, frozenset(only))
+        asked = Fuzzing(
+            self.gateway.url, caller, self.known, examples, seed, frozenset(only), in_turn=in_turn
+        )
         return await asked.run()
 
 
@@ -89,14 +91,14 @@ async def cast(gateway):
 
 
 async def test_what_callers_are_answered_is_described(cast):
-    """Each operation once as the description allows it, and once as it does not."""
+    """Each operation once, half of them as the description allows it, and half as it does not."""
     done = await asyncio.gather(
-        cast.fuzzing(cast.owner, examples=1, seed=1),
-        cast.fuzzing(cast.administrator, examples=2, seed=2, only=ADMINISTRATION),
+        cast.fuzzing(cast.owner, examples=1, seed=1, in_turn=True),
+        cast.fuzzing(cast.administrator, examples=1, seed=2, only=ADMINISTRATION),
     )
     assert [found for each in done for found in each.found] == []
-    assert sum(each.statuses.total() for each in done) > 200
-    assert len(done[0].answered) > 50
+    assert sum(each.statuses.total() for each in done) > 100
+    assert len(done[0].answered) > 25
 
 
 @pytest.mark.soak
