@@ -16,8 +16,9 @@ RARE = {
 
 @pytest.mark.parametrize("service", RARE)
 def test_a_service_starts_without_what_is_rarely_used(service):
-    imported = f"smart_audit.{service}.__main__, smart_audit.{service}.wiring"
-    asked = f"import sys, {imported}; print(*sys.modules, sep='\\n')"
+    imported = f"import smart_audit.{service}.__main__, smart_audit.{service}.wiring"
+    lean = "import sys, smart_audit.core.memory as memory; memory.import_lean()"
+    asked = f"{lean}; {imported}; print(*sys.modules, sep='\\n')"
     loaded = subprocess.run(
         [sys.executable, "-c", asked], capture_output=True, text=True, check=True
     ).stdout.splitlines()

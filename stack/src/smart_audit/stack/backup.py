@@ -82,7 +82,7 @@ def restore(owner_url: str, backup: Path) -> None:
         ).fetchone():
             raise Problem("The database holds data already; restore into an empty one.")
         # Roles are no part of a dump, and its grants name them. `migrate` sets their passwords.
-        for role in (database.AUTH_ROLE, database.AUDIT_ROLE):
+        for role in database.ROLES.values():
             if not connection.execute(
                 "SELECT 1 FROM pg_roles WHERE rolname = %s", [role]
             ).fetchone():

@@ -1,6 +1,9 @@
 """What the stack asks of any database, embedded or outside: is it usable, who may enter."""
 
 import asyncio
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
@@ -10,13 +13,14 @@ from psycopg.conninfo import conninfo_to_dict
 from smart_audit.stack.problem import Problem
 from smart_audit.stack.supervisor import Supervisor
 
-AUTH_ROLE = "smart_audit_auth"
-AUDIT_ROLE = "smart_audit_audit"
+ROLES = {"auth": "smart_audit_auth", "audit": "smart_audit_audit"}
+"""Of the services."""
 
 _OLDEST_VERSION = 17
 _CONNECT_LIMIT_S = 5
 _TRY_AGAIN_S = 0.05
 _START_LIMIT_S = 60.0
+_MIGRATIONS = "migrations/versions/[0-9]*.py"
 
 
 def normalised(url: str) -> str:
@@ -86,6 +90,33 @@ async def holds_data(url: str) -> bool:
             "SELECT 1 FROM pg_namespace WHERE nspname IN ('auth', 'audit')"
         )
         return await found.fetchone() is not None
+
+
+async def are_migrated(owner_url: str, urls: Mapping[str, str]) -> bool:
+    """Say whether schemas have their newest revision, and their services get in.
+
+    urls: the services' own addresses of the database, by their names.
+    """
+    try:
+        async with await _connect(owner_url) as connection:
+            for service, url in urls.items():
+                table = sql.Identifier(service, "alembic_version")
+                query = sql.SQL("SELECT version_num FROM {}").format(table)
+                found = await (await connection.execute(query)).fetchall()
+                if found != [(_newest_revision(service),)]:
+                    return False
+                await (await _connect(url)).close()
+    except psycopg.Error:
+        return False
+    return True
+
+
+def _newest_revision(service: str) -> str:
+    """Of its migrations, whose files' names begin with their revisions; nothing is imported."""
+    found = find_spec(f"smart_audit.{service}")
+    places = found.submodule_search_locations if found else None
+    names = (file.name for place in places or () for file in Path(place).glob(_MIGRATIONS))
+    return max(names, default="").partition("_")[0]
 
 
 async def wait_for_server(url: str, supervisor: Supervisor) -> None:

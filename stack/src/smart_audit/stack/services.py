@@ -75,6 +75,14 @@ class Plan:
     mutual: Mutual | None = None
     """None leaves the ways between them plain."""
 
+    def database_urls(self) -> dict[str, str]:
+        """The services' own addresses of the database, by their names."""
+        passwords = {"auth": self.secrets.auth_password, "audit": self.secrets.audit_password}
+        return {
+            service: database.for_role(self.owner_url, database.ROLES[service], password)
+            for service, password in passwords.items()
+        }
+
     def workers(self) -> list[tuple[str, Worker]]:
         """Every worker with the name of its service, auth first."""
         return [("auth", each) for each in self.auth] + [("audit", each) for each in self.audit]
@@ -209,9 +217,8 @@ def _tls(mutual: Mutual, service: str) -> dict[str, str]:
 
 
 def _auth(plan: Plan) -> dict[str, str]:
-    password = plan.secrets.auth_password
     return {
-        "AUTH_DATABASE_URL": database.for_role(plan.owner_url, database.AUTH_ROLE, password),
+        "AUTH_DATABASE_URL": plan.database_urls()["auth"],
         "AUTH_KEY_ENCRYPTION_KEY": plan.secrets.auth_key_encryption_key,
         "AUTH_AUDIT_ADDRESS": ",".join(each.address for each in plan.audit),
         **({"AUTH_MAIL_DIR": str(plan.mail_dir)} if plan.mail_dir else {}),
@@ -219,9 +226,8 @@ def _auth(plan: Plan) -> dict[str, str]:
 
 
 def _audit(plan: Plan) -> dict[str, str]:
-    password = plan.secrets.audit_password
     return {
-        "AUDIT_DATABASE_URL": database.for_role(plan.owner_url, database.AUDIT_ROLE, password),
+        "AUDIT_DATABASE_URL": plan.database_urls()["audit"],
         "AUDIT_KEY_ENCRYPTION_KEY": plan.secrets.audit_key_encryption_key,
         "AUDIT_AUTH_ADDRESS": ",".join(each.address for each in plan.auth),
     }

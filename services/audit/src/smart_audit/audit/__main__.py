@@ -4,7 +4,9 @@ import os
 
 from smart_audit.core.memory import import_lean
 
-import_lean()
+# Who only imports this has imports of its own.
+if __name__ == "__main__":
+    import_lean()
 # Vectors are compared by one thread: what OpenBLAS shares among several it waits for in a loop that
 # takes a whole core, long after each comparison. Before numpy.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

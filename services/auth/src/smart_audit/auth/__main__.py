@@ -2,7 +2,9 @@
 
 from smart_audit.core.memory import import_lean
 
-import_lean()
+# Who only imports this has imports of its own.
+if __name__ == "__main__":
+    import_lean()
 
 from pathlib import Path
 

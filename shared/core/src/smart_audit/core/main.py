@@ -94,15 +94,11 @@ def _complaint(prefix: str, location: tuple[int | str, ...], message: str) -> st
 
 
 def _migrate(service: str, settings: ServiceSettings, scripts: Path) -> None:
-    from smart_audit.core import migrating  # noqa: PLC0415
-
     owner = settings.migration_database_url
     if owner is None:
         prefix = settings.model_config.get("env_prefix", "")
         sys.exit(f"{prefix}MIGRATION_DATABASE_URL: set it to the URL of the database's owner")
     urls = owner.get_secret_value(), settings.database_url.get_secret_value()
-    if migrating.is_done(*urls, scripts, service):
-        return
     # Alembic and SQLAlchemy take most of a second to import.
     from smart_audit.core import logs, migrations  # noqa: PLC0415
 
