@@ -94,6 +94,7 @@ FAILURES = (
     Failure(403, 7, "FORBIDDEN", "the request is not allowed"),
     Failure(404, 5, "ROUTE_NOT_FOUND", "no such path"),
     Failure(405, 12, "METHOD_NOT_ALLOWED", "the path does not know this HTTP method"),
+    Failure(406, 3, "INVALID_REQUEST", "this file is sent compressed only: accept gzip"),
     Failure(408, 4, "REQUEST_TIMEOUT", "the request took too long to arrive"),
     Failure(413, 8, "REQUEST_TOO_LARGE", "the request is larger than 4 MiB"),
     Failure(415, 3, "UNSUPPORTED_MEDIA_TYPE", "the content type is not supported"),

@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
@@ -68,10 +68,10 @@ class Served:
     """What a path answers; body: as Envoy takes it, a file or a text."""
 
     path: str
-    body: Json
+    body: Json | None
     headers: dict[str, str]
     compressed: Json | None = None
-    """The body by gzip, if it is worth it."""
+    """The body by gzip, if it is worth it. Without the one above it is for who takes gzip alone."""
 
 
 def prepare(folder: Path) -> list[Served]:
@@ -96,7 +96,13 @@ def prepare(folder: Path) -> list[Served]:
     document = _file(
         "/openapi.json", Path(str(files("smart_audit.stack"))) / "openapi.json", "no-cache", folder
     )
-    return [*pages, document, *scripts.values()]
+    libraries = {Path(name).name for name in _LIBRARIES}
+    # Every browser takes gzip, and Envoy would hold megabytes for nobody.
+    assets = [
+        replace(served, body=None) if name in libraries else served
+        for name, served in scripts.items()
+    ]
+    return [*pages, document, *assets]
 
 
 def _asset_files(folder: Path) -> Iterator[Path]:

@@ -171,7 +171,8 @@ def _page_routes(page: Served) -> Iterator[Json]:
     if page.compressed is not None:
         match = {"path": page.path, "headers": [_READS, _TAKES_GZIP]}
         yield _answer(match, page.compressed, page.headers | {"content-encoding": "gzip"})
-    yield _answer({"path": page.path, "headers": [_READS]}, page.body, page.headers)
+    match = {"path": page.path, "headers": [_READS]}
+    yield _answer(match, page.body, page.headers) if page.body else _refusal(match, 406)
 
 
 def _answer(match: Json, body: Json, headers: dict[str, str]) -> Json:

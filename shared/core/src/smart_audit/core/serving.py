@@ -17,7 +17,7 @@ from smart_audit.core.settings import ServiceSettings
 S = TypeVar("S", bound=ServiceSettings)
 
 GC_THRESHOLD = 20_000
-GIVE_BACK_EVERY_S = 60
+GIVE_BACK_EVERY_S = 15.0
 
 
 def run(service: str, settings: ServiceSettings, work: Coroutine[Any, Any, None]) -> None:
