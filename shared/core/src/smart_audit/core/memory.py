@@ -19,23 +19,26 @@ def import_lean() -> None:
     # structlog would draw tracebacks with it, local variables and thus secrets included.
     sys.modules["rich"] = None  # type: ignore[assignment]
     _share_arenas()
-    _leave_out_the_orm()
+    # Its sessions, which nobody opens here, would load the object-relational mapper.
+    _take_a_part("sqlalchemy.ext.asyncio", of="engine")
+    _take_a_part("snowballstemmer", of="english_stemmer")
 
 
-def _leave_out_the_orm() -> None:
-    """Let `sqlalchemy.ext.asyncio` be its engines alone, imported when somebody asks for one.
+def _take_a_part(name: str, of: str) -> None:
+    """Let a package be one of its modules, imported when somebody asks for something of it.
 
-    Its sessions, which nobody opens here, would load the object-relational mapper, which is a tenth
-    of what a service imports.
+    For packages that import all their modules, of which nobody here needs another.
     """
-    found = find_spec("sqlalchemy")
+    top, _, rest = name.partition(".")
+    found = find_spec(top)
     if found is None or found.submodule_search_locations is None:
         return
-    name = "sqlalchemy.ext.asyncio"
     package = ModuleType(name)
-    package.__path__ = [f"{place}/ext/asyncio" for place in found.submodule_search_locations]
+    package.__path__ = [
+        "/".join([place, *rest.split(".")]) for place in found.submodule_search_locations
+    ]
     package.__getattr__ = (  # type: ignore[method-assign]
-        lambda attribute: getattr(importlib.import_module(f"{name}.engine"), attribute)
+        lambda attribute: getattr(importlib.import_module(f"{name}.{of}"), attribute)
     )
     sys.modules[name] = package
 

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from snowballstemmer import stemmer
+from snowballstemmer.english_stemmer import EnglishStemmer
 
 from smart_audit.audit.meaning import vocabulary
 
@@ -58,7 +58,7 @@ _IRREGULAR: Final = {
     }.items()
     for form in forms.split()
 }
-_STEMMER: Final = stemmer("english")
+_STEMMER: Final = EnglishStemmer()
 
 _IDLE: Final = frozenset(word for line in vocabulary.lines("idle.txt") for word in line.split())
 
