@@ -119,6 +119,12 @@ async def test_the_libraries_are_there_for_those_who_take_gzip(gateway):
     answer = await gateway.http.get(library)
     assert answer.headers["content-encoding"] == "gzip"
     assert len(answer.content) > 500_000
+    # Any coding will do for the next two, and none that there is for the last.
+    for headers in ({"accept-encoding": "*"}, {"accept-encoding": None}):
+        request = gateway.http.build_request("GET", library)
+        request.headers.pop("accept-encoding")
+        request.headers.update({name: value for name, value in headers.items() if value})
+        assert (await gateway.http.send(request)).headers["content-encoding"] == "gzip"
     refused = await gateway.http.get(library, headers={"accept-encoding": "br"})
     assert refused.status_code == 406
     assert "accept gzip" in refused.json()["message"]

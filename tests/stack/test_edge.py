@@ -42,6 +42,7 @@ class System:
         seen: Counter[str] = Counter()
         asking = asyncio.create_task(self._ask_on(seen))
         yield seen
+        assert not asking.done(), asking
         asking.cancel()
         assert seen["200"] > 10
 

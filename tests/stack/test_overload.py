@@ -3,12 +3,16 @@
 import socket
 import socketserver
 import threading
+import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager, suppress
 
 import httpx
 import pytest
+from grpc_health.v1 import health_pb2
 
+from smart_audit.stack.admin import Admin
+from tests.stack.fakes import fake_service
 from tests.stack.gateways import bearer, error, running_gateway
 from tests.stack.running import eventually
 
@@ -51,8 +55,9 @@ def _half_sent(gateway):
     headers += "content-type: application/json\r\ncontent-length: 4000000\r\n"
     with socket.create_connection((host, int(port))) as connection:
         connection.settimeout(10)
-        connection.sendall(f"POST /v1/events HTTP/1.1\r\n{headers}\r\n".encode())
-        connection.sendall(b"x" * 3_900_000)
+        with suppress(OSError):  # refused itself
+            connection.sendall(f"POST /v1/events HTTP/1.1\r\n{headers}\r\n".encode())
+            connection.sendall(b"x" * 3_900_000)
         yield
 
 
@@ -87,29 +92,60 @@ def _copy(source, target):
             target.sendall(data)
 
 
-@pytest.mark.parametrize(("watched", "lost"), [(True, range(1, 20)), (False, range(60, 141))])
-def test_a_worker_that_fails_its_calls_is_left_alone(tmp_path, watched, lost):
-    """200 calls that may not be repeated, and two workers of whom one says it is well."""
+def beside(address, changed=lambda _: None):
+    """What puts a second worker of auth into the configuration, and changes the cluster."""
 
-    def add_a_broken_worker(config):
+    def change(config):
         auth = next(one for one in config["static_resources"]["clusters"] if one["name"] == "auth")
         workers = auth["load_assignment"]["endpoints"][0]["lb_endpoints"]
-        healthy = workers[0]["endpoint"]["address"]["socket_address"]
-        broken.healthy = (healthy["address"], healthy["port_value"])
-        address = {"address": "127.0.0.1", "port_value": broken.server_address[1]}
         workers.append({"endpoint": {"address": {"socket_address": address}}})
+        changed(auth)
+
+    return change
+
+
+@pytest.mark.parametrize(("watched", "lost"), [(True, (0.0, 0.25)), (False, (0.35, 0.65))])
+def test_a_worker_that_hangs_up_on_calls_is_left_alone(tmp_path, watched, lost):
+    """Calls that may not be repeated, and two workers of whom one says that it is well."""
+
+    def prepare(auth):
+        well = auth["load_assignment"]["endpoints"][0]["lb_endpoints"][0]
+        address = well["endpoint"]["address"]["socket_address"]
+        broken.healthy = (address["address"], address["port_value"])
         if not watched:
             del auth["outlier_detection"]
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Broken) as broken:
         broken.daemon_threads, broken.first = True, True
         threading.Thread(target=broken.serve_forever, daemon=True).start()
+        address = {"address": "127.0.0.1", "port_value": broken.server_address[1]}
         with (
-            running_gateway(tmp_path, change=add_a_broken_worker) as gateway,
+            running_gateway(tmp_path, change=beside(address, prepare)) as gateway,
             httpx.Client(base_url=gateway.url) as client,
         ):
-            answers = (client.post("/auth/login", json={}) for _ in range(200))
-            statuses = Counter(answer.status_code for answer in answers)
+            begun, statuses = time.monotonic(), Counter()
+            while time.monotonic() - begun < 5.0:
+                statuses[client.post("/auth/login", json={}).status_code] += 1
+                time.sleep(0.002)
         broken.shutdown()
     assert set(statuses) <= {401, 503}, statuses
-    assert statuses[503] in lost
+    least, most = lost
+    assert least <= statuses[503] / statuses.total() <= most
+
+
+def test_no_client_can_have_a_worker_left_alone(tmp_path):
+    """By deadlines that nobody can keep."""
+    server, health = fake_service.build("auth")
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    health.set("", health_pb2.HealthCheckResponse.SERVING)
+    address = {"address": "127.0.0.1", "port_value": port}
+    headers = {"content-type": "application/grpc", "te": "trailers", "grpc-timeout": "1n"}
+    with running_gateway(tmp_path, change=beside(address)) as gateway:
+        with httpx.Client(base_url=gateway.url, headers=headers) as client:
+            for _ in range(200):
+                path = "/smart_audit.api.auth.v1.AuthService/Login"
+                client.post(path, content=b"\0\0\0\0\0")
+        time.sleep(1.5)  # for the next look
+        assert Admin(tmp_path / "a.sock").total("ejections_enforced_total") == 0
+    server.stop(0)

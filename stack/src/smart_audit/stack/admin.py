@@ -16,6 +16,7 @@ from typing import Any
 _ANSWER_LIMIT_S = 2.0
 _DRAIN_LIMIT_S = 10.0
 _DRAIN_ASK_AGAIN_S = 0.05
+_EJECTED = "failed_outlier_check"
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -74,7 +75,9 @@ class Admin:
 
 def _seen(host: dict[str, Any]) -> Seen:
     numbers = {one["name"]: int(one.get("value", 0)) for one in host["stats"]}
-    return Seen(host["health_status"] == {"eds_health_status": "HEALTHY"}, numbers["rq_active"])
+    # Who is left alone for a while because of its failures is on the list all the same.
+    health = {key: value for key, value in host["health_status"].items() if key != _EJECTED}
+    return Seen(health == {"eds_health_status": "HEALTHY"}, numbers["rq_active"])
 
 
 async def drain(admin: Admin) -> None:

@@ -16,11 +16,19 @@ _MAX_REQUESTS = 8192
 # and by Envoy's defaults two such streams would use its window up and hold up all the others.
 _STREAM_WINDOW_BYTES = 256 * 1024
 _CONNECTION_WINDOW_BYTES = _MAX_REQUESTS * _STREAM_WINDOW_BYTES - 1
-# Who answers its health checks and yet is not there for calls is left alone for a while: who hangs
-# up, or is UNAVAILABLE. Other errors of a service say nothing of it: a bad request is bad at each.
+# Who answers its health checks and yet hangs up on calls, or leaves them waiting, is left alone for
+# a while. What a service itself answers with does not count, not even UNAVAILABLE or a deadline: a
+# client could ask for such answers until a worker that is well is left alone.
 _OUTLIERS: Json = {
-    "consecutive_gateway_failure": 5,
-    "enforcing_consecutive_gateway_failure": 100,
+    "split_external_local_origin_errors": True,
+    "consecutive_local_origin_failure": 5,
+    # Who takes connections and hangs up: each connection counts as a success, and each call that
+    # was on it as a failure.
+    "failure_percentage_threshold": 40,
+    "failure_percentage_minimum_hosts": 2,
+    "failure_percentage_request_volume": 5,
+    "enforcing_failure_percentage_local_origin": 100,
+    "enforcing_local_origin_success_rate": 0,
     "enforcing_consecutive_5xx": 0,
     "enforcing_success_rate": 0,
     "interval": "1s",

@@ -118,6 +118,7 @@ def logout(
     """
     own = {name: value for name, value in os.environ.items() if name not in _GIVEN}
     settings = Settings.read(profile=profile, address=address, environment=own)
+    warn_if_exposed(settings)
     where = Calling(settings)
     if settings.kept_in is None:
         raise Failure(

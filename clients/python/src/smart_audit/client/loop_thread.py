@@ -134,11 +134,13 @@ class LoopThread:
         await asyncio.gather(*others, return_exceptions=True)
         await self._on_end()
 
-    def before_fork(self) -> None:
-        """End, and let nobody begin anew until the fork is done."""
+    def before_fork(self) -> bool:
+        """End, and let nobody begin anew until the fork is done; says whether it has run."""
         self._lock.acquire()
         self._forks += 1
+        has_run = self._running is not None
         self._end(_END_LIMIT_S)
+        return has_run
 
     def after_fork(self) -> None:
         """Go on, in the parent as in the child."""
@@ -171,13 +173,12 @@ def _until_gone(lives: Callable[[], bool]) -> bool:
 def _before_fork() -> None:
     global _grpc_was_in_use  # noqa: PLW0603  (a fact of the process)
     _held.extend(_all)
-    for one in _held:
-        one.before_fork()
+    have_run = [one for one in _held if one.before_fork()]
     # What gRPC has in its own threads ends with the last of its objects.
     if _held:
         gc.collect()
     _grpc_was_in_use = not _until_gone(_poller_lives)
-    if _held and not _grpc_was_in_use:
+    if have_run and not _grpc_was_in_use:
         _until_gone(_core_lives)
 
 

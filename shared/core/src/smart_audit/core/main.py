@@ -1,6 +1,6 @@
 """The command line of a service: `serve`, `migrate`, and what else it offers.
 
-What a command needs is imported when it runs: `migrate` runs before each start and needs little.
+What a command needs is imported when it runs: most need little of what `serve` does.
 """
 
 import gc

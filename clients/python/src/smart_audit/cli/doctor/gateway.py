@@ -49,7 +49,7 @@ def findings(settings: Settings, *, production: bool) -> Iterator[Finding]:
     remedy = "" if state == "ok" else "see the gateway's log"
     yield finding("health.gateway", state, f"{address.url} says {status}", remedy)
     yield _clock(headers)
-    if address.is_exposed and not production:
+    if address.is_exposed:
         remedy = "call it by https://, and serve a certificate there"
         yield finding("tls.gateway", "warning", f"{address.url} is called without TLS", remedy)
     issuer = ""
