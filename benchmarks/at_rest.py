@@ -1,8 +1,8 @@
 """`python -m benchmarks.at_rest`: how soon a start ends in a login, and what is held at rest.
 
 An installed system whose database is there is started by `smart-audit up`, as a person would. The
-time is that from the command to the answer to a login by password; the memory that of auth, audit and
-Envoy (VmRSS of each, pages that they share counted each time) after they have had nothing to do.
+time is that from the command to the answer to a login by password; the memory that of auth, audit
+and Envoy (VmRSS of each, pages that they share counted each time) after a rest.
 """
 
 import argparse
