@@ -112,6 +112,8 @@ def _statuses() -> dict[str, set[HTTPStatus]]:
         if code is not None and hasattr(kind, "reason"):
             found.setdefault(kind.reason, set()).add(_STATUSES[code])
     for failure in FAILURES:
+        if failure.status == HTTPStatus.NOT_ACCEPTABLE:
+            continue  # of files, and of no operation
         found.setdefault(failure.reason, set()).add(
             HTTPStatus(failure.shown_status or failure.status)
         )

@@ -35,9 +35,10 @@ _TAKES_GZIP: Json = {
         "safe_regex": {"regex": r"(?i)(.*,)?\s*gzip\s*(;\s*q=(1(\.0*)?|0\.0*[1-9]\d*)\s*)?(,.*)?"}
     },
 }
-_TAKES_ANY: tuple[Json, ...] = (
-    {"name": "accept-encoding", "present_match": False},
-    {"name": "accept-encoding", "string_match": {"exact": "*"}},
+_TAKES_NO_GZIP: tuple[Json, ...] = (
+    {"name": "accept-encoding", "present_match": True},
+    _TAKES_GZIP | {"invert_match": True},
+    {"name": "accept-encoding", "string_match": {"exact": "*"}, "invert_match": True},
 )
 # gRPC counts a message's bytes itself, and a stream cannot be gathered before it is sent on.
 _UNBUFFERED = {
@@ -173,21 +174,21 @@ def _healthz_route() -> Json:
 def _page_routes(page: Served) -> Iterator[Json]:
     """Of a page: what is compressed for those who take it, and what is not for all others.
 
-    What there is compressed only is for those too who take any coding (RFC 9110, section 12.5.3).
+    What there is compressed only is for all but those who take no gzip. Who says nothing takes any
+    coding (RFC 9110, section 12.5.3).
     """
+    compressed = page.headers | {"content-encoding": "gzip"}
+    if page.body is None:
+        yield _refusal({"path": page.path, "headers": [_READS, *_TAKES_NO_GZIP]}, 406)
+        yield _answer({"path": page.path, "headers": [_READS]}, page.compressed, compressed)
+        return
     if page.compressed is not None:
         match = {"path": page.path, "headers": [_READS, _TAKES_GZIP]}
-        yield _answer(match, page.compressed, page.headers | {"content-encoding": "gzip"})
-        if page.body is None:
-            headers = page.headers | {"content-encoding": "gzip"}
-            for any_coding in _TAKES_ANY:
-                match = {"path": page.path, "headers": [_READS, any_coding]}
-                yield _answer(match, page.compressed, headers)
-    match = {"path": page.path, "headers": [_READS]}
-    yield _answer(match, page.body, page.headers) if page.body else _refusal(match, 406)
+        yield _answer(match, page.compressed, compressed)
+    yield _answer({"path": page.path, "headers": [_READS]}, page.body, page.headers)
 
 
-def _answer(match: Json, body: Json, headers: dict[str, str]) -> Json:
+def _answer(match: Json, body: Json | None, headers: dict[str, str]) -> Json:
     return {
         "match": match,
         "direct_response": {"status": 200, "body": body},
