@@ -9,7 +9,7 @@ import pytest
 # traces and reports of defects are off, and nobody maps rows to objects.
 OFF = ["opentelemetry", "sentry_sdk", "sqlalchemy.orm"]
 RARE = {
-    "auth": ["aiohttp", "webauthn", "ua_parser", "rich", *OFF],
+    "auth": ["aiohttp", "webauthn", "ua_parser", "rich", "jinja2", "segno", *OFF],
     "audit": ["aiohttp", "jsonschema", "snowballstemmer.serbian_stemmer", *OFF],
 }
 

@@ -132,14 +132,25 @@ def _own(name: str) -> Path:
 
 
 def _asset(file: Path, folder: Path) -> Served:
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:_DIGEST_CHARACTERS]
+    digest = _digest(file.read_bytes())
     return _file(f"/docs/assets/{digest}/{file.name}", file, _FOR_EVER, folder)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_DIGEST_CHARACTERS]
 
 
 def _file(path: str, file: Path, kept: str, folder: Path) -> Served:
     """A file, and the same compressed in `folder`; kept: for how long by whoever gets it."""
-    compressed = folder / f"{file.name}.gz"
-    compressed.write_bytes(gzip.compress(file.read_bytes(), mtime=0))
+    content = file.read_bytes()
+    compressed = folder / f"{file.name}.{_digest(content)}.gz"
+    # From an earlier start, unless that was of another version: it takes a fifth of a second.
+    if not compressed.exists():
+        for old in folder.glob(f"{file.name}.*.gz"):
+            old.unlink()
+        draft = compressed.with_suffix(".tmp")
+        draft.write_bytes(gzip.compress(content, mtime=0))
+        draft.replace(compressed)
     return Served(
         path,
         {"filename": str(file)},

@@ -3,12 +3,18 @@
 from base64 import b32encode
 from datetime import datetime
 from io import BytesIO
+from typing import TYPE_CHECKING
 
-import segno
 from pyotp import TOTP
 from pyotp.exceptions import OTPVerificationError
 
+from smart_audit.core.deferred import deferred
 from smart_audit.core.ids import random_bytes
+
+if TYPE_CHECKING:
+    import segno
+else:
+    segno = deferred("segno")
 
 SECRET_BYTES = 20
 # Steps before and after the present one whose codes are taken: clocks differ, and people type.

@@ -10,13 +10,19 @@ from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from smart_audit.auth.devices import device_of
 from smart_audit.auth.mail.letters import Letter, LinkLetter
+from smart_audit.core.deferred import deferred
+
+if TYPE_CHECKING:
+    import jinja2
+else:
+    jinja2 = deferred("jinja2")
 
 TEMPLATES = Path(__file__).parent / "templates"
 WORD_JOINER = "\N{WORD JOINER}"
@@ -43,8 +49,14 @@ class Renderer:
         name, self._sender_address = parseaddr(sender)
         self._product = name or self._sender_address
         self._pages_url = pages_url
-        self._html = _environment("html", autoescape=True)
-        self._text = _environment("text", autoescape=False)
+
+    @cached_property
+    def _html(self) -> "jinja2.Environment":
+        return _environment("html", autoescape=True)
+
+    @cached_property
+    def _text(self) -> "jinja2.Environment":
+        return _environment("text", autoescape=False)
 
     def render(self, letter: Letter) -> Rendered:
         """Subject, text and HTML of a letter."""
@@ -77,12 +89,12 @@ class Renderer:
         return f"{self._pages_url}/{letter.page}#token={letter.token}"
 
 
-def _environment(kind: str, *, autoescape: bool) -> Environment:
+def _environment(kind: str, *, autoescape: bool) -> "jinja2.Environment":
     # Text needs no escape: nothing in it is markup.
-    environment = Environment(
-        loader=FileSystemLoader([TEMPLATES / kind, TEMPLATES / "letters"]),
-        autoescape=autoescape,  # noqa: S701
-        undefined=StrictUndefined,
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([TEMPLATES / kind, TEMPLATES / "letters"]),
+        autoescape=autoescape,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
