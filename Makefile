@@ -38,7 +38,7 @@ demo: $(VENV)/.runtime ## sign up, log in, import real events, prove one
 	@$(BIN)/smart-audit demo $(ARGS)
 
 test: $(VENV)/.dev $(NODE_MODULES) ## run the tests
-	@$(PYTEST) -n 4 --dist worksteal -m "not soak" $(ARGS)
+	@$(PYTEST) -n 3 --dist worksteal -m "not soak" $(ARGS)
 
 cover: $(VENV)/.dev $(NODE_MODULES) ## run the tests and say what they cover; takes half as long again
 	@$(PYTEST) -n 3 --dist worksteal -m "not soak" \
