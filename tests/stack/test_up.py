@@ -270,6 +270,6 @@ def test_a_taken_port_is_named_with_its_option(folder):
 
 @pytest.mark.soak
 def test_restarts_again_and_again_lose_no_call():
-    command = [sys.executable, "-m", "benchmarks.rolling_restart", "--rate", "100", "--rounds", "5"]
+    command = [sys.executable, "-m", "benchmarks.rolling_restart", "--rate", "100", "--rounds", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
