@@ -111,15 +111,20 @@ print(recorder.counters.disk_trouble, recorder.counters.dropped)
 """
 
 
-def test_a_broken_disk_is_no_reason_to_drop_what_is_on_it(tmp_path):
+def said_by(program, spool):
+    """What a program of its own prints, which has to end well."""
     done = subprocess.run(
-        [sys.executable, "-c", BROKEN_DISK, tmp_path / "spool"],
+        [sys.executable, "-c", program, spool],
         capture_output=True,
         text=True,
         timeout=LIMIT_S,
         check=True,
     )
-    assert done.stdout == "[Errno 27] File too large {}\n"
+    return done.stdout
+
+
+def test_a_broken_disk_is_no_reason_to_drop_what_is_on_it(tmp_path):
+    assert said_by(BROKEN_DISK, tmp_path / "spool") == "[Errno 27] File too large {}\n"
 
 
 def test_nothing_is_written_behind_half_a_frame(tmp_path, monkeypatch):
@@ -164,14 +169,7 @@ while recorder.counters.spooled < 2:
 
 
 def test_a_program_that_may_open_no_more_files_goes_on_and_so_does_the_recorder(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", NO_MORE_FILES, tmp_path / "spool"],
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=True,
-    )
-    assert "Too many open files" in done.stdout
+    assert "Too many open files" in said_by(NO_MORE_FILES, tmp_path / "spool")
 
 
 async def test_a_folder_that_cannot_be_read_keeps_no_other_from_being_sent(

@@ -4,7 +4,7 @@ import json
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,19 +60,37 @@ def running_gateway(
 
     change: what becomes of the configuration before Envoy reads it.
     """
-    addresses, servers = [], []
-    for service in ("auth", "audit"):
-        server, health = fake_service.build(service)
-        if credentials is None:
-            port = server.add_insecure_port("127.0.0.1:0")
-        else:
-            port = server.add_secure_port("127.0.0.1:0", credentials)
-        addresses.append(f"127.0.0.1:{port}")
-        server.start()
-        health.set("", health_pb2.HealthCheckResponse.SERVING)
-        servers.append(server)
-    port = free_port()
-    config = gateway.write(settings(folder, port, *addresses, **more), folder)
+    with ExitStack() as workers:
+        addresses = [
+            f"127.0.0.1:{workers.enter_context(running_worker(service, credentials))}"
+            for service in ("auth", "audit")
+        ]
+        port = free_port()
+        config = gateway.write(settings(folder, port, *addresses, **more), folder)
+        yield from _running_envoy(folder, port, config, change)
+
+
+@contextmanager
+def running_worker(
+    service: str, credentials: grpc.ServerCredentials | None = None, **slow: float
+) -> Iterator[int]:
+    """One worker of a service; yields its port. slow: as `fake_service.build` takes it."""
+    server, health = fake_service.build(service, **slow)
+    if credentials is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        port = server.add_secure_port("127.0.0.1:0", credentials)
+    server.start()
+    health.set("", health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield port
+    finally:
+        server.stop(0)
+
+
+def _running_envoy(
+    folder: Path, port: int, config: Path, change: Callable[[dict[str, Any]], None] | None
+) -> Iterator[Gateway]:
     if change is not None:
         changed = yaml.safe_load(config.read_text())
         change(changed)
@@ -88,8 +106,6 @@ def running_gateway(
             yield Gateway(f"http://127.0.0.1:{port}", f"127.0.0.1:{port}", folder)
         finally:
             envoy.terminate()
-            for server in servers:
-                server.stop(0)
 
 
 def has_keys(admin: Admin) -> bool:

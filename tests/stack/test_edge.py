@@ -6,26 +6,20 @@ from contextlib import asynccontextmanager, contextmanager
 
 import httpx
 import pytest
-from grpc_health.v1 import health_pb2
 
 from smart_audit.stack.datadir import DataDir
 from smart_audit.stack.edge import Edge
 from smart_audit.stack.health import wait_until_healthy
 from smart_audit.stack.services import Worker
 from smart_audit.stack.supervisor import Supervisor
-from tests.stack.fakes import fake_service
-from tests.stack.gateways import bearer, settings
+from tests.stack.gateways import bearer, running_worker, settings
 from tests.stack.running import free_port
 
 
 @contextmanager
 def worker(service, **slow):
-    server, health = fake_service.build(service, **slow)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    health.set("", health_pb2.HealthCheckResponse.SERVING)
-    yield Worker(f"{service}-0", "127.0.0.1", port, 0)
-    server.stop(0)
+    with running_worker(service, **slow) as port:
+        yield Worker(f"{service}-0", "127.0.0.1", port, 0)
 
 
 class System:

@@ -9,11 +9,10 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import httpx
 import pytest
-from grpc_health.v1 import health_pb2
 
 from smart_audit.stack.admin import Admin
-from tests.stack.fakes import fake_service
-from tests.stack.gateways import bearer, error, running_gateway
+from smart_audit.stack.limits import RateLimits
+from tests.stack.gateways import bearer, error, running_gateway, running_worker
 from tests.stack.running import eventually
 
 _MIB = 2**20
@@ -92,14 +91,14 @@ def _copy(source, target):
             target.sendall(data)
 
 
-def beside(address, changed=lambda _: None):
-    """What puts a second worker of auth into the configuration, and changes the cluster."""
+def beside(address, changed=lambda _: None, name="auth"):
+    """What puts a second worker into a service's cluster, and changes it otherwise."""
 
     def change(config):
-        auth = next(one for one in config["static_resources"]["clusters"] if one["name"] == "auth")
-        workers = auth["load_assignment"]["endpoints"][0]["lb_endpoints"]
+        cluster = next(one for one in config["static_resources"]["clusters"] if one["name"] == name)
+        workers = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
         workers.append({"endpoint": {"address": {"socket_address": address}}})
-        changed(auth)
+        changed(cluster)
 
     return change
 
@@ -120,7 +119,9 @@ def test_a_worker_that_hangs_up_on_calls_is_left_alone(tmp_path, watched, lost):
         threading.Thread(target=broken.serve_forever, daemon=True).start()
         address = {"address": "127.0.0.1", "port_value": broken.server_address[1]}
         with (
-            running_gateway(tmp_path, change=beside(address, prepare)) as gateway,
+            running_gateway(
+                tmp_path, change=beside(address, prepare), rate_limits=RateLimits(0, 0)
+            ) as gateway,
             httpx.Client(base_url=gateway.url) as client,
         ):
             begun, statuses = time.monotonic(), Counter()
@@ -134,18 +135,14 @@ def test_a_worker_that_hangs_up_on_calls_is_left_alone(tmp_path, watched, lost):
 
 
 def test_no_client_can_have_a_worker_left_alone(tmp_path):
-    """By deadlines that nobody can keep."""
-    server, health = fake_service.build("auth")
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    health.set("", health_pb2.HealthCheckResponse.SERVING)
-    address = {"address": "127.0.0.1", "port_value": port}
-    headers = {"content-type": "application/grpc", "te": "trailers", "grpc-timeout": "1n"}
-    with running_gateway(tmp_path, change=beside(address)) as gateway:
-        with httpx.Client(base_url=gateway.url, headers=headers) as client:
-            for _ in range(200):
-                path = "/smart_audit.api.auth.v1.AuthService/Login"
-                client.post(path, content=b"\0\0\0\0\0")
-        time.sleep(1.5)  # for the next look
-        assert Admin(tmp_path / "a.sock").total("ejections_enforced_total") == 0
-    server.stop(0)
+    """By calls that a worker which is well answers with UNAVAILABLE."""
+    with running_worker("audit") as port:
+        address = {"address": "127.0.0.1", "port_value": port}
+        with running_gateway(tmp_path, change=beside(address, name="audit")) as gateway:
+            with httpx.Client(base_url=gateway.url, headers=bearer()) as client:
+                answers = [
+                    client.post("/v1/events", json={"id": "fails 1000 times"}) for _ in range(100)
+                ]
+            assert {answer.status_code for answer in answers} == {503}
+            time.sleep(1.5)  # for the next look
+            assert Admin(tmp_path / "a.sock").total("ejections_enforced_total") == 0
