@@ -34,7 +34,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A worker, as the gateway sees it: whether it gets calls, and how many it is at."""
+    """A worker, as the gateway sees it: whether calls are led to it, and how many it is at."""
 
     serves: bool
     calls: int

@@ -67,9 +67,12 @@ def grpc_cluster(name: str, found: Json) -> Json:
         "circuit_breakers": {"thresholds": [limits]},
         "health_checks": [_health_check()],
         "outlier_detection": _OUTLIERS,
-        # A worker that says it does not serve gets no call, even if no other is left.
-        # What is found out of one counts at once: by default it waits a second for more of it.
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
+        "common_lb_config": {
+            # A worker that says it does not serve gets no call, even if no other is left.
+            "healthy_panic_threshold": {"value": 0},
+            # What is found out of one counts at once: by default it waits a second for more of it.
+            "update_merge_window": "0s",
+        },
     }
 
 

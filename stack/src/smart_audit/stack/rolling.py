@@ -8,7 +8,6 @@ from smart_audit.stack.services import Plan, Worker
 from smart_audit.stack.supervisor import Child, Say, Supervisor
 
 GATEWAY, EVERYTHING = "gateway", "all"
-SERVICES = ("auth", "audit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class Running:
 
         Raises: Problem when something does not start again; everything else goes on serving.
         """
-        for service in SERVICES:
+        for service in services.NAMES:
             if what in (service, EVERYTHING):
                 await self._restart_service(service, say)
         if what in (GATEWAY, EVERYTHING):

@@ -23,6 +23,7 @@ from smart_audit.stack.vault import Secrets
 _NOT_FOR_CHILDREN = ("DATABASE_URL", "AUTH_MIGRATION_DATABASE_URL", "AUDIT_MIGRATION_DATABASE_URL")
 
 
+NAMES = ("auth", "audit")
 LOOPBACK = "127.0.0.1"
 
 # How long a gateway that is replaced answers what it is at. In the first of these seconds its

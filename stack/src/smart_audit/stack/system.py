@@ -209,7 +209,7 @@ async def _migrate(plan: services.Plan) -> None:
     # Most starts have nothing to migrate, and to ask costs two processes a second.
     if await database.are_migrated(plan.owner_url, plan.database_urls()):
         return
-    programs = [services.migration(plan, service) for service in ("auth", "audit")]
+    programs = [services.migration(plan, service) for service in services.NAMES]
     for program, code in zip(
         programs, await asyncio.gather(*map(run_to_end, programs)), strict=True
     ):

@@ -173,12 +173,14 @@ def _until_gone(lives: Callable[[], bool]) -> bool:
 def _before_fork() -> None:
     global _grpc_was_in_use  # noqa: PLW0603  (a fact of the process)
     _held.extend(_all)
-    have_run = [one for one in _held if one.before_fork()]
+    has_run = False
+    for one in _held:
+        has_run |= one.before_fork()
     # What gRPC has in its own threads ends with the last of its objects.
     if _held:
         gc.collect()
     _grpc_was_in_use = not _until_gone(_poller_lives)
-    if have_run and not _grpc_was_in_use:
+    if has_run and not _grpc_was_in_use:
         _until_gone(_core_lives)
 
 

@@ -12,7 +12,6 @@ import psycopg
 
 from smart_audit.stack import backup, services
 from smart_audit.stack.doctor.finding import Finding, finding
-from smart_audit.stack.doctor.serving import SERVICES
 from smart_audit.stack.problem import Problem
 
 _SPARE_CONNECTIONS = 10
@@ -31,7 +30,7 @@ async def findings(
     backups: Path | None,
 ) -> AsyncIterator[Finding]:
     """backups: the folder that `smart-audit backup` is given, if there is one."""
-    workers = {service: len(state.get(f"{service}_addresses", ())) for service in SERVICES}
+    workers = {service: len(state.get(f"{service}_addresses", ())) for service in services.NAMES}
     for service, count in workers.items():
         enough = count >= _LEAST_WORKERS
         yield finding(
@@ -104,7 +103,7 @@ async def _database(
 def largest_pool(named: Mapping[str, str]) -> int:
     """Connections per process, of the service that has more. Raises: Problem."""
     sizes = []
-    for service in SERVICES:
+    for service in services.NAMES:
         name = f"{service.upper()}_DATABASE_POOL_SIZE"
         size = named.get(name, str(_POOL_SIZE))
         if not size.isdecimal():

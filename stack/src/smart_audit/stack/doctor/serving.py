@@ -4,13 +4,12 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from smart_audit.stack import health, services
 from smart_audit.stack.doctor.finding import Finding, finding
 from smart_audit.stack.process import Program
 
-SERVICES: Final = ("auth", "audit")
 _CHECK_LIMIT_S = 60.0
 _LONGEST_LINE = 200  # bytes
 _LINE = re.compile(r"\[([a-z.-]+)\]$")
@@ -18,7 +17,7 @@ _LINE = re.compile(r"\[([a-z.-]+)\]$")
 
 async def findings(plan: services.Plan, state: Mapping[str, Any]) -> AsyncIterator[Finding]:
     """state: of the system that runs; empty if none does."""
-    programs = [_check(plan, service) for service in SERVICES]
+    programs = [_check(plan, service) for service in services.NAMES]
     for found in await asyncio.gather(*map(checked, programs)):
         for one in found:
             yield one
@@ -79,7 +78,7 @@ def _refused(name: str, line: str) -> Finding:
 
 
 async def _processes(state: Mapping[str, Any]) -> AsyncIterator[Finding]:
-    for service in SERVICES:
+    for service in services.NAMES:
         for address in state[f"{service}_addresses"]:
             if await health.grpc_check(address)():
                 yield finding("health.services", "ok", f"{service} serves at {address}")
@@ -92,7 +91,7 @@ async def _processes(state: Mapping[str, Any]) -> AsyncIterator[Finding]:
 def _keys_differ(programs: list[Program]) -> Finding:
     auth, audit = (
         program.environment.get(f"{service.upper()}_KEY_ENCRYPTION_KEY")
-        for service, program in zip(SERVICES, programs, strict=True)
+        for service, program in zip(services.NAMES, programs, strict=True)
     )
     if auth == audit:
         remedy = "give auth and audit keys of their own: openssl rand -base64 32"
