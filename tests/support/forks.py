@@ -202,6 +202,7 @@ def _serve(module: str, address: Path) -> list[str]:
     elif module in SERVICES:
         import_module(f"{module}.wiring")
         import_module("smart_audit.core.serving")
+        import_module("jinja2")  # auth does at its first mail
     del sys.modules[main]  # it runs anew
     gc.collect()
     gc.freeze()
@@ -233,6 +234,8 @@ def _import_commands() -> None:
             plugin.load()
     for leaf in COMMANDS.leaves():
         import_module(leaf.module)
+    # Typer imports this, and pydantic by it, when it reads a command's arguments.
+    import_module("typer._adapters")
 
 
 def _take(connection: socket.socket) -> list[str]:
