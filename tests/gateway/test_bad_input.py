@@ -270,6 +270,44 @@ async def test_what_cannot_be_read_is_a_400(gateway, user, method, path, body):
     assert "<class" not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "named"),
+    [
+        ("GET", "/v1/events?page_size=many", None, "page_size"),
+        ("GET", "/v1/events?nope=1", None, "nope"),
+        ("POST", "/v1/events", '{"outcome":"SUCCESS"}', "event.outcome"),
+        ("POST", "/v1/events", '{"occurred_at":"now"}', "event.occurred_at"),
+        ("POST", "/v1/events", '{"actor":{"id":1}}', "event.actor.id"),
+        ("POST", "/v1/events", '{"metadata":' + '{"a":' * 200 + "1" + "}" * 201, "too deep"),
+        ("POST", "/v1/events", '{"action":"a"', "end of string"),
+        ("POST", "/v1/holds", '{"subject":3}', "subject"),
+        ("POST", "/v1/events", b'{"outcome":"\\u0000\\"\\n%REQ(authorization)%"}', "%REQ("),
+    ],
+)
+async def test_what_cannot_be_read_is_named(gateway, user, method, path, body, named):
+    answer = await gateway.http.request(method, path, content=body, headers=_headers(user))
+    assert error_of(answer) == (400, INVALID, "INVALID_REQUEST", [])
+    assert named in answer.json()["message"]
+    assert user.access_token not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/auth/login", '{"email":"a@b.example","password":31337}'),
+        ("/auth/login", '{"email":"a@b.example","password":hunter31337}'),
+        ("/auth/login", '{"email":"a@b.example","password":"31337'),
+        ("/auth/refresh", '{"refresh_token":{"31337":1}}'),
+        ("/v1/auth/password:change", '{"current_password":31337}'),
+    ],
+)
+async def test_a_secret_that_cannot_be_read_is_not_repeated(gateway, user, path, body):
+    answer = await gateway.http.post(path, content=body, headers=_headers(user))
+    assert error_of(answer) == (400, INVALID, "INVALID_REQUEST", [])
+    assert "31337" not in answer.text
+    assert "of its field's type" in answer.json()["message"]
+
+
 async def test_a_path_with_a_slash_at_its_end_is_no_path(gateway, user):
     for path in (f"/v1/events/{OWN}/", "/v1/events/", f"/v1/logs/{user.organisation_id}/key/"):
         answer = await gateway.http.get(path, headers=_headers(user))

@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from google.api import annotations_pb2, http_pb2
-from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import (
+    Descriptor,
+    FileDescriptor,
+    MethodDescriptor,
+    ServiceDescriptor,
+)
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.rpc import error_details_pb2
 
@@ -64,14 +69,16 @@ _FILES: tuple[FileDescriptor, ...] = (
 class Method:
     """One RPC: its full gRPC path, its JSON paths as templates, and what it is.
 
-    public: nobody asks for a token. optional: a token that is sent is verified. reads: it may be
-    repeated, whatever became of it. changes: a success leaves something behind.
+    public: nobody asks for a token. optional: a token that is sent is verified. secret: its request
+    has room for what no error may repeat. reads: it may be repeated, whatever became of it.
+    changes: a success leaves something behind.
     """
 
     path: str
     json_paths: tuple[str, ...]
     public: bool
     optional: bool
+    secret: bool
     reads: bool
     changes: bool
     streams: bool
@@ -169,10 +176,23 @@ def _method(service: ServiceDescriptor, method: MethodDescriptor) -> Method:
         json_paths=tuple(binding.path for binding in bindings(method)),
         public=rule == "public" and access.public,
         optional=rule == "optional" and access.optional,
+        secret=_holds_secrets(method.input_type, set()),
         reads=reads,
         changes=not reads and not audit.refusals_only,
         streams=method.server_streaming or method.client_streaming,
         internal=rule == "internal",
+    )
+
+
+def _holds_secrets(message: Descriptor, seen: set[str]) -> bool:
+    """Whether a field of the message, or of those in it, is marked as not to be shown."""
+    if message.full_name in seen:
+        return False
+    seen.add(message.full_name)
+    return any(
+        field.GetOptions().debug_redact
+        or (field.message_type is not None and _holds_secrets(field.message_type, seen))
+        for field in message.fields
     )
 
 

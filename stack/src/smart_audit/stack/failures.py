@@ -1,11 +1,14 @@
 """How the gateway's own failures look: the one error shape of the API."""
 
 import base64
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from google.rpc import status_pb2
 from google.rpc.error_details_pb2 import ErrorInfo
+
+from smart_audit.stack import contract
 
 Json = dict[str, Any]
 
@@ -27,8 +30,8 @@ class Failure:
     """An HTTP status, and what becomes of it.
 
     `code` is a google.rpc.Code. `details` narrows it to Envoy's own reasons that begin so,
-    `authorization` to requests whose header of this name does. `shown_status` replaces the HTTP
-    status where Envoy's is misleading.
+    `authorization` to requests whose header of this name does, `methods` to those of these gRPC
+    paths. `shown_status` replaces the HTTP status where Envoy's is misleading.
     """
 
     status: int
@@ -37,8 +40,19 @@ class Failure:
     message: str
     details: str = ""
     authorization: str = ""
+    methods: tuple[str, ...] = ()
     shown_status: int | None = None
 
+
+_UNREADABLE = "the request cannot be read"
+# The transcoder's own words: they name the field, and repeat what was sent for it.
+_UNREADABLE_BECAUSE = f"{_UNREADABLE}: %LOCAL_REPLY_BODY%"
+# Who may see them: no error repeats a secret, or much of what nobody in particular has sent.
+_EXPLAINED = tuple(
+    method.path
+    for method in contract.methods()
+    if not (method.secret or method.public or method.internal)
+)
 
 # In this order: the first that matches counts.
 FAILURES = (
@@ -74,14 +88,21 @@ FAILURES = (
         details="jwt_authn_access_denied",
         shown_status=UNAUTHORIZED,
     ),
-    # What the transcoder cannot read is the client's fault, not ours.
+    # Of a query, which has room for no secret. Its path is still that of the JSON.
     Failure(
-        500,
+        400,
         3,
         "INVALID_REQUEST",
-        "the request cannot be read: is its JSON nested too deep?",
+        _UNREADABLE_BECAUSE,
+        details="early_grpc_json_transcode_failure",
+    ),
+    Failure(
+        400,
+        3,
+        "INVALID_REQUEST",
+        _UNREADABLE_BECAUSE,
         details="grpc_json_transcode_failure",
-        shown_status=400,
+        methods=_EXPLAINED,
     ),
     Failure(
         400,
@@ -90,7 +111,14 @@ FAILURES = (
         "a query parameter repeats a field of the path",
         details="direct_response",
     ),
-    Failure(400, 3, "INVALID_REQUEST", "the request cannot be read"),
+    Failure(
+        400,
+        3,
+        "INVALID_REQUEST",
+        f"{_UNREADABLE}: is its JSON whole, and each value of its field's type?",
+        details="grpc_json_transcode_failure",
+    ),
+    Failure(400, 3, "INVALID_REQUEST", _UNREADABLE),
     Failure(403, 7, "FORBIDDEN", "the request is not allowed"),
     Failure(404, 5, "ROUTE_NOT_FOUND", "no such path"),
     Failure(405, 12, "METHOD_NOT_ALLOWED", "the path does not know this HTTP method"),
@@ -152,11 +180,13 @@ def _grpc_mapper(failure: Failure) -> Json:
 def _conditions(failure: Failure) -> list[Json]:
     conditions = [_has_status(failure.status)]
     if failure.details:
-        conditions.append(_has_details(failure.details))
+        conditions.append(_is_true(f'response.code_details.startsWith("{failure.details}")'))
     if failure.authorization:
         begins = {"prefix": failure.authorization, "ignore_case": True}
         header = {"name": "authorization", "string_match": begins}
         conditions.append({"header_filter": {"header": header}})
+    if failure.methods:
+        conditions.append(_is_true(f"request.path in {json.dumps(failure.methods)}"))
     return conditions
 
 
@@ -175,14 +205,14 @@ def _asked_in_json() -> Json:
     return {"or_filter": {"filters": filters}}
 
 
-def _has_details(prefix: str) -> Json:
+def _is_true(expression: str) -> Json:
     return {
         "extension_filter": {
             "name": "envoy.access_loggers.extension_filters.cel",
             "typed_config": {
                 "@type": "type.googleapis.com/"
                 "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-                "expression": f'response.code_details.startsWith("{prefix}")',
+                "expression": expression,
             },
         }
     }
