@@ -22,7 +22,10 @@ LEFT = "x-ratelimit-remaining"
 def limited(tmp_path_factory):
     """A gateway with low limits, behind a proxy that names the clients."""
     with running_gateway(
-        tmp_path_factory.mktemp("l"), rate_limits=RateLimits(CALLS, CREDENTIALS), trusted_hops=1
+        tmp_path_factory.mktemp("l"),
+        rate_limits=RateLimits(CALLS, CREDENTIALS),
+        trusted_hops=1,
+        docs=True,
     ) as gateway:
         yield gateway
 

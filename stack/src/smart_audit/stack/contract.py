@@ -6,6 +6,7 @@ Nothing is written twice: descriptors, public paths and streaming methods follow
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from google.api import annotations_pb2, http_pb2
 from google.protobuf.descriptor import (
@@ -127,11 +128,12 @@ def services() -> list[str]:
     return [service.full_name for service in service_descriptors()]
 
 
-def methods() -> list[Method]:
+@cache
+def methods() -> tuple[Method, ...]:
     """Return every method of every service."""
-    return [
+    return tuple(
         _method(service, method) for service in service_descriptors() for method in service.methods
-    ]
+    )
 
 
 def bindings(method: MethodDescriptor) -> list[Binding]:
