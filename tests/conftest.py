@@ -11,13 +11,16 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 # As in audit (see its `__main__.py`). Before numpy.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
+import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 from hypothesis import settings
+from playwright.async_api import Browser
 
 from smart_audit.core import logs
 from smart_audit.core.serving import GC_THRESHOLD
@@ -27,6 +30,7 @@ from tests.support.administrators import (
     as_administrator,
     new_administrator,
 )
+from tests.support.browser import chromium_beside_servers
 from tests.support.database import Cluster, start_cluster
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.world import User, World, running_world
@@ -48,6 +52,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """The run's own directory, made by the controller and known to all its workers."""
     if not hasattr(config, "workerinput"):
         os.environ[RUN_DIR] = tempfile.mkdtemp(prefix="smart-audit-test-")
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that the services run in."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 def pytest_collection_finish() -> None:
@@ -90,6 +99,13 @@ async def world(cluster: Cluster) -> AsyncIterator[World]:
 async def gateway(world: World) -> AsyncIterator[Gateway]:
     """A real Envoy in front of `world`."""
     async with running_gateway(world) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """A real Chromium; each page is a person of its own."""
+    async with chromium_beside_servers() as running:
         yield running
 
 

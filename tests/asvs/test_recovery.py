@@ -30,7 +30,7 @@ def fields_of(service):
     "6.4.1", "links of 256 bits that work once, for a day at most; no password is ever generated"
 )
 async def test_a_link_to_a_new_user_works_once(world):
-    user = await world.new_user(verified=False)
+    user = await world.signed_up(verified=False)
     token = (await last_mail(world, user.email)).token
     assert re.fullmatch(r"[A-Za-z0-9_-]{43}", token)
     request = account_pb2.VerifyEmailRequest(token=token)

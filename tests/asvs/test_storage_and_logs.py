@@ -16,7 +16,7 @@ from tests.support.world import ISSUER, PASSWORD, free_port, refusal, running_wo
 @proves("11.4.2", "argon2id with 19 MiB and 2 passes, or more: settings below that do not start")
 async def test_passwords_are_stored_as_argon2id_of_current_cost(cluster):
     async with running_world(cluster.new_database(), quick_hashes=False) as world:
-        person = await world.new_user()
+        person = await world.signed_up()
     ((stored,),) = world.database.execute(
         "SELECT password_hash FROM auth.users WHERE id = %s", person.id
     )

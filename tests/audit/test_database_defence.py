@@ -15,7 +15,7 @@ OWN_TABLES = [*LOG_TABLES, "logs", "checkpoints", "subject_keys", "log_settings"
 
 
 async def user_with_events(world):
-    user = await world.new_user()
+    user = await world.signed_up()
     await settled(world, user)
     await record_batch(world, user, [event() for _ in range(20)])
     return user

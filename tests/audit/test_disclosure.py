@@ -28,7 +28,7 @@ ALL = {
 
 @pytest.fixture
 async def user(world):
-    user = await world.new_user()
+    user = await world.signed_up()
     await settled(world, user)
     return user
 
@@ -122,7 +122,7 @@ async def test_a_leaf_is_found_by_its_hash(world, user):
         audit_pb2.GetInclusionProofRequest(leaf_hash=wanted), metadata=user.metadata
     )
     assert answer.proof.log_index == receipt.proof.log_index
-    other = await world.new_user()
+    other = await world.signed_up()
     call = world.log.GetInclusionProof(
         audit_pb2.GetInclusionProofRequest(leaf_hash=wanted), metadata=other.metadata
     )
@@ -179,7 +179,7 @@ async def test_an_unknown_field_is_refused_by_name(world, user):
 
 async def test_another_organisations_event_does_not_exist(world, user):
     receipt = await record(world, user, event())
-    other = await world.new_user()
+    other = await world.signed_up()
     for call in (
         world.events.DiscloseEvent(
             audit_pb2.DiscloseEventRequest(event_id=receipt.event_id), metadata=other.metadata

@@ -27,7 +27,7 @@ CSV = exports_pb2.EXPORT_FORMAT_CSV
 
 @pytest.fixture
 async def user(world):
-    user = await world.new_user()
+    user = await world.signed_up()
     await settled(world, user)
     return user
 
@@ -175,7 +175,7 @@ async def test_what_is_no_cursor_is_refused(world, user, cursor):
 async def test_a_cursor_belongs_to_its_organisation_and_to_its_request(world, user):
     await record(world, user, event())
     mine = await export(world, user)
-    other = await world.new_user()
+    other = await world.signed_up()
     await settled(world, other)
     for who, more in ((other, {}), (user, {"format": CSV}), (user, {"proofs": True})):
         for cursor in (mine.cursor, mine.end["cursor"]):

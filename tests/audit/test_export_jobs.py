@@ -30,7 +30,7 @@ from tests.support.world import read_refusal, running_world
 
 @pytest.fixture
 async def user(world):
-    user = await world.new_user()
+    user = await world.signed_up()
     await settled(world, user)
     await record_batch(world, user, [event() for _ in range(40)])
     return user
@@ -218,13 +218,13 @@ async def test_operations_are_listed_the_latest_first(world, user):
     second, end = await page(2, token)
     assert ([*first, *second], end) == (ids[::-1], "")
     assert await reason_of(page(2, "nonsense")) == "PAGE_TOKEN_INVALID"
-    stranger = await world.new_user()
+    stranger = await world.signed_up()
     assert await reason_of(page(2, token, stranger)) == "PAGE_TOKEN_INVALID"
 
 
 async def test_what_is_anothers_is_not_there(world, user):
     operation_id, _ = await ordered(world, user)
-    other = await world.new_user()
+    other = await world.signed_up()
     for call in (operation_of, download, cancel, delete):
         assert await reason_of(call(world, other, operation_id)) == "EXPORT_NOT_FOUND"
     assert rows(world, operation_id)[0][0] == 3
@@ -234,12 +234,12 @@ async def test_what_is_anothers_is_not_there(world, user):
 async def test_an_organisation_has_only_so_many_and_so_much(cluster):
     limits = {"export_jobs": 1, "export_bytes": 20_000, "export_streams": 1}
     async with running_world(cluster.new_database(), audit=limits) as world:
-        user = await world.new_user()
+        user = await world.signed_up()
         await settled(world, user)
         operation_id, _ = await ordered(world, user)
         unfinished(world, operation_id)
         assert await reason_of(order(world, user)) == "EXPORT_LIMIT_REACHED"
-        other = await world.new_user()
+        other = await world.signed_up()
         await settled(world, other)
         await ordered(world, other)
         await cancel(world, user, operation_id)

@@ -27,7 +27,7 @@ async def hasty(cluster):
 @pytest.fixture
 async def user(hasty):
     """Somebody whose log has more than what lies between a service and a client."""
-    user = await hasty.new_user()
+    user = await hasty.signed_up()
     await settled(hasty, user)
     for _ in range(EVENTS // 10):
         results = await record_batch(hasty, user, [event(metadata=BIG) for _ in range(10)])

@@ -109,7 +109,7 @@ async def events_of(console, user, **narrow):
 
 async def test_a_users_auth_events_are_listed_and_nothing_of_a_product(console):
     world = console.world
-    user = await world.new_user()
+    user = await world.signed_up()
     await settled(world, user)
     actor = audit_pb2.Actor(id=user.id)
     await record(world, user, event(actor=actor, action="document.delete"))

@@ -37,7 +37,7 @@ async def test_an_administrator_is_made_and_unmade(console, capsys):
 
 async def test_only_the_owner_of_a_verified_address_is_made_one(console):
     world = console.world
-    user = await world.new_user(verified=False)
+    user = await world.signed_up(verified=False)
     with pytest.raises(Exception, match="not verified"):
         await grant_admin(settings_of(world), user.email)
     with pytest.raises(Exception, match="nobody has signed up with"):

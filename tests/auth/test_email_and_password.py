@@ -53,7 +53,7 @@ async def reset_token(world, account, user):
 
 
 async def test_a_signup_is_sent_a_link_that_verifies_the_address_once(world, account):
-    user = await world.new_user(verified=False)
+    user = await world.signed_up(verified=False)
     mail = await mail_to(world, user.email, "Confirm your e-mail address")
     assert not is_verified(world, user)
     assert (await verify(account, mail.token)).email == user.email
@@ -63,7 +63,7 @@ async def test_a_signup_is_sent_a_link_that_verifies_the_address_once(world, acc
 
 
 async def test_only_hashes_of_tokens_are_stored_and_queued_mail_is_sealed(world, account):
-    user = await world.new_user()
+    user = await world.signed_up()
     token = (await mail_to(world, user.email, "Confirm")).token
     with world.database.connect() as connection:
         for table in ("challenges", "mails", "outbox"):
@@ -73,7 +73,7 @@ async def test_only_hashes_of_tokens_are_stored_and_queued_mail_is_sealed(world,
 
 
 async def test_an_expired_link_is_refused(world, account):
-    user = await world.new_user(verified=False)
+    user = await world.signed_up(verified=False)
     token = (await mail_to(world, user.email, "Confirm")).token
     with world.database.connect() as connection:
         connection.execute(
@@ -84,7 +84,7 @@ async def test_an_expired_link_is_refused(world, account):
 
 
 async def test_verification_links_are_bounded_and_stop_with_the_verification(world, account):
-    user = await world.new_user(verified=False)
+    user = await world.signed_up(verified=False)
     ask = account_pb2.RequestEmailVerificationRequest()
     for _ in range(3):
         await account.RequestEmailVerification(ask, metadata=user.metadata)
@@ -115,7 +115,7 @@ def add_second_factor(world, user):
 
 
 async def test_a_reset_sets_the_password_and_ends_all_sessions_but_opens_none(world, account):
-    user = await world.new_user(verified=False)
+    user = await world.signed_up(verified=False)
     token = await reset_token(world, account, user)
     answer = await reset(account, token)
     assert not answer.ListFields()

@@ -72,7 +72,7 @@ async def test_who_accepts_an_invitation_is_a_member_with_its_role(world, owner,
 
 
 async def test_who_has_not_verified_an_address_invites_nobody(world):
-    owner = await world.new_user(verified=False)
+    owner = await world.signed_up(verified=False)
     email = address()
     assert (await refusal(invite(world, owner, email))).reason == "EMAIL_UNVERIFIED"
     await queue_is_empty(world)
@@ -81,7 +81,7 @@ async def test_who_has_not_verified_an_address_invites_nobody(world):
 
 
 async def test_an_accepted_invitation_verifies_the_address(world, owner):
-    guest = await world.new_user(verified=False)
+    guest = await world.signed_up(verified=False)
     await accept(world, guest, await invited(world, owner, guest.email))
     assert is_verified(world, guest)
 

@@ -219,7 +219,7 @@ async def test_a_signup_while_smtp_is_away_gets_its_mail_once_it_is_back(cluster
     postbox, port = Postbox(answer="421 going down"), free_port()
     smtp = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none"}
     async with running_world(cluster.new_database(), auth=smtp) as world:
-        user = await world.new_user()
+        user = await world.signed_up()
 
         async def tried(times):
             rows = waiting(world.database)

@@ -6,23 +6,15 @@ import pytest
 
 from tests.auth.test_email_and_password import NEW_PASSWORD, is_verified, request_reset
 from tests.auth.test_letters import LETTERS, RENDERER
-from tests.support.browser import chromium_beside_servers
 from tests.support.mails import account_of, mail_to
 from tests.support.world import PASSWORD
 
 
-@pytest.fixture(scope="module")
-async def chromium():
-    """One browser for the module."""
-    async with chromium_beside_servers() as browser:
-        yield browser
-
-
 @pytest.fixture
-async def page(chromium):
+async def page(browser):
     """A page whose errors fail the test."""
     errors = []
-    page = await chromium.new_page(viewport={"width": 360, "height": 740})
+    page = await browser.new_page(viewport={"width": 360, "height": 740})
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     await page.close()
@@ -55,7 +47,7 @@ async def test_letters_fit_on_a_telephone_and_load_nothing(page):
 
 async def test_a_link_verifies_the_address_by_a_click(gateway, page):
     world = gateway.world
-    user = await world.new_user(verified=False)
+    user = await world.signed_up(verified=False)
     mail = await mail_to(world, user.email, "Confirm")
     assert await open_link(gateway, page, mail) == ["document"]
     assert not is_verified(world, user)

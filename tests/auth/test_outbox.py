@@ -19,7 +19,7 @@ async def own_events(world, user):
 
 
 async def test_decisions_come_into_the_log_in_their_order(world):
-    user = await world.new_user()
+    user = await world.signed_up()
     wrong = auth_pb2.LoginRequest(email=user.email, password="wrong")
     await refusal(world.auth.Login(wrong))
     await world.auth.RefreshToken(auth_pb2.RefreshTokenRequest(refresh_token=user.refresh_token))
@@ -45,7 +45,7 @@ async def test_decisions_come_into_the_log_in_their_order(world):
 
 
 async def test_a_reused_refresh_token_is_told(world):
-    user = await world.new_user()
+    user = await world.signed_up()
     await world.auth.RefreshToken(auth_pb2.RefreshTokenRequest(refresh_token=user.refresh_token))
     with world.database.connect() as connection:
         connection.execute(
@@ -77,7 +77,7 @@ async def test_what_concerns_nobody_goes_to_the_installations_log(world):
 
 
 async def test_the_outbox_is_empty_once_all_is_told(world):
-    user = await world.new_user()
+    user = await world.signed_up()
     await settled(world, user)
     for _ in range(250):
         with world.database.connect() as connection:
@@ -90,7 +90,7 @@ async def test_the_outbox_is_empty_once_all_is_told(world):
 
 async def test_an_event_that_audit_refuses_does_not_hold_up_the_others(cluster):
     async with running_world(cluster.new_database()) as world:
-        user = await world.new_user()
+        user = await world.signed_up()
         await settled(world, user)
         with world.database.connect() as connection:
             connection.execute(
@@ -115,7 +115,7 @@ async def test_an_event_that_audit_refuses_does_not_hold_up_the_others(cluster):
 async def test_logging_in_works_while_audit_is_away_and_is_told_later(cluster):
     database = cluster.new_database()
     async with running_world(database, auth={"audit_address": "127.0.0.1:1"}) as lonely:
-        user = await lonely.new_user()
+        user = await lonely.signed_up()
         assert (await checkpoint(lonely, user)).tree_size == 0
     async with running_world(database) as world:
         await settled(world, user)

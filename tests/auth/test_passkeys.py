@@ -103,7 +103,7 @@ async def test_a_counter_that_does_not_grow_is_refused_and_told(world):
     refused = await refusal(passkey_login(world, await signed(world, authenticator)))
     assert refused.reason == "PASSKEY_CLONED"
     await mail_to(world, user.email, "A passkey of yours may have been copied")
-    await settled(world, user, 6)
+    await settled(world, user, 5)
     answer = await world.events.ListEvents(audit_pb2.ListEventsRequest(), metadata=user.metadata)
     event = max(answer.events, key=lambda event: event.log_index)
     assert (event.action, event.outcome_reason) == ("auth.login", "PASSKEY_CLONED")

@@ -9,7 +9,6 @@ import json
 import pytest
 from playwright.async_api import Error
 
-from tests.support.browser import chromium_beside_servers
 from tests.support.world import PASSWORD
 
 ORIGIN = "http://localhost:3000"
@@ -31,13 +30,6 @@ GET = """async (options) => {
     const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options);
     return (await navigator.credentials.get({publicKey})).toJSON();
 }"""
-
-
-@pytest.fixture(scope="module")
-async def chromium():
-    """One browser for the module."""
-    async with chromium_beside_servers() as browser:
-        yield browser
 
 
 class Page:
@@ -100,9 +92,9 @@ class Page:
 
 
 @pytest.fixture
-async def page(chromium, gateway):
+async def page(browser, gateway):
     # To the browser a page that it was given is of the internet, not of this machine.
-    context = await chromium.new_context(permissions=["local-network-access"])
+    context = await browser.new_context(permissions=["local-network-access"])
     await context.route(
         lambda url: url.startswith((ORIGIN, ELSEWHERE)),
         lambda route: route.fulfill(content_type="text/html", body="<!doctype html>"),

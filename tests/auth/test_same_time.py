@@ -33,7 +33,7 @@ async def test_a_refused_login_takes_the_same_time_for_known_and_unknown(cluster
 
 async def times_taken(world):
     """Seconds of refused logins, by whether the address is known."""
-    user = await world.new_user()
+    user = await world.signed_up()
     names = [f"{uuid4().hex}@{uuid4().hex}.test" for _ in range(TRIES)]
     with world.database.connect() as connection:
         connection.execute(

@@ -320,7 +320,7 @@ async def test_a_new_password_replaces_no_factor_and_ends_logins_that_wait_for_o
 
 
 async def test_the_log_tells_the_factors_of_each_login(world):
-    user = await world.new_user()
+    user = await world.signed_up()
     app = await with_app(world, user)
     asked = await challenge_of(world, user)
     await refusal(complete(world, asked.challenge, totp_code=app.wrong()))

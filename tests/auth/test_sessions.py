@@ -99,7 +99,7 @@ async def test_an_end_of_more_sessions_than_an_event_can_name_is_told_too(world)
         sessions_pb2.RevokeOtherSessionsRequest(), metadata=owner.metadata
     )
     assert answer.ended == 70
-    await settled(world, owner, 3)
+    await settled(world, owner, 2)
     request = audit_pb2.ListEventsRequest(action="auth.session.revoke_others")
     (told,) = (await world.events.ListEvents(request, metadata=owner.metadata)).events
     assert (len(told.targets), told.metadata["targets_left_out"]) == (64, 6)
@@ -110,7 +110,7 @@ async def test_ends_of_sessions_and_refusals_of_them_are_events(world):
     other = await world.login(owner.email)
     await revoke(world, owner, other.session_id)
     await refusal(revoke(world, owner, other.session_id))
-    await settled(world, owner, 5)
+    await settled(world, owner, 4)
     answer = await world.events.ListEvents(audit_pb2.ListEventsRequest(), metadata=owner.metadata)
     told = [event for event in answer.events if event.action == "auth.session.revoke"]
     denied, ended = told

@@ -29,6 +29,12 @@ ALWAYS = ("--from", "2000-01-01", "--to", "2100-01-01")
 
 
 @pytest.fixture
+async def user(world):
+    """Whose log begins with a signup and a login."""
+    return await world.signed_up()
+
+
+@pytest.fixture
 async def logged(world, user):
     """40 events of four people behind the user's own two; gives their receipts."""
     await settled(world, user)
@@ -96,7 +102,7 @@ async def test_a_bundle_is_verified_under_the_published_key(cli, export, gateway
 
 async def test_another_key_and_a_changed_byte_fail(cli, export, gateway, user, logged, world):
     path = await export()
-    other = await published_key(gateway, await world.new_user())
+    other = await published_key(gateway, await world.signed_up())
     result = await cli.run("verify", "evidence", path, "--key", other)
     assert result.code == 6
     assert "FAILED  the checkpoint is signed" in result.err
@@ -230,7 +236,7 @@ async def aged_gateway(cluster, clock):
 async def test_entries_that_retention_has_emptied_are_hashes(cluster, tmp_path):
     clock = Clock()
     async with aged_gateway(cluster, clock) as (world, gateway):
-        user = await world.new_user()
+        user = await world.signed_up()
         cli = Cli({"SMART_AUDIT_ADDRESS": gateway.address, "SMART_AUDIT_TOKEN": user.access_token})
         await settled(world, user)
         first = await recorded(world, user, [event(action="a.kept")])

@@ -16,6 +16,12 @@ from tests.tlog.test_fuzz import damaged
 
 
 @pytest.fixture
+async def user(world):
+    """Whose log begins with a signup and a login."""
+    return await world.signed_up()
+
+
+@pytest.fixture
 async def liar(gateway, cli):
     """A liar before the gateway, whom the command line asks."""
     async with liar_before(gateway.address) as liar:

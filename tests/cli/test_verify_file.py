@@ -135,7 +135,7 @@ def test_many_damaged_files_prove_nothing_else():
 @pytest.fixture(scope="module")
 async def owner(world):
     """The user whose event is verified."""
-    return await world.new_user()
+    return await world.signed_up()
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,12 @@ PAYLOAD = "FROM audit.payloads WHERE log_index = %s AND organisation_id = %s"
 
 
 @pytest.fixture
+async def user(world):
+    """Whose log begins with a signup and a login."""
+    return await world.signed_up()
+
+
+@pytest.fixture
 async def logged(world, user):
     """A log of 42 events. Gives the ids by log index."""
     return await record_many(world, user, 40)
@@ -76,7 +82,7 @@ async def test_a_log_of_members_needs_their_token(cli, world, user, logged):
     nobody = await cli.run("verify", "log", "--log", user.organisation_id, SMART_AUDIT_TOKEN=None)
     assert (nobody.code, nobody.out) == (4, "")
     assert "TOKEN_MISSING" in nobody.err
-    other = await world.new_user()
+    other = await world.signed_up()
     stranger = await cli.run(
         "verify", "log", "--log", user.organisation_id, SMART_AUDIT_TOKEN=other.access_token
     )
@@ -246,7 +252,7 @@ async def test_entries_that_retention_took_are_counted(cli, world, user):
 async def test_a_log_after_retention_is_whole(cluster, tmp_path):
     clock, often = Clock(), timedelta(milliseconds=50)
     async with running_at(clock, cluster.new_database(), retention_every=often) as world:
-        user = await world.new_user()
+        user = await world.signed_up()
         await settled(world, user)
         async with another_time(clock, world, datetime.now(UTC) - timedelta(days=10)):
             await record_batch(world, user, [event() for _ in range(300)])

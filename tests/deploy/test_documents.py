@@ -47,7 +47,7 @@ def test_the_log_format_shows_a_vector():
 @pytest.fixture
 async def claim(gateway, tmp_path):
     """One event as it can be had: (proof file, answer of GetEvent, key of the log)."""
-    user = await gateway.world.new_user()
+    user = await gateway.world.signed_up()
     await settled(gateway.world, user)
     headers = {"authorization": f"Bearer {user.access_token}"}
     event = {

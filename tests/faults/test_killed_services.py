@@ -59,7 +59,7 @@ async def test_killing_audit_loses_and_doubles_nothing(cluster, tmp_path):
         channel_to(audit.port) as audit_channel,
     ):
         world = world_of(database, auth, audit, auth_channel, audit_channel)
-        user = await world.new_user()
+        user = await world.signed_up()
         batches = [[event() for _ in range(20)] for _ in range(50)]
         senders = [asyncio.create_task(persistently(world, user, batch)) for batch in batches[:30]]
         for round_ in range(2):
@@ -89,7 +89,7 @@ async def test_two_processes_write_one_log_without_a_fork(cluster, tmp_path):
     ):
         first = world_of(database, auth, audits[0], auth_channel, first_channel)
         second = world_of(database, auth, audits[1], auth_channel, second_channel)
-        user = await first.new_user()
+        user = await first.signed_up()
         await settled(first, user)
         shared = [event() for _ in range(100)]
         sends = [record_batch(first, user, [event() for _ in range(9)]) for _ in range(25)]
@@ -116,7 +116,7 @@ async def test_auth_killed_after_a_decision_still_tells_of_it(cluster, tmp_path)
     ):
         await audit.kill()
         world = world_of(database, auth, audit, auth_channel, audit_channel)
-        user = await world.new_user()
+        user = await world.signed_up()
         await auth.kill()
         await asyncio.gather(audit.start(), auth.start())
         await settled(world, user, 2)
@@ -133,7 +133,7 @@ async def test_services_stop_cleanly_and_log_no_secret(cluster, tmp_path):
         channel_to(audit.port) as audit_channel,
     ):
         world = world_of(database, auth, audit, auth_channel, audit_channel)
-        user = await world.new_user()
+        user = await world.signed_up()
         await settled(world, user)
         assert [await auth.stop(), await audit.stop()] == [0, 0]
     text = auth.log.read_text() + audit.log.read_text()

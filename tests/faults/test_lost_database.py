@@ -30,7 +30,7 @@ async def persistently(call, *arguments):
 
 async def test_cut_connections_are_unavailable_at_worst_and_lose_nothing(cluster):
     async with running_world(cluster.new_database()) as world:
-        user = await world.new_user()
+        user = await world.signed_up()
         await settled(world, user)
         batches = [[event() for _ in range(10)] for _ in range(30)]
         senders = [

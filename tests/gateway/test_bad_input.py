@@ -214,9 +214,9 @@ REQUESTS = [
 @pytest.fixture(scope="module")
 async def user(gateway):
     """Whose log begins with three entries: a signup, a login, and the event OWN."""
-    other = await gateway.world.new_user()
+    other = await gateway.world.signed_up()
     await record(gateway.world, other, event(id=OTHER))
-    owner = await gateway.world.new_user()
+    owner = await gateway.world.signed_up()
     await settled(gateway.world, owner)
     await record(gateway.world, owner, event(id=OWN))
     return owner

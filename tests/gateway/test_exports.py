@@ -21,7 +21,7 @@ def bearer(user):
 
 @pytest.fixture(scope="module")
 async def user(gateway):
-    user = await gateway.world.new_user()
+    user = await gateway.world.signed_up()
     await settled(gateway.world, user)
     for _ in range(EVENTS // 10):
         sent = [event(metadata={"text": TEXT}) for _ in range(10)]
@@ -146,7 +146,7 @@ async def test_a_job_is_ordered_followed_and_fetched_in_json(gateway, user):
 
 
 async def test_operations_are_listed_cancelled_and_deleted_in_json(gateway):
-    user = await gateway.world.new_user()
+    user = await gateway.world.signed_up()
     operation = (await gateway.http.post("/v1/exports", json={}, headers=bearer(user))).json()
     path = f"/v1/{operation['name']}"
     listed = (await gateway.http.get("/v1/operations", headers=bearer(user))).json()
@@ -161,7 +161,7 @@ async def test_operations_are_listed_cancelled_and_deleted_in_json(gateway):
 
 
 async def test_an_export_takes_its_parameters_in_the_body_too(gateway):
-    user = await gateway.world.new_user()
+    user = await gateway.world.signed_up()
     await settled(gateway.world, user)
     answer = await gateway.http.post(
         "/v1/events:export", json={"format": "EXPORT_FORMAT_CSV"}, headers=bearer(user)

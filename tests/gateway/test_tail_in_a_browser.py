@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 from smart_audit.api.auth.v1 import sessions_pb2
-from tests.support.browser import chromium_beside_servers
 from tests.support.events import event, record, settled
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "tail.md"
@@ -33,30 +32,29 @@ async def came(page, message):
     )
 
 
-async def test_a_page_gets_events_live_and_resumes_by_the_cursor(gateway):
+async def test_a_page_gets_events_live_and_resumes_by_the_cursor(gateway, browser):
     world = gateway.world
     user = await world.new_user()
     await settled(world, user)
-    async with chromium_beside_servers() as browser:
-        page = await browser.new_page()
-        # Of the gateway's own origin, as a console behind it would be, with a policy of its own.
-        await page.route("**/console", lambda route: route.fulfill(content_type="text/html"))
-        await page.goto(f"{gateway.url}/console")
-        code = the_documents_function()
-        await page.evaluate(FOLLOW, [code, user.access_token, ""])
-        # The first that comes tells that somebody follows the log: that the stream has begun.
-        await page.wait_for_function("window.events.length", timeout=LIMIT_MS)
-        for _ in range(3):
-            message = event()
-            await record(world, user, message)
-            await came(page, message)
-        again = await world.login(user.email)
-        revoke = sessions_pb2.RevokeSessionRequest(session_id=user.session_id)
-        await world.sessions.RevokeSession(revoke, metadata=again.metadata)
-        await page.wait_for_function("window.ended", timeout=LIMIT_MS)
-        end = await page.evaluate("window.ended")
-        assert end["reason"] == "SESSION_ENDED"
-        missed = event()
-        await record(world, again, missed)
-        await page.evaluate(FOLLOW, [code, again.access_token, end["cursor"]])
-        await came(page, missed)
+    page = await browser.new_page()
+    # Of the gateway's own origin, as a console behind it would be, with a policy of its own.
+    await page.route("**/console", lambda route: route.fulfill(content_type="text/html"))
+    await page.goto(f"{gateway.url}/console")
+    code = the_documents_function()
+    await page.evaluate(FOLLOW, [code, user.access_token, ""])
+    # The first that comes tells that somebody follows the log: that the stream has begun.
+    await page.wait_for_function("window.events.length", timeout=LIMIT_MS)
+    for _ in range(3):
+        message = event()
+        await record(world, user, message)
+        await came(page, message)
+    again = await world.login(user.email)
+    revoke = sessions_pb2.RevokeSessionRequest(session_id=user.session_id)
+    await world.sessions.RevokeSession(revoke, metadata=again.metadata)
+    await page.wait_for_function("window.ended", timeout=LIMIT_MS)
+    end = await page.evaluate("window.ended")
+    assert end["reason"] == "SESSION_ENDED"
+    missed = event()
+    await record(world, again, missed)
+    await page.evaluate(FOLLOW, [code, again.access_token, end["cursor"]])
+    await came(page, missed)

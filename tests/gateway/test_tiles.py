@@ -43,7 +43,7 @@ def smallest(gateway):
 @pytest.fixture(scope="module")
 async def owner(gateway):
     """Somebody whose log is open to nobody else."""
-    owner = await gateway.world.new_user()
+    owner = await gateway.world.signed_up()
     await settled(gateway.world, owner)
     return owner
 
@@ -94,7 +94,7 @@ async def test_a_stranger_recomputes_a_tree_of_three_levels(gateway, size):
 
 
 async def test_a_member_reads_what_has_been_recorded(gateway):
-    user = await gateway.world.new_user()
+    user = await gateway.world.signed_up()
     await settled(gateway.world, user)
     size = 2
     for more in (1, 250, 5, 300):
@@ -147,7 +147,7 @@ async def test_what_the_log_does_not_reach_is_not_found(gateway, hundreds, path)
 async def test_answers_have_the_headers_of_the_specification(gateway):
     leaves = [b"leaf %d" % number * 20 for number in range(300)]
     organisation_id = public_log(gateway, leaves)
-    user = await gateway.world.new_user()
+    user = await gateway.world.signed_up()
     await record_batch(gateway.world, user, [event() for _ in range(300)])
     squeeze = {"accept-encoding": "gzip"}
     for log, headers, who in (
@@ -181,7 +181,7 @@ FILES = ["checkpoint", "tile/0/000.p/1", "tile/entries/000.p/1"]
 
 @pytest.mark.parametrize("path", FILES)
 async def test_members_only_unless_the_log_is_public(gateway, path):
-    owner, other = await gateway.world.new_user(), await gateway.world.new_user()
+    owner, other = await gateway.world.signed_up(), await gateway.world.signed_up()
     await settled(gateway.world, owner)
     log = owner.organisation_id
     forged = {"authorization": bearer(owner)["authorization"][:-6] + "AAAAAA"}
@@ -223,7 +223,7 @@ async def test_the_key_is_public_and_needs_no_log(gateway):
 
 
 async def test_who_only_reads_makes_nobody_sign(gateway):
-    user = await gateway.world.new_user()
+    user = await gateway.world.signed_up()
     first = await settled(gateway.world, user)
     open_to(gateway.world.database, user.organisation_id, PUBLIC)
     await record_batch(gateway.world, user, [event() for _ in range(5)])
@@ -370,7 +370,7 @@ async def test_files_can_only_be_read(gateway, method):
 
 async def test_grpc_goes_the_same_way(gateway):
     organisation_id = public_log(gateway, [b"x"])
-    owner = await gateway.world.new_user()
+    owner = await gateway.world.signed_up()
     async with grpc.aio.insecure_channel(gateway.address) as channel:
         tiles = tiles_pb2_grpc.TileServiceStub(channel)
         request = tiles_pb2.GetTileRequest(organisation_id=organisation_id, path="entries/000.p/1")

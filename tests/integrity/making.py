@@ -35,7 +35,7 @@ async def fill(database):
     """Two organisations' logs, made by the real services; gives their users, the larger first."""
     clock = Clock()
     async with running_at(clock, database, retention_every=OFTEN) as world:
-        user, other = await world.new_user(), await world.new_user()
+        user, other = await world.signed_up(), await world.signed_up()
         for one in (user, other):
             await settled(world, one)
         await _old_events(world, user, clock)

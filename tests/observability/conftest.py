@@ -72,7 +72,7 @@ async def observed(
         async with running_gateway(
             world, metrics_port=ports["gateway"], otlp_endpoint=traces.endpoint
         ) as gateway:
-            user = await world.new_user()
+            user = await world.signed_up()
             await record_batch(world, user, [event() for _ in range(5)])
             await settled(world, user)
             headers = {"authorization": f"Bearer {user.access_token}"}

@@ -8,18 +8,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from smart_audit.stack.gateway import docs_from
-from tests.support.browser import chromium_beside_servers
 from tests.support.gateway import running_gateway
 
 LIMIT_MS = 120_000
 PATHS = ("/docs", "/redoc", "/openapi.json")
 ASSET = re.compile(r'(?:src|href)="(/docs/assets/[^"]+)"')
-
-
-@pytest.fixture(scope="module")
-async def browser():
-    async with chromium_beside_servers() as running:
-        yield running
 
 
 # To show the whole document takes a browser a quarter of a minute of one core, or more.

@@ -63,8 +63,9 @@ async def checkpoint(world: World, user: User) -> audit_pb2.GetCheckpointRespons
     return answer
 
 
-async def settled(world: World, user: User, size: int = 2) -> audit_pb2.GetCheckpointResponse:
-    """Wait until the user's own signup and login have come in, so that the log stands still."""
+async def settled(world: World, user: User, size: int = 0) -> audit_pb2.GetCheckpointResponse:
+    """Wait until the log has this size, or the user's own events, so that it stands still."""
+    size = size or user.entries
     for _ in range(500):
         state = await checkpoint(world, user)
         if state.tree_size >= size:

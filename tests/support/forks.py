@@ -163,10 +163,16 @@ async def _reader(end: int | None) -> asyncio.StreamReader | None:
     if end is None:
         return None
     reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(end, "rb")
-    )
+    await asyncio.get_running_loop().connect_read_pipe(lambda: _Pipe(reader), os.fdopen(end, "rb"))
     return reader
+
+
+class _Pipe(asyncio.StreamReaderProtocol):
+    """Closes its end when the other one is closed: asyncio would, uvloop leaves it to us."""
+
+    def eof_received(self) -> bool:
+        super().eof_received()
+        return False
 
 
 async def _all_of(stream: asyncio.StreamReader | None) -> bytes:

@@ -5,11 +5,13 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import argon2
 import grpc
 import grpc.aio
 from google.rpc import error_details_pb2
@@ -25,12 +27,30 @@ from smart_audit.api.auth.v1 import (
 )
 from smart_audit.audit.settings import AuditSettings
 from smart_audit.audit.wiring import running as audit_running
+from smart_audit.auth.domain import canonical
 from smart_audit.auth.settings import AuthSettings
 from smart_audit.auth.wiring import running as auth_running
+from smart_audit.core.ids import new_id
 from tests.support.database import Database
 
 ISSUER = "http://issuer.test"
 PASSWORD = "correct horse battery staple"
+LAST_NAME = "Lovelace"
+ADD_USER = """
+WITH person AS (
+    INSERT INTO auth.users (
+        id, email, email_canonical, first_name, last_name, password_hash, created_at,
+        email_verified_at
+    ) VALUES (
+        %(user)s, %(email)s, %(canonical)s, %(first_name)s, %(last_name)s, %(hash)s, now(), now()
+    )
+), home AS (
+    INSERT INTO auth.organisations (id, name, created_at)
+    VALUES (%(organisation)s, %(first_name)s || ' ' || %(last_name)s, now())
+)
+INSERT INTO auth.memberships (organisation_id, user_id, role, created_at)
+VALUES (%(organisation)s, %(user)s, 'owner', now())
+"""
 QUICK_HASHES = {"argon2_memory_kib": 64, "argon2_passes": 1}
 """For users who are only there to do something else: a fifth of the run's time. No installation can
 be set like this."""
@@ -59,14 +79,36 @@ class World:
         """Where the mails of this world are."""
         return mail_dir(self.auth_port)
 
-    async def new_user(
+    async def new_user(self, email: str = "", first_name: str = "Ada") -> "User":
+        """A new user, logged in; the address is verified.
+
+        Without a signup: its mail, its event and all that follows from them take longer than most
+        tests. `signed_up` has them.
+        """
+        email = email or new_email()
+        with self.database.connect() as connection:
+            connection.execute(
+                ADD_USER,
+                {
+                    "user": new_id(),
+                    "organisation": new_id(),
+                    "email": email,
+                    "canonical": canonical(email),
+                    "first_name": first_name,
+                    "last_name": LAST_NAME,
+                    "hash": password_hash(),
+                },
+            )
+        return await self.login(email)
+
+    async def signed_up(
         self, email: str = "", first_name: str = "Ada", *, verified: bool = True
     ) -> "User":
-        """Sign a new user up and log in; the address is verified, unless it shall not be."""
-        email = email or f"{uuid4().hex}@example.com"
+        """A user who has signed up and logged in; the address is verified unless told otherwise."""
+        email = email or new_email()
         await self.auth.Signup(
             auth_pb2.SignupRequest(
-                email=email, password=PASSWORD, first_name=first_name, last_name="Lovelace"
+                email=email, password=PASSWORD, first_name=first_name, last_name=LAST_NAME
             )
         )
         if verified:
@@ -74,7 +116,7 @@ class World:
                 connection.execute(
                     "UPDATE auth.users SET email_verified_at = now() WHERE email = %s", [email]
                 )
-        return await self.login(email)
+        return replace(await self.login(email), entries=2)
 
     async def login(self, email: str, password: str = PASSWORD) -> "User":
         """Log in."""
@@ -89,6 +131,19 @@ class World:
         )
 
 
+def new_email() -> str:
+    """An address that nobody has."""
+    return f"{uuid4().hex}@example.com"
+
+
+@cache
+def password_hash() -> str:
+    """Of PASSWORD, as QUICK_HASHES says."""
+    memory, passes = QUICK_HASHES["argon2_memory_kib"], QUICK_HASHES["argon2_passes"]
+    hasher = argon2.PasswordHasher(time_cost=passes, memory_cost=memory, parallelism=1)
+    return hasher.hash(PASSWORD)
+
+
 @dataclass(frozen=True)
 class User:
     """A logged-in user."""
@@ -99,6 +154,8 @@ class User:
     session_id: str
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
+    entries: int = 1
+    """How many events of the user's own the log begins with."""
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:

@@ -73,7 +73,7 @@ async def factors(play: Play, user: User) -> None:
 async def account(play: Play) -> None:
     """Verify, reset, change, log in by mail, export, delete."""
     world, service = play.world, "AccountService"
-    user = await world.new_user(verified=False)
+    user = await world.signed_up(verified=False)
     play.logs.add(user.organisation_id)
     await play.call(f"{service}.RequestEmailVerification", {}, user)
     link = await mail_to(world, user.email, "Confirm your e-mail address")

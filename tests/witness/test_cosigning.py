@@ -91,7 +91,7 @@ async def test_after_a_restart_the_witness_tells_where_it_stands(cluster, new_wi
     async with watched_world(database, policy) as world:
         user = await world.new_user()
         await settled(world, user)
-        await latest_cosigned_by(world, user, 2, witness.name)
+        await latest_cosigned_by(world, user, 1, witness.name)
     async with watched_world(database, policy) as world:
         for _ in range(3):
             size = (await record(world, user, event())).proof.tree_size

@@ -68,7 +68,7 @@ async def test_a_witness_shows_that_a_database_was_set_back(cluster, new_witness
     async with watched_world(database, policy) as world:
         user = await world.new_user()
         await settled(world, user)
-        await latest_cosigned_by(world, user, 2, witness.name)
+        await latest_cosigned_by(world, user, 1, witness.name)
     backup = copy_of(cluster, database)
     async with watched_world(database, policy) as world:
         for _ in range(5):

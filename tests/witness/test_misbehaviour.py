@@ -29,7 +29,7 @@ async def test_a_stranger_that_behaves_is_believed(cluster, tmp_path):
         async with watched_world(cluster.new_database(), policy) as world:
             user = await world.new_user()
             await settled(world, user)
-            checkpoint = await latest_cosigned_by(world, user, 2, stranger.name)
+            checkpoint = await latest_cosigned_by(world, user, 1, stranger.name)
             open_note(checkpoint.note, [stranger.cosigner.verifier])
 
 
