@@ -22,6 +22,16 @@ EXTENTS = [
 ]
 
 
+def named_in(document):
+    """The schemas that the paths of a document name, and those that these name."""
+    schemas = document["components"].pop("schemas")
+    found, text = {}, json.dumps(document)
+    while more := set(re.findall(r'"#/components/schemas/([^"]+)"', text)) - set(found):
+        found |= {name: schemas[name] for name in more}
+        text = json.dumps(found)
+    return found
+
+
 @asynccontextmanager
 async def opened(browser, address, paths):
     """A page, and all that it complains about: errors, blocked sources, calls elsewhere.
@@ -38,6 +48,7 @@ async def opened(browser, address, paths):
         answer = await route.fetch()
         document = await answer.json()
         document["paths"] = {path: document["paths"][path] for path in sorted(paths)}
+        document["components"]["schemas"] = named_in(document)
         await route.fulfill(response=answer, json=document)
 
     if paths:
