@@ -13,6 +13,9 @@ from smart_audit.client.connection import LAST_PAUSE_S, Connection, Session, pau
 from smart_audit.client.errors import CallError
 from tests.cli.cable import cable_to
 
+NOBODY = "failed to connect to all addresses; last error:"
+REFUSED = "Failed to connect to remote host: Connection refused"
+
 
 def checkpoint(connection):
     return connection.call(connection.log.GetCheckpoint, audit_pb2.GetCheckpointRequest())
@@ -75,6 +78,45 @@ async def test_patience_ends(user):
         with pytest.raises(CallError) as failure:
             await asyncio.wait_for(checkpoint(connection), 10)
     assert failure.value.code is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            f"{NOBODY} UNKNOWN: ipv4:127.0.0.1:8000: {REFUSED}",
+            "no connection to 127.0.0.1:8000: Connection refused",
+        ),
+        (
+            f"{NOBODY} UNKNOWN: ipv6:%5B::1%5D:8000: {REFUSED}",
+            "no connection to [::1]:8000: Connection refused",
+        ),
+        (
+            f"{NOBODY} UNKNOWN: ipv4:10.0.0.1:443: Ssl handshake failed: certificate verify failed",
+            "no connection to 10.0.0.1:443: Ssl handshake failed: certificate verify failed",
+        ),
+        ("DNS resolution failed for nowhere.invalid:80", None),
+        (NOBODY, None),
+    ],
+)
+def test_who_is_not_there_is_told_in_short(said, shown):
+    metadata = grpc.aio.Metadata()
+    error = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, metadata, metadata, said)
+    assert CallError.of(error).message == (shown or said)
+
+
+async def test_a_command_says_that_it_waits(cli, gateway):
+    async with cable_to(gateway.address) as cable:
+        waiting = await cli.start("whoami", SMART_AUDIT_ADDRESS=cable.address)
+        said = (await waiting.stderr.readline()).decode()
+        assert said == (
+            f"smart-audit: no connection to {cable.address}: Connection refused (UNAVAILABLE); "
+            "trying again for up to 10 seconds\n"
+        )
+        await cable.plug()
+        out, err = await waiting.communicate()
+    assert (await waiting.wait(), err) == (0, b"")
+    assert b"owner" in out
 
 
 def test_pauses_grow_to_a_limit():

@@ -14,10 +14,10 @@ from smart_audit.api.auth.v1 import auth_pb2
 from smart_audit.cli.asking import ask, factor, is_terminal
 from smart_audit.cli.completion import profiles
 from smart_audit.cli.failures import ExitCode, Failure
-from smart_audit.cli.text import complain
+from smart_audit.cli.text import complain, repeated
 from smart_audit.client.address import Address
 from smart_audit.client.blocking import BlockingConnection
-from smart_audit.client.connection import Connection, Request, Response, Session, ignore_trouble
+from smart_audit.client.connection import Connection, Request, Response, Session
 from smart_audit.client.errors import CallError
 from smart_audit.client.profiles import Credentials
 from smart_audit.client.services import Services
@@ -63,6 +63,10 @@ def warn_if_exposed(settings: Settings) -> None:
         complain(f"{settings.address} is called without TLS: what is sent can be read on the way")
 
 
+def _complain_of_trouble(retry_for_s: float, error: CallError) -> None:
+    complain(repeated(error, retry_for_s))
+
+
 @dataclass(frozen=True, slots=True)
 class Calling:
     """Where to call, and as whom."""
@@ -106,27 +110,33 @@ class Calling:
             )
 
     def blocking(
-        self, session: Session, *, retry_for_s: float = 10.0, on_trouble: Trouble = ignore_trouble
+        self, session: Session, *, retry_for_s: float = 10.0, on_trouble: Trouble | None = None
     ) -> BlockingConnection:
-        """A connection for code without a loop. Raises: ConfigError."""
+        """A connection for code without a loop; trouble is told on stderr, if not otherwise.
+
+        Raises: ConfigError.
+        """
         return BlockingConnection(
             self.settings.address,
             session,
             ca_file=self.settings.ca_file,
             retry_for_s=retry_for_s,
-            on_trouble=on_trouble,
+            on_trouble=on_trouble or functools.partial(_complain_of_trouble, retry_for_s),
         )
 
     def connect(
-        self, session: Session, *, retry_for_s: float = 10.0, on_trouble: Trouble = ignore_trouble
+        self, session: Session, *, retry_for_s: float = 10.0, on_trouble: Trouble | None = None
     ) -> Connection:
-        """A connection of the running loop. Raises: ConfigError."""
+        """A connection of the running loop; trouble is told on stderr, if not otherwise.
+
+        Raises: ConfigError.
+        """
         return Connection(
             self.settings.address,
             session,
             ca_file=self.settings.ca_file,
             retry_for_s=retry_for_s,
-            on_trouble=on_trouble,
+            on_trouble=on_trouble or functools.partial(_complain_of_trouble, retry_for_s),
         )
 
     def authenticated(self) -> Session:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from smart_audit.cli.text import printable
+from smart_audit.cli.text import printable, repeated
 from smart_audit.client.errors import CallError
 
 
@@ -54,4 +54,4 @@ def progress(console: Console, *, counted: bool = True) -> Progress:
 
 def tell_trouble(console: Console, retry_for_s: float, error: CallError) -> None:
     """Say that a call is being repeated, and for how long."""
-    say(console, f"{error}; trying again for up to {retry_for_s:g} seconds")
+    say(console, repeated(error, retry_for_s))

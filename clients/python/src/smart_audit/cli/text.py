@@ -14,6 +14,11 @@ def complain(sentence: str) -> None:
     sys.stderr.write("\n".join(lines) + "\n")
 
 
+def repeated(error: Exception, for_s: float) -> str:
+    """What to say while a call that failed is being repeated."""
+    return f"{error}; trying again for up to {for_s:g} seconds"
+
+
 def tell(sentence: str, *, quiet: bool = False) -> None:
     """Say on stderr what was done."""
     if not quiet:

@@ -1,8 +1,10 @@
 """Why a call failed, as the service says it or as the transport leaves it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote
 
 import grpc
 import grpc.aio
@@ -25,6 +27,12 @@ _BROKEN_CONNECTION = frozenset(
         grpc.StatusCode.INTERNAL,
         grpc.StatusCode.UNKNOWN,
     }
+)
+
+# How gRPC tells that nobody is there, by the last of the addresses that it has tried.
+_NO_CONNECTION: Final = re.compile(
+    r"failed to connect to all addresses; last error: (?:[A-Z]+: )?(?:ipv[46]:)?(\S+): (.+)",
+    re.DOTALL,
 )
 
 
@@ -59,7 +67,7 @@ class CallError(Exception):
     @staticmethod
     def of(error: grpc.aio.AioRpcError) -> "CallError":
         """Read the google.rpc.Status behind an error, if it has one (AIP-193)."""
-        found = call_error(error.code(), error.details() or "")
+        found = call_error(error.code(), _in_short(error.details() or ""))
         status = _status(error)
         if status is not None:
             found.read_details(status)
@@ -146,6 +154,15 @@ _BY_CODE: Final = {
 def call_error(code: grpc.StatusCode, message: str, reason: str = "") -> CallError:
     """The error of the class that goes by this code."""
     return _BY_CODE.get(code, CallError)(code, message, reason)
+
+
+def _in_short(details: str) -> str:
+    """What gRPC says, without its own road to it."""
+    found = _NO_CONNECTION.fullmatch(details)
+    if found is None:
+        return details
+    address, why = found.groups()
+    return f"no connection to {unquote(address)}: {why.rpartition('host: ')[2]}"
 
 
 def _status(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:

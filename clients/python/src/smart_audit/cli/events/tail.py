@@ -75,7 +75,7 @@ async def _follow(
 ) -> None:
     shown = 0
     async with (
-        where.connect(where.session()) as connection,
+        where.connect(where.session(), on_trouble=shower.trouble) as connection,
         aclosing(follow(connection, request, shower.trouble)) as records,
     ):
         async for record in records:

@@ -96,7 +96,7 @@ async def _watch(where: Calling, minutes: int, wanted: str) -> None:
         now = time.time()
         return screen(window.shown(now, place.rows), place, now, str(*trouble[-1:]))
 
-    async with where.connect(where.session()) as connection:
+    async with where.connect(where.session(), on_trouble=trouble.append) as connection:
         following = asyncio.create_task(_follow(connection, window, minutes, wanted, trouble))
         quitting = asyncio.Event()
         waiting = [following, asyncio.create_task(quitting.wait())]
