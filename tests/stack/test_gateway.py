@@ -1,6 +1,7 @@
 """The gateway's configuration in the real Envoy, before small gRPC services."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from typing import cast
@@ -129,6 +130,36 @@ def test_bad_tokens_are_refused_with_their_reason(running, headers, reason):
 def test_a_token_in_the_query_is_no_token(running):
     token = bearer()["authorization"].removeprefix("Bearer ")
     assert error(running.get(f"/auth/me?access_token={token}")) == (401, 16, "TOKEN_MISSING")
+
+
+def test_each_secret_that_a_request_holds_is_marked():
+    """By its name: what errors and logs may repeat goes by the mark."""
+    secret = re.compile(
+        r"(^|_)(password|token|secret|code|codes|challenge|credential|passkey|key|form)$"
+    )
+    harmless = {"page_token", "login_codes"}
+    unmarked = [
+        field.full_name
+        for service in contract.service_descriptors()
+        for method in service.methods
+        for field in method.input_type.fields
+        if secret.search(field.name)
+        and field.name not in harmless
+        and not field.GetOptions().debug_redact
+    ]
+    assert unmarked == []
+
+
+def test_what_streams_to_web_clients_is_bytes():
+    """Messages that the transcoder makes JSON of were cut off under back-pressure, with a 200."""
+    streaming = [
+        method.output_type.full_name
+        for service in contract.service_descriptors()
+        for method in service.methods
+        if method.server_streaming and contract.bindings(method)
+    ]
+    assert len(streaming) >= 4
+    assert set(streaming) == {"google.api.HttpBody"}
 
 
 def test_services_see_the_token_and_no_identity_that_a_client_claims(running):

@@ -57,7 +57,7 @@ export type ErrorReason =
   | "USER_NOT_FOUND"
   /** A stored log entry is not what was recorded; the message says which. */
   | "LOG_DAMAGED"
-  /** The request cannot be read: its JSON, its path or its encoding. */
+  /** The request cannot be read: its JSON, its path, its query or its encoding. */
   | "INVALID_REQUEST"
   /** The gateway does not let the request through. */
   | "FORBIDDEN"

@@ -30,8 +30,9 @@ class Failure:
     """An HTTP status, and what becomes of it.
 
     `code` is a google.rpc.Code. `details` narrows it to Envoy's own reasons that begin so,
-    `authorization` to requests whose header of this name does, `methods` to those of these gRPC
-    paths. `shown_status` replaces the HTTP status where Envoy's is misleading.
+    `authorization` to requests whose header of this name does, `methods` to requests for these gRPC
+    paths, or for none that is known yet if it is empty. `shown_status` replaces the HTTP status
+    where Envoy's is misleading.
     """
 
     status: int
@@ -40,18 +41,19 @@ class Failure:
     message: str
     details: str = ""
     authorization: str = ""
-    methods: tuple[str, ...] = ()
+    methods: tuple[str, ...] | None = None
     shown_status: int | None = None
 
 
 _UNREADABLE = "the request cannot be read"
 # The transcoder's own words: they name the field, and repeat what was sent for it.
 _UNREADABLE_BECAUSE = f"{_UNREADABLE}: %LOCAL_REPLY_BODY%"
-# Who may see them: no error repeats a secret, or much of what nobody in particular has sent.
+# Methods whose errors may say so: those that want a token, and whose request has no secret. What is
+# repeated may be as long as a request may be.
 _EXPLAINED = tuple(
     method.path
     for method in contract.methods()
-    if not (method.secret or method.public or method.internal)
+    if not (method.secret or method.public or method.optional or method.internal)
 )
 
 # In this order: the first that matches counts.
@@ -88,21 +90,18 @@ FAILURES = (
         details="jwt_authn_access_denied",
         shown_status=UNAUTHORIZED,
     ),
-    # Of a query, which has room for no secret. Its path is still that of the JSON.
+    # An unknown parameter of a query is found before the method is: its name alone is repeated.
     Failure(
         400,
         3,
         "INVALID_REQUEST",
         _UNREADABLE_BECAUSE,
         details="early_grpc_json_transcode_failure",
+        methods=(),
     ),
-    Failure(
-        400,
-        3,
-        "INVALID_REQUEST",
-        _UNREADABLE_BECAUSE,
-        details="grpc_json_transcode_failure",
-        methods=_EXPLAINED,
+    *(
+        Failure(400, 3, "INVALID_REQUEST", _UNREADABLE_BECAUSE, details=details, methods=_EXPLAINED)
+        for details in ("early_grpc_json_transcode_failure", "grpc_json_transcode_failure")
     ),
     Failure(
         400,
@@ -185,8 +184,8 @@ def _conditions(failure: Failure) -> list[Json]:
         begins = {"prefix": failure.authorization, "ignore_case": True}
         header = {"name": "authorization", "string_match": begins}
         conditions.append({"header_filter": {"header": header}})
-    if failure.methods:
-        conditions.append(_is_true(f"request.path in {json.dumps(failure.methods)}"))
+    if failure.methods is not None:
+        conditions.append(_is_method_of(failure.methods))
     return conditions
 
 
@@ -203,6 +202,13 @@ def _asked_in_json() -> Json:
     transcoded = {"name": "x-envoy-original-path", "present_match": True}
     filters = [{"header_filter": {"header": header}} for header in (NOT_GRPC, transcoded)]
     return {"or_filter": {"filters": filters}}
+
+
+def _is_method_of(paths: tuple[str, ...]) -> Json:
+    """Match requests whose path the transcoder has turned into one of these, or has not turned."""
+    if paths:
+        return _is_true(f"request.path in {json.dumps(paths)}")
+    return {"header_filter": {"header": {"name": "x-envoy-original-path", "present_match": False}}}
 
 
 def _is_true(expression: str) -> Json:

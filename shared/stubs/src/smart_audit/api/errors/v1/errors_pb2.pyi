@@ -65,7 +65,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_LOG_DAMAGED: _ErrorReason.ValueType  # 20
     """A stored log entry is not what was recorded; the message says which."""
     ERROR_REASON_INVALID_REQUEST: _ErrorReason.ValueType  # 21
-    """The request cannot be read: its JSON, its path or its encoding."""
+    """The request cannot be read: its JSON, its path, its query or its encoding."""
     ERROR_REASON_FORBIDDEN: _ErrorReason.ValueType  # 22
     """The gateway does not let the request through."""
     ERROR_REASON_ROUTE_NOT_FOUND: _ErrorReason.ValueType  # 23
@@ -304,7 +304,7 @@ ERROR_REASON_USER_NOT_FOUND: ErrorReason.ValueType  # 19
 ERROR_REASON_LOG_DAMAGED: ErrorReason.ValueType  # 20
 """A stored log entry is not what was recorded; the message says which."""
 ERROR_REASON_INVALID_REQUEST: ErrorReason.ValueType  # 21
-"""The request cannot be read: its JSON, its path or its encoding."""
+"""The request cannot be read: its JSON, its path, its query or its encoding."""
 ERROR_REASON_FORBIDDEN: ErrorReason.ValueType  # 22
 """The gateway does not let the request through."""
 ERROR_REASON_ROUTE_NOT_FOUND: ErrorReason.ValueType  # 23
