@@ -89,7 +89,7 @@ def cluster() -> Cluster:
 async def world(cluster: Cluster) -> AsyncIterator[World]:
     """Both services on a database of their own, shared by the tests of one worker.
 
-    Each test signs up its own user, and with it has an organisation and a log of its own.
+    Each test has a user of its own, and with it an organisation and a log.
     """
     async with running_world(cluster.new_database()) as running:
         yield running

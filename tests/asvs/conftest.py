@@ -7,7 +7,7 @@ from tests.support.events import settled
 
 @pytest.fixture(scope="module")
 async def person(world):
-    """Somebody who has signed up and logged in, and whom audit knows."""
+    """Somebody who has logged in, and whom audit knows."""
     user = await world.new_user()
     await settled(world, user)
     return user

@@ -148,7 +148,7 @@ async def compare(world, user, events, count):
             "top": top,
             "count_distinct": ["action", "actor.id", "target.id", "source_address"],
         }
-        # The user's own signup is of today, and a day has no end yet.
+        # The user's own login is of today, and a day has no end yet.
         if bucket is not None:
             asked |= {"bucket": bucket, "time_zone": "Asia/Kolkata" if top == 3 else ""}
         if first is not None:

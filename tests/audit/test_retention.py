@@ -243,7 +243,7 @@ async def test_it_goes_in_batches_each_with_an_event_of_its_own(aged, world, use
 
 
 async def own(world, user):
-    """The targets that signup and login left."""
+    """The targets that the login left."""
     answer = await world.events.ListEvents(
         audit_pb2.ListEventsRequest(actor_id=user.id, page_size=500), metadata=user.metadata
     )

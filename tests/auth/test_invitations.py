@@ -52,7 +52,7 @@ def expire(world, email):
 
 @pytest.fixture
 async def owner(world):
-    return await world.new_user()
+    return await world.signed_up()
 
 
 @pytest.fixture
@@ -226,5 +226,5 @@ async def test_a_bad_invitation_is_named(world, owner, changes, field):
 async def test_an_invited_address_without_an_account_signs_up_and_accepts(world, owner):
     email = address()
     token = await invited(world, owner, email, "admin")
-    newcomer = await world.new_user(email=email)
+    newcomer = await world.signed_up(email=email)
     assert (await accept(world, newcomer, token)).role == "admin"

@@ -118,7 +118,7 @@ async def test_the_only_owner_of_others_cannot_leave_them_alone(world, account):
 
 
 async def test_a_deleted_person_is_gone_from_auth_and_from_every_log(world, account):
-    colleague, user = await world.new_user(), await world.new_user()
+    colleague, user = await world.new_user(), await world.signed_up()
     join(world, user, colleague.organisation_id, "member")
     with world.database.connect() as connection:
         connection.execute(

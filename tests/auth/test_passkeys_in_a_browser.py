@@ -102,10 +102,10 @@ async def page(browser, gateway):
     page = await context.new_page()
     devices = await context.new_cdp_session(page)
     await devices.send("WebAuthn.enable")
-    browser = Page(gateway, page, devices)
-    await browser.plug_in("internal")
-    await browser.open(ORIGIN)
-    yield browser
+    somebody = Page(gateway, page, devices)
+    await somebody.plug_in("internal")
+    await somebody.open(ORIGIN)
+    yield somebody
     await context.close()
 
 

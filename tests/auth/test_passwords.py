@@ -250,7 +250,7 @@ async def test_a_signup_asks_the_server_that_is_set(cluster):
         async with running_world(cluster.new_database(), auth=settings) as world:
             refused = await refusal(world.auth.Signup(signup(password=BREACHED)))
             assert refused.fields == {"password": "is known from a breach"}
-            assert await world.new_user()
+            assert await world.signed_up()
             server.status = 500
             refused = await refusal(world.auth.Signup(signup()))
             assert refused.code is grpc.StatusCode.UNAVAILABLE

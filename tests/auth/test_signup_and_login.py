@@ -22,7 +22,7 @@ def signup(**changes):
 
 
 async def test_a_user_signs_up_logs_in_and_is_known(world):
-    user = await world.new_user()
+    user = await world.signed_up()
     me = await world.auth.GetMe(auth_pb2.GetMeRequest(), metadata=user.metadata)
     assert me.user.id == user.id
     assert (me.user.first_name, me.user.last_name) == ("Ada", "Lovelace")
@@ -167,7 +167,7 @@ async def test_a_bcrypt_hash_is_accepted_and_upgraded_at_login(world):
 
 
 async def test_no_password_is_stored(world):
-    user = await world.new_user()
+    user = await world.signed_up()
     with world.database.connect() as connection:
         row = connection.execute("SELECT * FROM auth.users WHERE id = %s", [user.id]).fetchone()
     assert PASSWORD not in repr(row)

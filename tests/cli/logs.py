@@ -19,7 +19,7 @@ from tests.support.logs import PUBLIC, fill_log, open_to
 
 
 async def record_many(world, user, count):
-    """Record events behind the user's own two. Gives the ids by log index."""
+    """Record events behind the user's own. Gives the ids by log index."""
     await settled(world, user)
     results = await record_batch(world, user, [event() for _ in range(count)])
     assert all(result.HasField("receipt") for result in results)

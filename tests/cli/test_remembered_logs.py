@@ -58,7 +58,7 @@ async def test_a_restored_backup_is_a_rollback_and_what_follows_a_fork(cluster, 
         return await cli.run("verify", "log", SMART_AUDIT_TOKEN=token)
 
     async with running_world(database) as world:
-        user = await world.new_user()
+        user = await world.signed_up()
         record_no_reads(database, user.organisation_id)
         await record_many(world, user, 30)
         assert (await verified(world, user.access_token)).code == 0

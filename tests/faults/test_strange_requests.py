@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 
 from smart_audit.api.audit.v1 import audit_pb2
 from smart_audit.api.auth.v1 import auth_pb2
-from tests.support.events import event
+from tests.support.events import event, settled
 from tests.support.world import PASSWORD
 
 CRASHES = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS}
@@ -85,7 +85,8 @@ async def send(world, user, service, method, data):
     ("service", "method", "request_"), requests(), ids=[one[1] for one in requests()]
 )
 async def test_a_mutated_request_never_crashes_a_service(world, service, method, request_):
-    user = await world.new_user()
+    user = await world.signed_up()
+    await settled(world, user)
     slow = method == "Login"
     data = mutants(request_, random.Random(f"{method}-1"), 10 if slow else 60)
     await send(world, user, service, method, data)
@@ -96,7 +97,8 @@ async def test_a_mutated_request_never_crashes_a_service(world, service, method,
     ("service", "method", "request_"), requests(), ids=[one[1] for one in requests()]
 )
 async def test_many_mutated_requests_never_crash_a_service(world, service, method, request_):
-    user = await world.new_user()
+    user = await world.signed_up()
+    await settled(world, user)
     slow = method == "Login"
     for seed in range(10):
         data = mutants(request_, random.Random(f"{method}-{seed}"), 100 if slow else 2000)

@@ -14,7 +14,7 @@ COUNT = 60
 
 @pytest.fixture(scope="session")
 async def owner(world):
-    """A user whose log has the events, and a signup and a login before them."""
+    """A user whose log has the events, and a login before them."""
     user = await world.new_user()
     await settled(world, user)
     await record_batch(world, user, [made(number) for number in range(COUNT)])

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from smart_audit.api.auth.v1 import sessions_pb2
 from tests.support.events import event, record, settled
 
@@ -25,6 +27,13 @@ def the_documents_function():
     return code
 
 
+@pytest.fixture
+async def page(browser):
+    page = await browser.new_page()
+    yield page
+    await page.close()
+
+
 async def came(page, message):
     """Wait until the page has got an event."""
     await page.wait_for_function(
@@ -32,11 +41,10 @@ async def came(page, message):
     )
 
 
-async def test_a_page_gets_events_live_and_resumes_by_the_cursor(gateway, browser):
+async def test_a_page_gets_events_live_and_resumes_by_the_cursor(gateway, page):
     world = gateway.world
     user = await world.new_user()
     await settled(world, user)
-    page = await browser.new_page()
     # Of the gateway's own origin, as a console behind it would be, with a policy of its own.
     await page.route("**/console", lambda route: route.fulfill(content_type="text/html"))
     await page.goto(f"{gateway.url}/console")

@@ -53,9 +53,11 @@ async def opened(browser, address, paths):
 
     if paths:
         await page.route("**/openapi.json", cut)
-    await page.goto(address)
-    yield page, complaints
-    await page.close()
+    try:
+        await page.goto(address)
+        yield page, complaints
+    finally:
+        await page.close()
 
 
 async def test_the_document_is_served_as_it_is_committed(gateway):

@@ -155,7 +155,7 @@ class User:
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
     entries: int = 1
-    """How many events of the user's own the log begins with."""
+    """How many events of the user's own the log begins with, if this is the first login."""
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
