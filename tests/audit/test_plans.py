@@ -59,7 +59,7 @@ async def use(world, user):
 async def test_calls_read_no_more_of_a_large_log_than_of_a_small_one(cluster):
     database = cluster.new_database()
     async with running_world(database) as world:
-        user = await world.new_user()
+        user = await world.signed_up()
         await settled(world, user)
         # The worst moment that autovacuum may choose: a table of one page is scanned as a whole.
         with database.connect() as connection:
