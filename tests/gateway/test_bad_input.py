@@ -310,6 +310,13 @@ async def test_a_secret_that_cannot_be_read_is_not_repeated(gateway, user, path,
     assert "of its field's type" in answer.json()["message"]
 
 
+async def test_what_needs_no_token_repeats_no_value(gateway, user):
+    path = f"/v1/logs/{user.organisation_id}/checkpoint?cosigned=31337"
+    answer = await gateway.http.get(path)
+    assert error_of(answer) == (400, INVALID, "INVALID_REQUEST", [])
+    assert "31337" not in answer.text
+
+
 async def test_a_path_with_a_slash_at_its_end_is_no_path(gateway, user):
     for path in (f"/v1/events/{OWN}/", "/v1/events/", f"/v1/logs/{user.organisation_id}/key/"):
         answer = await gateway.http.get(path, headers=_headers(user))

@@ -30,9 +30,8 @@ class Failure:
     """An HTTP status, and what becomes of it.
 
     `code` is a google.rpc.Code. `details` narrows it to Envoy's own reasons that begin so,
-    `authorization` to requests whose header of this name does, `methods` to requests for these gRPC
-    paths, or for none that is known yet if it is empty. `shown_status` replaces the HTTP status
-    where Envoy's is misleading.
+    `authorization` to requests whose header of this name does, `when` to those that an expression
+    (CEL) is true of. `shown_status` replaces the HTTP status where Envoy's is misleading.
     """
 
     status: int
@@ -41,7 +40,7 @@ class Failure:
     message: str
     details: str = ""
     authorization: str = ""
-    methods: tuple[str, ...] | None = None
+    when: str = ""
     shown_status: int | None = None
 
 
@@ -50,11 +49,15 @@ _UNREADABLE = "the request cannot be read"
 _UNREADABLE_BECAUSE = f"{_UNREADABLE}: %LOCAL_REPLY_BODY%"
 # Methods whose errors may say so: those that want a token, and whose request has no secret. What is
 # repeated may be as long as a request may be.
-_EXPLAINED = tuple(
-    method.path
-    for method in contract.methods()
-    if not (method.secret or method.public or method.optional or method.internal)
+_EXPLAINED = json.dumps(
+    [
+        method.path
+        for method in contract.methods()
+        if not (method.secret or method.public or method.optional or method.internal)
+    ]
 )
+# An unknown parameter of a query is found before the method is: its name alone is repeated.
+_MAY_BE_EXPLAINED = f"!('x-envoy-original-path' in request.headers) || request.path in {_EXPLAINED}"
 
 # In this order: the first that matches counts.
 FAILURES = (
@@ -90,18 +93,21 @@ FAILURES = (
         details="jwt_authn_access_denied",
         shown_status=UNAUTHORIZED,
     ),
-    # An unknown parameter of a query is found before the method is: its name alone is repeated.
     Failure(
         400,
         3,
         "INVALID_REQUEST",
         _UNREADABLE_BECAUSE,
         details="early_grpc_json_transcode_failure",
-        methods=(),
+        when=_MAY_BE_EXPLAINED,
     ),
-    *(
-        Failure(400, 3, "INVALID_REQUEST", _UNREADABLE_BECAUSE, details=details, methods=_EXPLAINED)
-        for details in ("early_grpc_json_transcode_failure", "grpc_json_transcode_failure")
+    Failure(
+        400,
+        3,
+        "INVALID_REQUEST",
+        _UNREADABLE_BECAUSE,
+        details="grpc_json_transcode_failure",
+        when=f"request.path in {_EXPLAINED}",
     ),
     Failure(
         400,
@@ -184,8 +190,8 @@ def _conditions(failure: Failure) -> list[Json]:
         begins = {"prefix": failure.authorization, "ignore_case": True}
         header = {"name": "authorization", "string_match": begins}
         conditions.append({"header_filter": {"header": header}})
-    if failure.methods is not None:
-        conditions.append(_is_method_of(failure.methods))
+    if failure.when:
+        conditions.append(_is_true(failure.when))
     return conditions
 
 
@@ -202,13 +208,6 @@ def _asked_in_json() -> Json:
     transcoded = {"name": "x-envoy-original-path", "present_match": True}
     filters = [{"header_filter": {"header": header}} for header in (NOT_GRPC, transcoded)]
     return {"or_filter": {"filters": filters}}
-
-
-def _is_method_of(paths: tuple[str, ...]) -> Json:
-    """Match requests whose path the transcoder has turned into one of these, or has not turned."""
-    if paths:
-        return _is_true(f"request.path in {json.dumps(paths)}")
-    return {"header_filter": {"header": {"name": "x-envoy-original-path", "present_match": False}}}
 
 
 def _is_true(expression: str) -> Json:

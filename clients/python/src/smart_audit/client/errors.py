@@ -31,7 +31,8 @@ _BROKEN_CONNECTION = frozenset(
 
 # How gRPC tells that nobody is there, by the last of the addresses that it has tried.
 _NO_CONNECTION: Final = re.compile(
-    r"failed to connect to all addresses; last error: (?:[A-Z]+: )?(?:ipv[46]:)?(\S+): (.+)",
+    r"failed to connect to all addresses; last error: (?:[A-Z]+: )?(?:ipv[46]:)?(\S+): "
+    r"(?:Failed to connect to remote host: )?(.+)",
     re.DOTALL,
 )
 
@@ -162,7 +163,7 @@ def _in_short(details: str) -> str:
     if found is None:
         return details
     address, why = found.groups()
-    return f"no connection to {unquote(address)}: {why.rpartition('host: ')[2]}"
+    return f"no connection to {unquote(address)}: {why}"
 
 
 def _status(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
